@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install install-dev demo test test-fast lint format bench faults lock generate
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/python-ok:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python %d.%d is not supported: run make with PYTHON=python3.11, 3.12 or 3.13." % v[:2])'
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: requirements.lock pyproject.toml | .venv/python-ok
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/paystream fetch
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+install: .venv/installed  ## build .venv with everything that the pipeline runs on
+
+install-dev: .venv/installed-dev  ## the same, and the tools of tests and lint
+
+demo: install  ## bring the stack up, send a shop's traffic, show the result (ARGS="--payments 2000 --exit")
+	$(BIN)/paystream demo $(ARGS)
+
+test: install-dev  ## the whole test suite, on the real parts
+	$(BIN)/pytest $(ARGS)
+
+test-fast: install-dev  ## the tests that need no service, under a minute
+	$(BIN)/pytest tests/unit tests/properties -m "not services" -x -q $(ARGS)
+
+lint: install-dev  ## style, types, layers, sizes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install-dev  ## measure; JSON into bench/results
+	$(BIN)/python -m bench $(ARGS)
+
+faults: install-dev  ## the whole fault suite (SEED=n replays a schedule)
+	$(BIN)/pytest tests/faults --run-all-faults $(ARGS)
+
+generate: install-dev  ## write the generated pages and contracts anew
+	$(BIN)/paystream generate
+
+lock:  ## resolve the locks anew (needs uv)
+	uv pip compile pyproject.toml --extra build --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	uv pip compile pyproject.toml --extra build --extra embedded --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock --output-file requirements-dev.lock
