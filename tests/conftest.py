@@ -1,0 +1,49 @@
+"""Services that several test packages share: started once a session, gone with the session.
+
+A service's processes are tethered to the test run: they end also when it is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from uuid_utils import uuid7
+
+from devstack.services import kafka, kafka_jars
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap address of one real broker; make topics with names from `unique_name`."""
+    kafka_jars.fetch()
+    cluster, children = kafka.start_in(tmp_path_factory.mktemp("kafka"))
+    yield cluster.bootstrap_servers
+    for child in children:
+        child.kill_group()
+
+
+def fresh_name(base: str) -> str:
+    """A name that no other test has, as `payments_0192f0c4…`."""
+    return f"{base}_{uuid7().hex}"
+
+
+@pytest.fixture
+def unique_name() -> Callable[[str], str]:
+    """`unique_name("payments")` makes a name for a topic, a group or a database."""
+    return fresh_name
+
+
+@pytest.fixture
+def new_topic(kafka_broker: str) -> Callable[..., str]:
+    """`new_topic("base", partitions=3, **config)` creates a topic and answers its unique name."""
+
+    def create(base: str, partitions: int = 1, **config: str) -> str:
+        name = fresh_name(base)
+        admin = AdminClient({"bootstrap.servers": kafka_broker})
+        topic = NewTopic(name, partitions, 1, config=config)
+        admin.create_topics([topic])[name].result(20)
+        return name
+
+    return create
