@@ -1,0 +1,80 @@
+"""Records to bytes and back, in Confluent's wire format: 0x00, schema id (4 bytes, big endian), Avro."""
+
+from collections.abc import Callable
+from functools import cache
+from io import BytesIO
+from typing import Any, TypeVar
+
+import fastavro
+import msgspec
+
+from schemas.generate import nested_records
+from schemas.registry import Contract, contracts, latest
+
+_MAGIC = b"\x00"
+_PREFIX_BYTES = 5
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class UndecodableRecord(Exception):
+    """The bytes are not a record that this release knows; the message says what is wrong with them."""
+
+
+@cache
+def _prefix(record_name: str) -> tuple[bytes, Any]:
+    contract = latest()[record_name]
+    return _MAGIC + contract.schema_id.to_bytes(4, "big"), contract.parsed
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """The record in the newest version of its contract."""
+    prefix, parsed = _prefix(type(record).__name__)
+    buffer = BytesIO()
+    buffer.write(prefix)
+    fastavro.schemaless_writer(buffer, parsed, msgspec.to_builtins(record, builtin_types=(bytes,)))
+    return buffer.getvalue()
+
+
+def _writer_contract(data: bytes) -> Contract:
+    if len(data) < _PREFIX_BYTES or data[:1] != _MAGIC:
+        raise UndecodableRecord(
+            "the value does not start with 0x00 and a 4-byte schema id (Confluent wire format)"
+        )
+    schema_id = int.from_bytes(data[1:_PREFIX_BYTES], "big")
+    contract = contracts().get(schema_id)
+    if contract is None:
+        raise UndecodableRecord(f"schema id {schema_id} is not in schemas/ids.lock of this release")
+    return contract
+
+
+@cache
+def _builder(cls: type[R]) -> Callable[[dict[str, Any]], R]:
+    if nested_records(latest()[cls.__name__].document):
+        return lambda fields: msgspec.convert(fields, cls)
+    return lambda fields: cls(**fields)
+
+
+def decode(cls: type[R], data: bytes) -> R:
+    """The record as `cls`, resolved from the version that it was written with.
+
+    Raises UndecodableRecord for anything else.
+    """
+    contract = _writer_contract(data)
+    reader = latest()[cls.__name__]
+    if contract.record != reader.record:
+        raise UndecodableRecord(f"expected a {reader.record}, found a {contract.record}")
+    resolve = None if contract is reader else reader.parsed
+    body = BytesIO(data)
+    body.seek(_PREFIX_BYTES)
+    try:
+        fields = fastavro.schemaless_reader(body, contract.parsed, resolve)
+    except (EOFError, ValueError, IndexError, StopIteration, TypeError, OverflowError) as error:
+        raise UndecodableRecord(f"not a valid {contract.record}: {error!r}") from error
+    if body.read(1):
+        raise UndecodableRecord(f"bytes are left over after the {contract.record}")
+    return _builder(cls)(fields)
+
+
+def decoder(cls: type[R]) -> Callable[[bytes], R]:
+    """`decode` bound to a class, as agents want it."""
+    return lambda data: decode(cls, data)

@@ -1,0 +1,79 @@
+"""Every metric that any process exports: a line each; runtime.telemetry makes them."""
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """Name with its unit last, kind, meaning and labels."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+CATALOGUE: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "paystream_api_requests_total",
+            "counter",
+            "Requests answered by the API.",
+            ("route", "method", "status"),
+        ),
+        Metric(
+            "paystream_api_request_seconds",
+            "histogram",
+            "Time to answer a request.",
+            ("route", "method"),
+        ),
+        Metric(
+            "paystream_api_commands_total",
+            "counter",
+            "Commands acknowledged by the broker.",
+            ("kind",),
+        ),
+        Metric("paystream_api_outstanding_records", "gauge", "Records not yet acknowledged."),
+        Metric("paystream_worker_records_total", "counter", "Records committed.", ("app", "slot")),
+        Metric(
+            "paystream_worker_transactions_total",
+            "counter",
+            "Kafka transactions by outcome.",
+            ("app", "slot", "outcome"),
+        ),
+        Metric(
+            "paystream_worker_ready", "gauge", "1 when partitions are restored.", ("app", "slot")
+        ),
+        Metric(
+            "paystream_worker_restore_seconds",
+            "gauge",
+            "Duration of the last restore.",
+            ("app", "slot"),
+        ),
+        Metric("paystream_payment_events_total", "counter", "Payment events decided.", ("type",)),
+        Metric(
+            "paystream_payment_repeats_total", "counter", "Repeated commands that were absorbed."
+        ),
+        Metric(
+            "paystream_network_calls_total",
+            "counter",
+            "Calls to the card network.",
+            ("operation", "outcome"),
+        ),
+        Metric(
+            "paystream_network_call_seconds",
+            "histogram",
+            "Time of a network call with its retries.",
+            ("operation",),
+        ),
+        Metric("paystream_network_breaker_state", "gauge", "0 closed, 1 half open, 2 open."),
+        Metric("paystream_network_in_flight", "gauge", "Network calls in flight."),
+        Metric("paystream_webhook_attempts_total", "counter", "Webhook attempts.", ("result",)),
+        Metric("paystream_webhook_pending", "gauge", "Deliveries that are not done."),
+        Metric("paystream_payouts_total", "counter", "Payout events.", ("type",)),
+        Metric("paystream_bank_calls_total", "counter", "Calls to the bank.", ("outcome",)),
+        Metric("paystream_ledger_rows_total", "counter", "Rows inserted.", ("table",)),
+        Metric("paystream_ledger_insert_seconds", "histogram", "Time of an insert.", ("table",)),
+        Metric("paystream_dead_letters_total", "counter", "Dead letters written.", ("reason",)),
+    )
+}

@@ -1,0 +1,58 @@
+"""Every topic of the system: a file in topics/ each, loaded and checked here."""
+
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+PAYMENTS_COMMANDS = "payments.commands"
+PAYMENTS_EVENTS = "payments.events"
+NETWORK_REQUESTS = "network.requests"
+PAYMENTS_DEAD_LETTERS = "payments.dead_letters"
+MERCHANTS_COMMANDS = "merchants.commands"
+MERCHANTS_EVENTS = "merchants.events"
+MERCHANTS = "merchants"
+WEBHOOKS_DELIVERIES = "webhooks.deliveries"
+WEBHOOKS_ATTEMPTS = "webhooks.attempts"
+PAYOUTS_ITEMS = "payouts.items"
+PAYOUTS_REQUESTS = "payouts.requests"
+PAYOUTS_EVENTS = "payouts.events"
+
+RECORD_BYTES_MAX = 1_000_000
+"""Largest record that any topic takes; brokers are set to the same."""
+
+
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one topic is for and how it is created."""
+
+    name: str
+    purpose: str
+    key: str
+    record: str
+    compatibility: Literal["backward"]
+    writers: list[str]
+    readers: list[str]
+    partitions: int
+    cleanup_policy: Literal["delete", "compact"]
+    retention_ms: int
+
+    def broker_settings(self) -> dict[str, str]:
+        """Topic settings as Kafka's CreateTopics takes them."""
+        return {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
+
+
+def _load() -> dict[str, Topic]:
+    found = {}
+    for path in files("schemas").joinpath("topics").iterdir():
+        if path.name.endswith(".yaml"):
+            topic = msgspec.yaml.decode(path.read_bytes(), type=Topic)
+            found[topic.name] = topic
+    return dict(sorted(found.items()))
+
+
+TOPICS: dict[str, Topic] = _load()
+"""Topic name -> topic."""
