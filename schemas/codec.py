@@ -1,4 +1,7 @@
-"""Records to bytes and back, in Confluent's wire format: 0x00, schema id (4 bytes, big endian), Avro."""
+"""Records to bytes and back in Confluent's wire format.
+
+That is 0x00, the schema id (4 bytes, big endian), then Avro's binary encoding.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -17,7 +20,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class UndecodableRecord(Exception):
-    """The bytes are not a record that this release knows; the message says what is wrong with them."""
+    """The bytes are not a record that this release knows; the message says why."""
 
 
 @cache
@@ -72,7 +75,8 @@ def decode(cls: type[R], data: bytes) -> R:
         raise UndecodableRecord(f"not a valid {contract.record}: {error!r}") from error
     if body.read(1):
         raise UndecodableRecord(f"bytes are left over after the {contract.record}")
-    return _builder(cls)(fields)
+    build: Callable[[dict[str, Any]], R] = _builder(cls)
+    return build(fields)
 
 
 def decoder(cls: type[R]) -> Callable[[bytes], R]:

@@ -1,10 +1,10 @@
-"""Problems that the API answers with (RFC 9457): one line each; docs/producers/errors.md lists them."""
+"""Problems that the API answers with (RFC 9457), listed in docs/producers/errors.md."""
 
 from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """A stable problem type: `code` ends its `type` URI, `advice` says what the producer should do."""
+    """A stable problem type; `code` ends its URI, `advice` says what the producer should do."""
 
     code: str
     status: int
