@@ -1,4 +1,4 @@
-"""Headers that every record carries: W3C Trace Context and CloudEvents' binary mode for Kafka (pure)."""
+"""Headers of every record: W3C Trace Context, and CloudEvents' binary mode for Kafka (pure)."""
 
 TRACEPARENT = "traceparent"
 CE_ID = "ce_id"
@@ -12,7 +12,7 @@ _AVRO = b"application/vnd.confluent.avro"
 
 
 def rfc3339(time_ms: int) -> str:
-    """UTC time with milliseconds (RFC 3339), by arithmetic alone: the result depends on the input only."""
+    """UTC time with milliseconds (RFC 3339), by arithmetic alone."""
     days, ms_of_day = divmod(time_ms, 86_400_000)
     year, month, day = _civil(days)
     seconds, ms = divmod(ms_of_day, 1000)

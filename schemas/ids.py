@@ -10,7 +10,7 @@ _ID_BYTES = 17
 
 
 def _derived(prefix: str, *parts: str) -> str:
-    """`prefix` and 26 characters (130 bits) of SHA-256 over the parts, each preceded by its length."""
+    """`prefix` and 130 bits of SHA-256 over the parts, each preceded by its length."""
     joined = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
     number = int.from_bytes(hashlib.sha256(joined).digest()[:_ID_BYTES], "big") >> 6
     characters = []

@@ -1,7 +1,7 @@
 """The Avro contracts of this release, by name, version and id.
 
-A file `avro/<record>.v<n>.avsc` is a version. Its id is fixed for ever in `ids.lock`, together with the
-SHA-256 of its canonical form: a contract that changed in place refuses to load.
+A file `avro/<record>.v<n>.avsc` is a version. Its id is fixed for ever in `ids.lock`, together with
+the SHA-256 of its canonical form: a contract that changed in place refuses to load.
 """
 
 import hashlib
@@ -68,8 +68,8 @@ def contracts() -> dict[int, Contract]:
         entry = lock.get(name)
         if entry is None or entry["sha256"] != digest(document):
             raise ChangedContract(
-                f"schemas/avro/{name}.avsc is not what schemas/ids.lock recorded: restore it and put"
-                " the change into a new version, then run `python -m schemas.generate`."
+                f"schemas/avro/{name}.avsc is not what schemas/ids.lock recorded: restore it and"
+                " put the change into a new version, then run `python -m schemas.generate`."
             )
         parsed = parse_schema(document)
         found[entry["id"]] = Contract(record, version, entry["id"], document, parsed)
