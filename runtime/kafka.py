@@ -1,0 +1,127 @@
+"""Settings of every plain Kafka client, and reading a topic from its start to its end."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+_METADATA_TIMEOUT_SECONDS = 10.0
+_POLL_SECONDS = 0.5
+_POLL_RECORDS_MAX = 5_000
+_SILENCE_SECONDS_MAX = 30.0
+
+
+class TopicUnreadable(Exception):
+    """The topic is missing, or the broker stopped to answer before its end was reached."""
+
+
+class StoredRecord(NamedTuple):
+    """One record as it stands in a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    value: bytes | None
+    headers: dict[str, bytes]
+    timestamp_ms: int
+
+
+def client_settings(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, object]:
+    """What every client has: reconnects are tried each second, not after librdkafka's 10."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 1000,
+        **(security or {}),
+    }
+
+
+def producer_settings(bootstrap: str) -> dict[str, object]:
+    """Idempotent, acknowledged by all in-sync replicas, partitioned as the Java client does."""
+    return {
+        **client_settings(bootstrap),
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",
+        "linger.ms": 2,
+        "compression.type": "lz4",
+    }
+
+
+def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
+    """Reads committed transactions only and never commits by itself."""
+    return {
+        **client_settings(bootstrap),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": 5,
+    }
+
+
+def read_topic(
+    bootstrap: str, topic: str, isolation: str = "read_committed"
+) -> Iterator[StoredRecord]:
+    """All records from the log's start to the end that it had when each partition was reached.
+
+    In offset order per partition. Raises TopicUnreadable.
+    """
+    consumer = Consumer(
+        {
+            **consumer_settings(bootstrap, "paystream-reader"),
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        yield from _read_assigned(consumer, topic)
+    finally:
+        consumer.close()
+
+
+def _read_assigned(consumer: Consumer, topic: str) -> Iterator[StoredRecord]:
+    partitions = _partitions(consumer, topic)
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    open_partitions = set(partitions)
+    heard = time.monotonic()
+    while open_partitions:
+        messages = consumer.consume(_POLL_RECORDS_MAX, _POLL_SECONDS)
+        if messages:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _SILENCE_SECONDS_MAX:
+            raise TopicUnreadable(f"no answer about {topic} for {_SILENCE_SECONDS_MAX:.0f} s")
+        for message in messages:
+            error = message.error()
+            if error is None:
+                yield _stored(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+            elif not error.retriable():
+                raise TopicUnreadable(f"{topic}: {error.str()}")
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
+    try:
+        metadata = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_SECONDS).topics[topic]
+    except KafkaException as error:
+        raise TopicUnreadable(f"{topic}: {error.args[0].str()}") from error
+    if metadata.error is not None:
+        raise TopicUnreadable(f"{topic}: {metadata.error.str()}")
+    return list(metadata.partitions)
+
+
+def _stored(message: "object") -> StoredRecord:
+    key = message.key()  # type: ignore[attr-defined] # confluent_kafka.Message is untyped
+    return StoredRecord(
+        message.topic(),  # type: ignore[attr-defined] # as above
+        message.partition(),  # type: ignore[attr-defined] # as above
+        message.offset(),  # type: ignore[attr-defined] # as above
+        None if key is None else key.decode("utf-8", "replace"),
+        message.value(),  # type: ignore[attr-defined] # as above
+        dict(message.headers() or ()),  # type: ignore[attr-defined] # as above
+        message.timestamp()[1],  # type: ignore[attr-defined] # as above
+    )
