@@ -102,6 +102,7 @@ class NetworkRequest(Struct, frozen=True, kw_only=True, gc=False):
     amount_minor: int
     currency: str
     requested_at_ms: int
+    first_requested_at_ms: int | None = None
     command_id: str
     card: str | None = None
     network_reference: str | None = None
@@ -179,6 +180,7 @@ class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
     network_reference: str | None = None
     decline_code: str | None = None
     action_url: str | None = None
+    final: bool | None = None
     refund_id: str | None = None
     dispute_id: str | None = None
     reason: str | None = None

@@ -143,6 +143,10 @@ class RejectionReason(StrEnum):
     NO_SUCH_REFUND = "no_such_refund"
     NO_SUCH_DISPUTE = "no_such_dispute"
     UNKNOWN_KIND = "unknown_kind"
+    FIELD_INVALID = "field_invalid"
+    PAYMENT_ID_MISMATCH = "payment_id_mismatch"
+    NOT_DUE = "not_due"
+    TOO_MANY_COMMANDS = "too_many_commands"
 
 
 class MerchantCommandKind(StrEnum):
