@@ -1,0 +1,52 @@
+"""Create on a broker what `schemas/topics/` describes."""
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from runtime.kafka import client_settings
+from schemas.topics import TOPICS, Topic
+
+_TIMEOUT_SECONDS = 30.0
+_REPLICATION_SAFE = 3
+
+
+class TopicsNotCreated(Exception):
+    """The broker refused a topic; the message names it and gives the broker's reason."""
+
+
+def create_all(bootstrap: str, replication: int = 1, partitions: int | None = None) -> list[str]:
+    """Create the topics that are missing and return their names.
+
+    partitions: instead of each topic's own number. Raises TopicsNotCreated.
+    """
+    admin = AdminClient(client_settings(bootstrap))
+    try:
+        existing = set(admin.list_topics(timeout=_TIMEOUT_SECONDS).topics)
+    except KafkaException as error:
+        raise TopicsNotCreated(f"{bootstrap} does not answer: {error.args[0].str()}") from error
+    missing = [t for t in TOPICS.values() if t.name not in existing]
+    if not missing:
+        return []
+    wanted = [_new_topic(topic, replication, partitions) for topic in missing]
+    pending = admin.create_topics(wanted, operation_timeout=_TIMEOUT_SECONDS)
+    return [name for name, future in pending.items() if _created(name, future)]
+
+
+def _new_topic(topic: Topic, replication: int, partitions: int | None) -> NewTopic:
+    in_sync_min = 2 if replication >= _REPLICATION_SAFE else 1
+    return NewTopic(
+        topic.name,
+        num_partitions=partitions or topic.partitions,
+        replication_factor=replication,
+        config={**topic.broker_settings(), "min.insync.replicas": str(in_sync_min)},
+    )
+
+
+def _created(name: str, future: "object") -> bool:
+    try:
+        future.result(_TIMEOUT_SECONDS)  # type: ignore[attr-defined] # confluent_kafka is untyped
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise TopicsNotCreated(f"{name}: {error.args[0].str()}") from error
+    return True

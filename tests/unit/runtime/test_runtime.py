@@ -1,0 +1,70 @@
+"""Settings, seals, traces, ids: what every process leans on."""
+
+import base64
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from runtime.identity import new_id
+from runtime.sealing import BrokenSeal, open_sealed, seal
+from runtime.settings import BadSetting, connections, load
+from runtime.telemetry import counter
+from runtime.trace import continued, new_traceparent
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+class Sample(msgspec.Struct, frozen=True):
+    timeout_seconds: float = 3.0
+    attempts_max: int = 4
+
+
+def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[sample]\ntimeout_seconds = 5.0\nattempts_max = 9\n")
+    env = {"PAYSTREAM_CONFIG": str(file), "PAYSTREAM_SAMPLE_ATTEMPTS_MAX": "7"}
+    assert load(Sample, "sample", {}) == Sample()
+    assert load(Sample, "sample", env) == Sample(timeout_seconds=5.0, attempts_max=7)
+
+
+def test_a_bad_setting_is_named() -> None:
+    with pytest.raises(BadSetting, match="attempts_max"):
+        load(Sample, "sample", {"PAYSTREAM_SAMPLE_ATTEMPTS_MAX": "many"})
+
+
+def test_a_missing_connection_is_named() -> None:
+    found = connections({"REDIS_URL": "redis://127.0.0.1:1", "HEALTH_PORT": "80"})
+    assert found.health_port == 80
+    with pytest.raises(BadSetting, match="CLICKHOUSE_URL"):
+        found.need("redis_url", "clickhouse_url")
+
+
+def test_a_seal_opens_for_its_owner_and_key_only() -> None:
+    sealed = seal(KEY, "whsec_abc", "we_1")
+    assert "whsec" not in sealed
+    assert open_sealed(KEY, sealed, "we_1") == "whsec_abc"
+    with pytest.raises(BrokenSeal):
+        open_sealed(KEY, sealed, "we_2")
+    with pytest.raises(BrokenSeal):
+        open_sealed(base64.b64encode(bytes(32)).decode(), sealed, "we_1")
+    with pytest.raises(ValueError, match="32 bytes"):
+        seal("c2hvcnQ=", "x", "y")
+
+
+def test_a_valid_trace_goes_on_and_any_other_starts_anew() -> None:
+    mine = new_traceparent()
+    assert continued(mine) == mine
+    for bad in (None, "", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", mine.upper() + "x"):
+        assert continued(bad) != bad
+
+
+def test_new_ids_are_unique_and_ordered() -> None:
+    ids = [new_id("mer_") for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert [i[:16] for i in ids] == sorted(i[:16] for i in ids)
+
+
+def test_a_metric_that_is_not_in_the_catalogue_does_not_exist() -> None:
+    with pytest.raises(KeyError):
+        counter("paystream_made_up_total")
