@@ -1,0 +1,41 @@
+"""Settings of the audit sink: section [audit] of the configuration, PAYSTREAM_AUDIT_* variables."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class DatabaseNames(msgspec.Struct, frozen=True):
+    """The database that the sink writes and the one that people read. Raises ValueError."""
+
+    raw: str = "paystream_raw"
+    views: str = "paystream"
+
+    def __post_init__(self) -> None:
+        for name in (self.raw, self.views):
+            if not _IDENTIFIER.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot name a database: use letters, digits and underscores"
+                )
+        if self.raw == self.views:
+            raise ValueError("the raw and the views database must be two: people read only views")
+
+
+class AuditSettings(msgspec.Struct, frozen=True):
+    """Everything about the sink that can be set."""
+
+    raw_database: str = "paystream_raw"
+    views_database: str = "paystream"
+    batch_records_max: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 20_000
+    """Records of one insert; with up to 8 entries each it stays one block of ClickHouse."""
+    insert_timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
+    retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+
+    @property
+    def databases(self) -> DatabaseNames:
+        """Names of both databases, checked. Raises ValueError."""
+        return DatabaseNames(self.raw_database, self.views_database)
