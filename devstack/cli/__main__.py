@@ -1,0 +1,5 @@
+"""`python -m devstack.cli`: the same as `paystream`."""
+
+from devstack.cli.app import main
+
+main()

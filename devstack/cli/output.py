@@ -1,0 +1,23 @@
+"""How commands speak: people get tables, machines get JSON, mistakes get one sentence."""
+
+import json
+import sys
+
+from rich.console import Console
+
+console = Console()
+error_console = Console(stderr=True)
+
+
+class ClearError(Exception):
+    """The command cannot go on; the message is a sentence that says what to do."""
+
+
+def say_error(sentence: str) -> None:
+    """One sentence on standard error."""
+    error_console.print(f"[bold red]paystream:[/] {sentence}", highlight=False)
+
+
+def print_json(value: object) -> None:
+    """The value as one JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
