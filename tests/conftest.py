@@ -6,12 +6,16 @@ A service's processes are tethered to the test run: they end also when it is kil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import clickhouse_connect
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from uuid_utils import uuid7
 
-from devstack.services import kafka, kafka_jars
+from devstack.services import clickhouse, kafka, kafka_jars, valkey
+from devstack.services.child import Child, Launch
+from devstack.services.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +25,45 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cluster, children = kafka.start_in(tmp_path_factory.mktemp("kafka"))
     yield cluster.bootstrap_servers
     for child in children:
+        child.kill_group()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of one real Valkey; use keys from `unique_name`, or flush it in your own fixture."""
+    directory = tmp_path_factory.mktemp("valkey")
+    port = free_port()
+    with running(valkey.launch(directory, port, directory)):
+        yield valkey.url(port)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of one real ClickHouse engine over HTTP, shared: work in a `clickhouse_database`."""
+    directory = tmp_path_factory.mktemp("clickhouse")
+    port = free_port()
+    with running(clickhouse.launch(directory / "data", port, directory)):
+        yield clickhouse.url(port)
+
+
+@pytest.fixture
+def clickhouse_database(clickhouse_url: str) -> Iterator[str]:
+    """Name of an empty database, dropped after the test."""
+    name = fresh_name("test")
+    with clickhouse_connect.get_client(dsn=clickhouse_url) as client:
+        client.command(f"CREATE DATABASE {name}")
+        yield name
+        client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+@contextmanager
+def running(launch: Launch) -> Iterator[Child]:
+    """Start a service, wait until it is ready, end it at the exit."""
+    child = Child(launch)
+    try:
+        child.wait_ready()
+        yield child
+    finally:
         child.kill_group()
 
 

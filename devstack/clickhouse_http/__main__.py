@@ -1,0 +1,61 @@
+"""Entry point: own a directory, serve it on loopback, stop on SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from devstack.clickhouse_http.engine import Engine, PathInUseError
+from devstack.clickhouse_http.server import LOOPBACK, ClickHouseServer
+from devstack.clickhouse_http.users import User, known_users
+
+
+def main() -> int:
+    """Exit code 0 after a stop that was asked for, 1 with a sentence when it cannot start."""
+    parser = argparse.ArgumentParser(prog="devstack.clickhouse_http", description=__doc__)
+    parser.add_argument("--path", type=Path, required=True, help="directory of the data")
+    parser.add_argument("--port", type=int, default=8123, help="loopback port")
+    options = parser.parse_args()
+    try:
+        engine = Engine(options.path)
+        server = ClickHouseServer(options.port, engine, _users())
+    except PathInUseError as error:
+        print(f"clickhouse_http cannot start: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"clickhouse_http cannot listen on port {options.port}: {error}.", file=sys.stderr)
+        return 1
+    return _serve_until_told(server, engine)
+
+
+def _users() -> dict[str, User]:
+    environment = os.environ
+    return known_users(
+        environment.get("CLICKHOUSE_PASSWORD"), environment.get("CLICKHOUSE_ANALYST_PASSWORD")
+    )
+
+
+def _serve_until_told(server: ClickHouseServer, engine: Engine) -> int:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    print(f"serving ClickHouse {engine.version} on http://{LOOPBACK}:{server.server_port}")
+    sys.stdout.flush()
+    told.wait()
+    server.shutdown()
+    if not server.drain():
+        print("stopped with requests still running: none of them was acknowledged")
+        sys.stdout.flush()
+        os._exit(0)  # closing the engine under a running query may not return
+    server.server_close()
+    engine.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
