@@ -1,0 +1,64 @@
+"""Card numbers in clear are found and refused; card data comes as a JWE only (pure)."""
+
+import re
+from collections.abc import Iterator
+
+_SEPARATORS = r"[ \-.\u00a0\u2010-\u2015]"
+_DIGIT_RUN = re.compile(rf"\d(?:{_SEPARATORS}?\d){{12,}}")
+_GROUP = re.compile(r"\d+")
+_PAN_DIGITS_MIN = 13
+_PAN_DIGITS_MAX = 19
+_JWE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+def passes_luhn(digits: str) -> bool:
+    """The check digit of ISO/IEC 7812 is right."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (1 + place % 2)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0
+
+
+def _windows(groups: list[str]) -> Iterator[str]:
+    """Neighbouring groups of digits, joined, that have the length of a card number."""
+    for start in range(len(groups)):
+        joined = ""
+        for group in groups[start:]:
+            joined += group
+            if len(joined) > _PAN_DIGITS_MAX:
+                break
+            if len(joined) >= _PAN_DIGITS_MIN:
+                yield joined
+
+
+def text_has_card_number(text: str) -> bool:
+    """13 to 19 digits with a right check digit, also with spaces, dashes or dots between groups."""
+    return any(
+        passes_luhn(digits)
+        for run in _DIGIT_RUN.finditer(text)
+        for digits in _windows(_GROUP.findall(run[0]))
+    )
+
+
+def has_card_number(document: object) -> bool:
+    """Any string, name of a member or whole number in a decoded JSON document is a card number.
+
+    Whole numbers count only as members of the document, where no field of ours takes one that long.
+    """
+    remaining = [document]
+    while remaining:
+        value = remaining.pop()
+        if isinstance(value, dict):
+            remaining.extend(value.keys())
+            remaining.extend(value.values())
+        elif isinstance(value, list):
+            remaining.extend(value)
+        elif isinstance(value, str) and text_has_card_number(value):
+            return True
+    return False
+
+
+def is_compact_jwe(text: str) -> bool:
+    """Five parts of base64url as RFC 7516 section 3.1 has it; the encrypted key may be empty."""
+    return _JWE.fullmatch(text) is not None

@@ -1,0 +1,74 @@
+"""One process of the API: start the parts, serve until SIGTERM, drain, leave."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from ingest_api.app import build_app
+from ingest_api.observing import Observed
+from ingest_api.parts import Parts, from_environment
+from runtime import log
+
+_EXIT_GRACE_SECONDS = 2.0
+_BACKLOG_CONNECTIONS = 1024
+
+
+async def serve(port: int, env: Mapping[str, str]) -> int:
+    """Serves until SIGTERM or SIGINT; answers the exit code: 0 if nothing was left unflushed.
+
+    Raises BadSetting.
+    """
+    settings, links = from_environment(env)
+    parts = Parts(settings, links)
+    parts.start()
+    observed = Observed(build_app(parts))
+    server = Server(
+        observed,
+        address=settings.host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto,
+        websockets=False,
+        backlog=_BACKLOG_CONNECTIONS,
+        log_dictconfig={"version": 1, "incremental": True},
+    )
+    drained = asyncio.create_task(_drain_at_signal(server, parts))
+    await server.serve()
+    drained.cancel()
+    return await _leave(parts, observed)
+
+
+async def _drain_at_signal(server: Server, parts: Parts) -> None:
+    """At SIGTERM or SIGINT: not ready, then no new connections."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()
+    parts.draining = True
+    _exit_at_the_latest(parts.settings.drain_seconds + parts.settings.drain_delay_seconds)
+    await asyncio.sleep(parts.settings.drain_delay_seconds)
+    server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
+
+
+def _exit_at_the_latest(seconds: float) -> None:
+    """A drain that hangs ends all the same: what was not acknowledged was not answered either."""
+    timer = threading.Timer(seconds + _EXIT_GRACE_SECONDS, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+async def _leave(parts: Parts, observed: Observed) -> int:
+    logger = log.get("ingest_api.serving")
+    half = parts.settings.drain_seconds / 2
+    idle = await observed.idle(half)
+    left = await parts.stop(half)
+    logger.info("drained", idle=idle, unacknowledged_records=left)
+    sys.stderr.flush()
+    return 0 if idle and left == 0 else 1

@@ -1,0 +1,36 @@
+"""Every setting of the API; `PAYSTREAM_API_<FIELD>` or `[api]` in PAYSTREAM_CONFIG changes one."""
+
+import msgspec
+
+
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and times of the API; defaults fit one process on one core."""
+
+    host: str = "127.0.0.1"
+    body_bytes_max: int = 65_536
+    outstanding_records_max: int = 10_000
+    """Records sent to Kafka and not yet acknowledged; above it requests get 503."""
+    linger_ms: int = 2
+    delivery_timeout_seconds: float = 15.0
+    wait_seconds_max: float = 10.0
+    """Longest `Prefer: wait=N` that is granted."""
+    wait_poll_seconds: float = 0.025
+    waiting_requests_max: int = 2_000
+    """Requests that may wait for an outcome at a time; above it they get 202 at once."""
+    idempotency_seconds: int = 86_400
+    """How long the fast check of a repeat lasts; the payment's own state checks for ever."""
+    valkey_timeout_seconds: float = 0.5
+    valkey_pause_seconds: float = 1.0
+    """How long Valkey is left alone after a failed call: an outage costs no latency."""
+    valkey_pending_max: int = 20_000
+    registration_wait_seconds: float = 10.0
+    registry_ready_seconds: float = 60.0
+    requests_per_second: float = 0.0
+    """Rate limit of each merchant and mode; 0 means none."""
+    request_burst: int = 500
+    drain_seconds: float = 12.0
+    """Longest time between SIGTERM and exit."""
+    drain_delay_seconds: float = 0.0
+    """Time between `not ready` and the end of accepting, for load balancers to notice."""
+    jwks_seconds: float = 60.0
+    """How long the network's card key is answered from memory."""
