@@ -4,7 +4,7 @@ CREATE OR REPLACE VIEW ${views}.payouts
 (
     payout_id String COMMENT 'Payout, po_…',
     merchant_id String COMMENT 'Merchant who is paid, mer_…',
-    status LowCardinality(String) COMMENT 'created, paid or failed.',
+    status LowCardinality(String) COMMENT 'created, paid, failed, or carried into a later one.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     amount_minor Int64 COMMENT 'Sum of the items, minor units.',
     amount_decimal Decimal(38, 4) COMMENT 'amount_minor as a decimal amount.',
@@ -42,9 +42,9 @@ CREATE OR REPLACE VIEW ${views}.payout_items
 (
     payout_id String COMMENT 'Payout, po_…',
     merchant_id String COMMENT 'Merchant who is paid, mer_…',
-    item_id String COMMENT 'Event that changed what the merchant is owed.',
-    transaction_type LowCardinality(String) COMMENT 'Type of that event; empty if not in yet.',
-    payment_id String COMMENT 'Payment of that event.',
+    item_id String COMMENT 'Payment event that changed what is owed, or an earlier payout.',
+    transaction_type LowCardinality(String) COMMENT 'Type of that event; payout.* for an earlier payout.',
+    payment_id String COMMENT 'Payment of that event; empty for a payout.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     amount_minor Int64 COMMENT 'What the event added to the payout, by the ledger; minor units.',
     amount_decimal Decimal(38, 4) COMMENT 'amount_minor as a decimal amount.',
@@ -63,7 +63,7 @@ FROM
     SELECT payout_id, merchant_id, currency, currency_exponent, occurred_at AS created_at,
         arrayJoin(items) AS item_id
     FROM ${raw}.payout_events FINAL
-    WHERE type = 'payout.created'
+    WHERE type IN ('payout.created', 'payout.carried')
 ) AS p
 LEFT JOIN
 (
@@ -73,6 +73,11 @@ LEFT JOIN
     FROM ${raw}.ledger_entries FINAL
     WHERE account = 'merchant_payable' AND state = 'posted' AND payment_id != ''
     GROUP BY merchant_id, transaction_id
+    UNION ALL
+    SELECT merchant_id, payout_id AS transaction_id, argMax(type, sequence) AS event_type,
+        '' AS paid_payment, any(amount_minor) AS owed_minor, max(occurred_at) AS happened_at
+    FROM ${raw}.payout_events
+    GROUP BY merchant_id, payout_id
 ) AS e ON e.merchant_id = p.merchant_id AND e.transaction_id = p.item_id
 COMMENT 'One row per item of a payout; the items of a payout sum to its amount.';
 

@@ -77,7 +77,7 @@ def _applied(client: Client, databases: DatabaseNames) -> dict[str, str]:
     if not known.result_rows[0][0]:
         return {}
     rows = client.query(f"SELECT name, checksum FROM {databases.raw}.migrations FINAL").result_rows  # noqa: S608 - DatabaseNames admits identifiers only
-    return dict(rows)
+    return {str(name): str(checksum) for name, checksum in rows}
 
 
 def _status(migration: Migration, applied: dict[str, str]) -> MigrationStatus:
