@@ -93,7 +93,7 @@ def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
     return continued(None if sent is None else sent.decode("latin-1"))
 
 
-def identified(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def identified(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: any caller with a valid token, within its rate. Raises ApiProblem."""
     parts = cast(Parts, connection.app.state.parts)
     caller = parts.authenticator.identify(bearer_token(connection.headers.get("authorization")))
@@ -104,7 +104,9 @@ def identified(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandl
             raise try_again("rate_limited")
 
 
-def merchants_only(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
+async def merchants_only(
+    connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
+) -> None:
     """Guard: callers with a merchant's API key. Raises ApiProblem."""
-    identified(connection, route)
+    await identified(connection, route)
     cast(Caller, connection.scope["user"]).acting()

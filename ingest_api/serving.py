@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 
 from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
 from granian.server.embed import Server
 
 from ingest_api.app import build_app
@@ -17,6 +18,8 @@ from runtime import log
 
 _EXIT_GRACE_SECONDS = 2.0
 _BACKLOG_CONNECTIONS = 1024
+# Granian installs handlers of its own unless told to pass its lines on to ours.
+_GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 
 
 async def serve(port: int, env: Mapping[str, str]) -> int:
@@ -36,7 +39,8 @@ async def serve(port: int, env: Mapping[str, str]) -> int:
         http=HTTPModes.auto,
         websockets=False,
         backlog=_BACKLOG_CONNECTIONS,
-        log_dictconfig={"version": 1, "incremental": True},
+        log_level=LogLevels.error,
+        log_dictconfig=_GRANIAN_LOGS,
     )
     drained = asyncio.create_task(_drain_at_signal(server, parts))
     await server.serve()
