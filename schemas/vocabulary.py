@@ -195,6 +195,7 @@ class PayoutEventType(StrEnum):
     CREATED = "payout.created"
     PAID = "payout.paid"
     FAILED = "payout.failed"
+    CARRIED = "payout.carried"
 
 
 class AttemptResult(StrEnum):
@@ -212,3 +213,4 @@ class DeadLetterReason(StrEnum):
     HANDLER_FAILED = "handler_failed"
     CALL_FAILED = "call_failed"
     DELIVERY_EXPIRED = "delivery_expired"
+    DELIVERY_REFUSED = "delivery_refused"

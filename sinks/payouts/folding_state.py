@@ -1,0 +1,82 @@
+"""Entries of the table `payouts`, all of one merchant in one partition (pure).
+
+| key | entry |
+|---|---|
+| merchant id | MerchantPayouts |
+| `{merchant}:{currency}` | OpenBalance |
+| `{merchant}:{currency}#{n}` | ItemChunk n of the open balance |
+| payout id | PayoutInProgress, until the bank has answered |
+"""
+
+import msgspec
+
+
+class MerchantPayouts(msgspec.Struct, frozen=True, kw_only=True, tag="merchant"):
+    """What is common to a merchant's currencies."""
+
+    merchant_id: str
+    currencies: tuple[str, ...] = ()
+    recent_requests: tuple[str, ...] = ()
+    """Close requests that were handled, oldest first."""
+
+
+class OpenBalance(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
+    """What is owed and in no payout yet; may be negative."""
+
+    merchant_id: str
+    currency: str
+    amount_minor: int = 0
+    item_count: int = 0
+    chunks: int = 0
+    """Full ItemChunks 0 … chunks-1, oldest first."""
+    recent_items: tuple[str, ...] = ()
+    """The items after those."""
+    closings: int = 0
+    """How often the balance was emptied; makes the ids of payouts."""
+    due_at_ms: int | None = None
+    """When the daily schedule looks at it."""
+
+
+class ItemChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
+    """Item ids of an open balance."""
+
+    items: tuple[str, ...]
+
+
+class PayoutInProgress(msgspec.Struct, frozen=True, kw_only=True, tag="payout"):
+    """A payout that the bank has not answered for good."""
+
+    payout_id: str
+    merchant_id: str
+    currency: str
+    amount_minor: int
+    item_count: int
+    bank_account: str
+    created_at_ms: int
+    attempts: int = 0
+    """Calls without a clear answer so far."""
+    due_at_ms: int
+    """When the bank is called (again)."""
+
+
+Entry = MerchantPayouts | OpenBalance | ItemChunk | PayoutInProgress
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Entry).decode
+
+
+def due_ms(entry: Entry) -> int | None:
+    """When the entry wants work done: a balance its closing, a payout its call."""
+    if isinstance(entry, OpenBalance | PayoutInProgress):
+        return entry.due_at_ms
+    return None
+
+
+def balance_key(merchant_id: str, currency: str) -> str:
+    """Table key of an open balance."""
+    return f"{merchant_id}:{currency}"
+
+
+def chunk_key(merchant_id: str, currency: str, number: int) -> str:
+    """Table key of the nth full chunk of an open balance."""
+    return f"{merchant_id}:{currency}#{number}"

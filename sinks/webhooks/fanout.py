@@ -1,0 +1,59 @@
+"""Which webhooks an event makes, and the bytes that merchants get (pure)."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from schemas.headers import rfc3339
+from schemas.public_view import payment_view
+from schemas.records import Merchant, PaymentEvent, WebhookDelivery
+from schemas.vocabulary import EventType
+
+
+def is_public(event: PaymentEvent) -> bool:
+    """Whether merchants hear of it: every change of a payment.
+
+    A refused command changes nothing and was answered to who sent it, so it makes no webhook.
+    """
+    return event.type != EventType.COMMAND_REJECTED
+
+
+def body(event: PaymentEvent) -> bytes:
+    """JSON of the event; the same bytes at each replay, signed and sent as they are.
+
+    `type`, `timestamp` and `data` as Standard Webhooks advises; `sequence` tells the order.
+    """
+    message = {
+        "type": event.type,
+        "timestamp": rfc3339(event.occurred_at_ms),
+        "id": event.event_id,
+        "sequence": event.sequence,
+        "amount": event.amount_minor,
+        "fee": event.fee_minor,
+        "currency": event.currency,
+        "refund_id": event.refund_id,
+        "dispute_id": event.dispute_id,
+        "reason": event.reason,
+        "data": payment_view(event),
+    }
+    return msgspec.json.encode(message)
+
+
+def deliveries(
+    event: PaymentEvent, merchant: Merchant | None, created_at_ms: int
+) -> Iterable[WebhookDelivery]:
+    """One intent for each enabled endpoint of the merchant."""
+    endpoints = [e for e in merchant.endpoints if e.enabled] if merchant else []
+    text = body(event) if endpoints else b""
+    for endpoint in endpoints:
+        yield WebhookDelivery(
+            delivery_id=f"{event.event_id}@{endpoint.endpoint_id}",
+            endpoint_id=endpoint.endpoint_id,
+            merchant_id=event.merchant_id,
+            event_id=event.event_id,
+            payment_id=event.payment_id,
+            sequence=event.sequence,
+            event_type=event.type,
+            body=text,
+            created_at_ms=created_at_ms,
+        )
