@@ -1,0 +1,280 @@
+"""The Faust app of this house: `batch_topic`, `transactional_table`, everything else is Faust."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faust
+import msgspec
+
+from engine import private_parts
+from engine.agent import AgentFunction, check_agent_function
+from engine.clients import ClientConfig
+from engine.engine import Engine
+from engine.lane import CallFunction, ExternalLane
+from engine.outgoing import Key, Outgoing
+from engine.partition import Decode, DueMs, Encode
+from engine.poison import DeadLetters, EncodeDeadLetter
+from engine.sender import DurableSender
+from engine.settings import EngineSettings
+from engine.slot import SlotLock
+from engine.store import StoreFactory, memory_store
+from engine.table import TransactionalTable
+from engine.topic import BatchTopic, DecodeRecord
+from engine.topology import Topology
+from engine.transport import SCHEME, EngineTableManager
+from engine.watchdog import Watchdog
+
+TOPOLOGY_SECONDS_MARGIN = 30.0
+
+
+class EngineApp(faust.App):
+    """A Faust app whose batch agents are exactly-once.
+
+    `app_id`: consumer group and prefix of changelogs. `slot`: this worker's stable name within the
+    app, from which `transactional.id`, `group.instance.id` and metrics labels derive.
+    `topic_partitions`: of all batch topics and tables. `dead_letter_topic` None: a record that
+    cannot be processed ends the worker. More keyword arguments go to Faust's settings.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        *,
+        bootstrap_servers: str,
+        slot: str = "0",
+        settings: EngineSettings | None = None,
+        topic_partitions: int = 12,
+        replication: int = 1,
+        web_port: int | None = None,
+        data_dir: Path | str | None = None,
+        dead_letter_topic: str | None = None,
+        encode_dead_letter: EncodeDeadLetter | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **faust_settings: Any,
+    ) -> None:
+        self.engine_settings = _with_extra(settings or EngineSettings(), extra)
+        self.slot = slot
+        config = ClientConfig(app_id, slot, bootstrap_servers, self.engine_settings)
+        dead_letters = _dead_letters(app_id, dead_letter_topic, encode_dead_letter)
+        self.engine = Engine(self, config, dead_letters)
+        self.sender = DurableSender(config)
+        self.lanes: list[ExternalLane] = []
+        self._topology = Topology(config, replication)
+        self._watchdog = Watchdog(self.engine)
+        directory = Path(data_dir or Path(tempfile.gettempdir()) / "paystream-engine")
+        self._slot_lock = SlotLock(directory, app_id, slot)
+        chosen = self._faust_settings(
+            bootstrap_servers, topic_partitions, replication, web_port, directory
+        )
+        super().__init__(app_id, **(chosen | faust_settings))
+
+    # -- what an agent's author uses
+
+    def batch_topic(self, name: str, decode: DecodeRecord) -> BatchTopic:
+        """A source topic; `decode(value bytes)` -> value of a `Record`. All need
+        `topic_partitions`.
+        """
+        topic = self.engine.topics[name] = BatchTopic(self, name, decode)
+        return topic
+
+    def transactional_table(
+        self,
+        name: str,
+        *,
+        encode: Encode,
+        decode: Decode,
+        partitions: int | None = None,
+        due_ms: DueMs | None = None,
+        new_store: StoreFactory = memory_store,
+    ) -> TransactionalTable:
+        """A table with the changelog `<app>-<name>-changelog`.
+
+        `due_ms(value)`: epoch ms at which an entry is due, or None; feeds `table.due`.
+        """
+        table = TransactionalTable(
+            self,
+            name=name,
+            partitions=partitions or self.conf.topic_partitions,
+            encode=encode,
+            decode=decode,
+            due_ms=due_ms,
+            new_store=new_store,
+        )
+        self.tables.add(table)
+        self.engine.tables.append(table)
+        return table
+
+    def agent(self, channel: Any = None, **options: Any) -> Callable[[AgentFunction], Any]:
+        """Faust's decorator; for a batch topic the stream yields `Batch`es."""
+        if not isinstance(channel, BatchTopic):
+            return super().agent(channel, **options)  # type: ignore[no-any-return] # untyped base
+        return self._batch_agent(channel, options)
+
+    def external_lane(
+        self,
+        topic: str,
+        *,
+        decode: DecodeRecord,
+        call: CallFunction,
+        in_flight_max: int = 200,
+        key_order: bool = True,
+        **options: Any,
+    ) -> ExternalLane:
+        """Calls to the outside, one per record: see `ExternalLane`."""
+        lane = ExternalLane(
+            self,
+            topic,
+            decode=decode,
+            call=call,
+            in_flight_max=in_flight_max,
+            key_order=key_order,
+            **options,
+        )
+        self.lanes.append(lane)
+        return lane
+
+    async def producer_send(
+        self,
+        topic: str,
+        key: Key,
+        value: bytes | None,
+        headers: Mapping[str, bytes] | None = None,
+        partition: int | None = None,
+    ) -> None:
+        """Write a record outside of a transaction; returns when all in-sync replicas have it."""
+        await self.sender.send(Outgoing(topic, key, value, headers or {}, partition))
+
+    @property
+    def ready(self) -> bool:
+        """Partitions assigned, tables restored, cycles run (also with no partition to own)."""
+        flowing = self.engine.flowing or not self.engine.topics
+        return flowing and all(lane.ready for lane in self.lanes)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start, and the lag per source partition."""
+        stats = self.engine.stats.as_dict()
+        ownership = self.engine.ownership
+        if ownership is not None and ownership.flowing:
+            stats["lag"] = self.engine.fetcher.lag_by_partition(ownership.positions)
+        return stats
+
+    # -- life
+
+    async def on_start(self) -> None:
+        """Checks first, so that a worker that cannot run says so before it joins the group."""
+        private_parts.check()
+        self._slot_lock.take()
+        self._check_agents()
+        wait = self.engine_settings.topic_wait_seconds + TOPOLOGY_SECONDS_MARGIN
+        work = asyncio.to_thread(self._topology.ensure, self._wanted_topics(), self._changelogs())
+        await asyncio.wait_for(work, wait)
+        await super().on_start()
+        await self.engine.start()
+        self._watchdog.start()
+        for lane in self.lanes:
+            await self.add_runtime_dependency(lane)
+
+    async def on_stop(self) -> None:
+        """Drain, then leave: nothing of an unfinished cycle becomes visible."""
+        for lane in self.lanes:
+            await lane.stop()
+        await self.engine.stop()
+        await self.sender.close()
+        await super().on_stop()
+        self._watchdog.stop()
+        self._slot_lock.release()
+
+    def _batch_agent(
+        self, topic: BatchTopic, options: dict[str, Any]
+    ) -> Callable[[AgentFunction], Any]:
+        if options.get("concurrency", 1) != 1:
+            raise ValueError("a batch agent has concurrency 1: partitions are the unit of scale")
+        if topic.has_agent:
+            raise ValueError(f"{topic.name} has an agent already")
+        topic.has_agent = True
+
+        def decorate(function: AgentFunction) -> Any:
+            check_agent_function(function)
+
+            async def run(_stream: Any) -> None:
+                await topic.feed.run(function)
+
+            run.__name__ = function.__name__
+            run.__qualname__ = function.__qualname__
+            run.__module__ = function.__module__
+            run.__doc__ = function.__doc__
+            return super(EngineApp, self).agent(topic.faust_topic, **options)(run)
+
+        return decorate
+
+    def _check_agents(self) -> None:
+        for topic in self.engine.topics.values():
+            if not topic.has_agent:
+                raise ValueError(f"batch topic {topic.name} has no agent: its records would wait")
+
+    def _wanted_topics(self) -> dict[str, int | None]:
+        wanted: dict[str, int | None] = dict.fromkeys(
+            self.engine.topics, self.conf.topic_partitions
+        )
+        for lane in self.lanes:
+            wanted.setdefault(lane.topic, None)
+        if self.engine.dead_letters is not None:
+            wanted.setdefault(self.engine.dead_letters.topic, None)
+        return wanted
+
+    def _changelogs(self) -> dict[str, int]:
+        return {table.changelog_topic_name: int(table.partitions) for table in self.engine.tables}
+
+    def _faust_settings(
+        self,
+        bootstrap_servers: str,
+        topic_partitions: int,
+        replication: int,
+        web_port: int | None,
+        directory: Path,
+    ) -> dict[str, Any]:
+        settings = self.engine_settings
+        web = {"web_port": web_port} if web_port is not None else {}
+        return web | {
+            "broker": [f"{SCHEME}://{server}" for server in bootstrap_servers.split(",")],
+            "broker_client_id": f"faust-{self.engine.config.transactional_id}",
+            "broker_session_timeout": settings.session_timeout_seconds,
+            "broker_heartbeat_interval": settings.heartbeat_seconds,
+            "consumer_group_instance_id": self.engine.group_instance_id,
+            "consumer_auto_offset_reset": "earliest",
+            "topic_partitions": topic_partitions,
+            "topic_replication_factor": replication,
+            "topic_disable_leader": True,
+            "table_standby_replicas": 0,
+            "processing_guarantee": "at_least_once",
+            "stream_wait_empty": False,
+            "store": "memory://",
+            "autodiscover": False,
+            "datadir": directory / f"{self.engine.config.transactional_id}",
+            "web_enabled": web_port is not None,
+            "web_tables_enabled": False,
+            "TableManager": EngineTableManager,
+        }
+
+
+def _with_extra(settings: EngineSettings, extra: Mapping[str, Any] | None) -> EngineSettings:
+    if not extra:
+        return settings
+
+    return msgspec.structs.replace(settings, extra={**settings.extra, **extra})
+
+
+def _dead_letters(
+    app_id: str, topic: str | None, encode: EncodeDeadLetter | None
+) -> DeadLetters | None:
+    if topic is None:
+        return None
+    if encode is None:
+        raise ValueError("dead_letter_topic needs encode_dead_letter: what would be written there?")
+    return DeadLetters(topic, encode, app_id)

@@ -1,0 +1,174 @@
+"""From the messages of one poll to transactions: deliver to agents, isolate poison, let agents
+retry.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.batch import Batch
+from engine.errors import BatchFailed, Retry
+from engine.poison import DeadLetters
+from engine.record import Record
+from engine.settings import EngineSettings
+from engine.table import TransactionalTable
+from engine.topic import BatchTopic
+from engine.transaction import BatchScope, SourcePartition, Transaction
+
+log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Messages of one topic partition, in order, that are handled or fail together."""
+
+    __slots__ = ("isolated", "messages", "source")
+
+    def __init__(
+        self, source: SourcePartition, messages: list[Any], *, isolated: bool = False
+    ) -> None:
+        self.source = source
+        self.messages = messages
+        self.isolated = isolated
+
+    @property
+    def next_offset(self) -> int:
+        """Offset to commit when all are handled."""
+        return int(self.messages[-1].offset()) + 1
+
+
+class Cycle:
+    """The deliveries of one poll; each `transaction` takes as many of them as can commit now."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        topics: Mapping[str, BatchTopic],
+        tables: Iterable[TransactionalTable],
+        dead_letters: DeadLetters | None,
+        messages: list[Any],
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._tables = tuple(tables)
+        self._dead_letters = dead_letters
+        self._pending = deque(group_by_partition(messages))
+
+    @property
+    def done(self) -> bool:
+        """Everything was handled."""
+        return not self._pending
+
+    async def transaction(self) -> tuple[Transaction, Retry | None]:
+        """Deliver to the agents; stops early when one of them asks for a retry.
+
+        The transaction holds what was handled before (it may be empty). Raises `BatchFailed` for a
+        record that fails alone when there is no dead letter topic.
+        """
+        transaction = Transaction(self._tables)
+        while self._pending:
+            try:
+                await self._handle(self._pending[0], transaction)
+            except Retry as retry:
+                return transaction, retry
+        return transaction, None
+
+    async def _handle(self, delivery: Delivery, transaction: Transaction) -> None:
+        topic = self._topics[delivery.source[0]]
+        scope = self._new_scope(transaction, delivery)
+        records, undecodable = _decode(topic, delivery.messages)
+        if undecodable and self._dead_letters is None:
+            message, error = undecodable[0]
+            raise BatchFailed(f"{_place(message)} cannot be decoded: {error!r}") from error
+        try:
+            if records:
+                await topic.feed.deliver(Batch(*delivery.source, records, scope))
+            scope.seal()
+        except Retry:
+            scope.drop()
+            raise
+        except Exception as exc:
+            scope.drop()
+            self._isolate(delivery, transaction, exc)
+            return
+        self._pending.popleft()
+        if records:
+            transaction.handled(delivery.source, delivery.next_offset, len(records), good=True)
+        for message, error in undecodable:
+            self._bury(message, "decode_failed", error, transaction)
+        transaction.offsets[delivery.source] = delivery.next_offset
+
+    def _isolate(self, delivery: Delivery, transaction: Transaction, error: Exception) -> None:
+        """Roll back and go record by record; a record that fails alone is dead-lettered."""
+        cause = error.__cause__ or error
+        if not delivery.isolated:
+            log.warning("%s; retrying its %d records one by one", error, len(delivery.messages))
+            self._pending.popleft()
+            singles = [
+                Delivery(delivery.source, [message], isolated=True) for message in delivery.messages
+            ]
+            self._pending.extendleft(reversed(singles))
+            return
+        message = delivery.messages[0]
+        if self._dead_letters is None:
+            raise BatchFailed(f"{_place(message)} cannot be processed: {cause!r}") from cause
+        self._pending.popleft()
+        self._bury(message, "processing_failed", cause, transaction)
+
+    def _bury(
+        self, message: Any, reason_code: str, error: BaseException, transaction: Transaction
+    ) -> None:
+        assert self._dead_letters is not None
+        log.error("%s goes to the dead letters (%s): %r", _place(message), reason_code, error)
+        transaction.outputs.append(self._dead_letters.letter(message, reason_code, error))
+        source = (message.topic(), message.partition())
+        transaction.handled(source, message.offset() + 1, 1, good=False)
+
+    def _new_scope(self, transaction: Transaction, delivery: Delivery) -> BatchScope:
+        return BatchScope(
+            transaction,
+            delivery.source[1],
+            record_bytes_max=self._settings.record_bytes_max,
+            output_bytes_max=self._settings.output_bytes_max,
+        )
+
+
+def group_by_partition(messages: list[Any]) -> list[Delivery]:
+    """Deliveries in order of first appearance; order within a partition is kept."""
+    groups: dict[SourcePartition, list[Any]] = {}
+    for message in messages:
+        source = (message.topic(), message.partition())
+        group = groups.get(source)
+        if group is None:
+            groups[source] = [message]
+        else:
+            group.append(message)
+    return [Delivery(source, group) for source, group in groups.items()]
+
+
+def _decode(
+    topic: BatchTopic, messages: list[Any]
+) -> tuple[list[Record], list[tuple[Any, Exception]]]:
+    decode = topic.decode
+    try:
+        return [Record(message, decode(message.value())) for message in messages], []
+    except Exception:
+        return _decode_one_by_one(topic, messages)
+
+
+def _decode_one_by_one(
+    topic: BatchTopic, messages: list[Any]
+) -> tuple[list[Record], list[tuple[Any, Exception]]]:
+    records, failed = [], []
+    for message in messages:
+        try:
+            records.append(Record(message, topic.decode(message.value())))
+        except Exception as exc:
+            failed.append((message, exc))
+    return records, failed
+
+
+def _place(message: Any) -> str:
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"

@@ -1,0 +1,84 @@
+"""Everything the engine raises, by who has to act on it."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of all errors of this room."""
+
+
+class Retry(EngineError):
+    """Raised by an agent: deliver the same batch again after `seconds`.
+
+    No offset moves, nothing is dead-lettered; the worker keeps its partitions meanwhile. For sinks
+    whose store is down.
+    """
+
+    def __init__(self, seconds: float = 1.0, reason: str = "") -> None:
+        super().__init__(reason or f"retry in {seconds} s")
+        self.seconds = seconds
+
+
+class BatchFailed(EngineError):
+    """An agent raised while it handled a batch; the original exception is the cause."""
+
+
+class AgentEnded(EngineError):
+    """An agent's coroutine returned although its stream has no end."""
+
+
+class RecordTooLarge(EngineError):
+    """An output or a table value is larger than `EngineSettings.record_bytes_max`."""
+
+
+class ClosedBatch(EngineError):
+    """A batch was used after its transaction had ended."""
+
+
+class TransactionAborted(EngineError):
+    """Nothing of the cycle became visible, or nobody knows: state must come from the log.
+
+    `fenced`: another worker owns the partitions or the slot; a rebalance is expected.
+    """
+
+    def __init__(self, reason: str, *, fenced: bool) -> None:
+        super().__init__(reason)
+        self.fenced = fenced
+
+
+class CallHung(EngineError):
+    """A client call ignored its time-out; its thread was abandoned."""
+
+
+class StaleLog(EngineError):
+    """Committed offsets and changelog contradict each other: data was lost, or a deposed leader
+    answered.
+    """
+
+
+class CommandRefused(EngineError):
+    """The broker refuses for good (missing right, record too large, unknown topic): an operator
+    must act.
+    """
+
+
+class MissingTopics(EngineError):
+    """Topics do not exist, or have a number of partitions that does not fit."""
+
+
+class FuseBlown(EngineError):
+    """Too many records could not be processed: the worker stops instead of dead-lettering
+    everything.
+    """
+
+
+class SlotTaken(EngineError):
+    """Another live worker runs under the same slot name."""
+
+
+class PrivatePartsChanged(EngineError):
+    """A library's private part that the engine builds on is not what the pinned version had."""
+
+
+class WatchdogBarked(EngineError):
+    """The worker made no progress for too long."""

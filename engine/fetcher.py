@@ -1,0 +1,131 @@
+"""Reading batch topics ahead of the agents: one poll in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from engine.calls import CallThread
+from engine.clients import ClientConfig
+from engine.errors import CallHung, StaleLog
+from engine.transaction import SourcePartition
+
+log = logging.getLogger(__name__)
+SETTLE_SECONDS = 5.0
+
+
+class Fetcher:
+    """Owns the consumer of the batch topics. A poll that was begun is always taken or dropped
+    before the positions change: a record must never be lost between two assignments.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._settings = config.settings
+        self._thread = CallThread("engine-fetch")
+        self._ahead: asyncio.Task[list[Any]] | None = None
+        self._rest: list[Any] = []
+        self.consumer: Any = None
+
+    def open(self) -> None:
+        """Make the consumer; it connects in the background."""
+        self.consumer = Consumer(self._config.fetch_consumer())
+
+    async def settle(self) -> None:
+        """Drop what was read ahead; after it nothing of the old positions can appear."""
+        ahead, self._ahead, self._rest = self._ahead, None, []
+        if ahead is None:
+            return
+        try:
+            await asyncio.wait_for(ahead, SETTLE_SECONDS)
+        except (TimeoutError, CallHung):
+            log.warning("a poll hangs: replacing the fetch consumer")
+            self.open()
+        except (KafkaException, StaleLog) as exc:
+            log.warning("fetch: %s", exc)
+
+    def assign(self, positions: Mapping[SourcePartition, int]) -> None:
+        """Go on from these offsets. Call `settle` before."""
+        assert self._ahead is None
+        self.consumer.assign(
+            [TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()]
+        )
+
+    async def fetch(self) -> list[Any]:
+        """Messages of the next cycle, at most `batch_records_max` and about `batch_bytes_max`; []
+        at times.
+
+        Reading of the following cycle has begun when this returns. Raises `StaleLog` for an offset
+        that is out of the log's range.
+        """
+        if not self._rest:
+            if self._ahead is None:
+                self._ahead = asyncio.create_task(self._poll_in_thread())
+            self._rest = await asyncio.shield(self._ahead)
+            self._ahead = None
+        messages, self._rest = self._cut(self._rest)
+        if not self._rest and self._ahead is None:
+            self._ahead = asyncio.create_task(self._poll_in_thread())
+        return messages
+
+    def lag_by_partition(self, positions: Mapping[SourcePartition, int]) -> dict[str, int]:
+        """Records not yet committed, from the client's cache (no request): "topic[partition]" ->
+        count.
+        """
+        lag = {}
+        for (topic, number), offset in positions.items():
+            _, high = self.consumer.get_watermark_offsets(
+                TopicPartition(topic, number), cached=True
+            )
+            if high >= 0:
+                lag[f"{topic}[{number}]"] = max(0, high - max(offset, 0))
+        return lag
+
+    async def close(self) -> None:
+        """Bounded."""
+        await self.settle()
+        if self.consumer is not None:
+            try:
+                await self._thread.call(SETTLE_SECONDS, self.consumer.close)
+            except CallHung as exc:
+                log.warning("closing the fetch consumer: %s", exc)
+        self._thread.abandon()
+
+    async def _poll_in_thread(self) -> list[Any]:
+        return await self._thread.call(self._settings.call_seconds_max, self._poll, self.consumer)
+
+    def _poll(self, consumer: Any) -> list[Any]:
+        """poll() for the first, consume(.., 0) for what is there: consume(n, t) would wait for n."""
+        first = consumer.poll(self._settings.poll_seconds)
+        if first is None:
+            return []
+        found = [first]
+        if self._settings.batch_records_max > 1:
+            found += consumer.consume(self._settings.batch_records_max - 1, 0)
+        return [message for message in found if _is_record(message)]
+
+    def _cut(self, messages: list[Any]) -> tuple[list[Any], list[Any]]:
+        size = 0
+        for index, message in enumerate(messages):
+            size += len(message)
+            if size > self._settings.batch_bytes_max and index:
+                return messages[:index], messages[index:]
+        return messages, []
+
+
+def _is_record(message: Any) -> bool:
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        raise StaleLog(
+            f"{message.topic()}[{message.partition()}]: the committed offset is out of the log's range "
+            f"({error}); retention was shorter than the time this app was down, or the topic was made anew. "
+            "Reset the group's offsets on purpose and start with accept_rewind=True"
+        )
+    log.warning("fetch: %s", error)
+    return False

@@ -1,0 +1,24 @@
+"""Records on their way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+Key = str | bytes | None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A record to be written. `partition` None: murmur2 of the key over the topic's partitions."""
+
+    topic: str
+    key: Key
+    value: bytes | None
+    headers: Mapping[str, bytes] = {}
+    partition: int | None = None
+
+    def size_bytes(self) -> int:
+        """Key, value and headers."""
+        size = len(self.value or b"") + len(self.key or b"")
+        return size + sum(len(name) + len(text) for name, text in self.headers.items())

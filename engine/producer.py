@@ -1,0 +1,264 @@
+"""The slot's transactional producer: one transaction per cycle, every step with a limit."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Producer as KafkaProducer
+
+from engine.calls import CallThread
+from engine.clients import ClientConfig
+from engine.errors import CallHung, CommandRefused, SlotTaken, TransactionAborted
+from engine.positions import CommitNote, source_headers
+from engine.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+FENCED_CODES = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+REFUSED_CODES = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._AUTHENTICATION,
+    }
+)
+FLUSH_STEP_SECONDS = 1.0
+
+FaultHook = Callable[[str], None]
+"""Tests only: called in the producer's thread with the name of the step that comes next."""
+
+
+class TransactionalProducer:
+    """Commits transactions; after any doubtful outcome the client is replaced before the next one.
+
+    The replacement has the same transactional id: `init_transactions` aborts what the old one left
+    open and fences it, so an abandoned client that wakes up can do no harm.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._settings = config.settings
+        self._thread = CallThread("engine-transactions")
+        self._client: Any = None
+        self._hang_seconds = self._settings.commit_hang_seconds
+        self.hook: FaultHook | None = None
+
+    @property
+    def usable(self) -> bool:
+        """False after a doubtful outcome, until `open`."""
+        return self._client is not None
+
+    async def open(self) -> None:
+        """Make a client whose predecessor is fenced. Retries until it works; raises
+        `CommandRefused`.
+        """
+        while self._client is None:
+            client = KafkaProducer(self._config.transactional_producer())
+            try:
+                await self._thread.call(35.0, client.init_transactions, 30)
+            except (KafkaException, CallHung) as exc:
+                _raise_if_refused(exc)
+                log.warning("transactions of %s not ready: %s", self._config.transactional_id, exc)
+                await self._pause()
+                continue
+            self._client = client
+
+    async def commit(self, transaction: Transaction, metadata: bytes) -> None:
+        """One Kafka transaction; returns when it is committed. `metadata`: group member of the
+        cycle.
+
+        Raises `TransactionAborted`, or `CommandRefused` when repeating cannot help.
+        """
+        client = self._client
+        step = "produce"
+        limit = self._settings.call_seconds_max
+        try:
+            await self._thread.call(limit, self._produce, client, transaction)
+            step = "send_offsets"
+            offsets = self._offsets(transaction)
+            await self._thread.call(
+                self._hang_seconds, self._send_offsets, client, offsets, metadata
+            )
+            self._hang_seconds = self._settings.commit_hang_seconds
+            step = "commit"
+            await self._thread.call(limit, self._commit, client)
+        except CallHung as exc:
+            self._hang_seconds = min(self._hang_seconds * 2, self._settings.commit_hang_seconds_max)
+            self._client = (
+                None  # its thread may be inside it for ever: it can be neither used nor closed
+            )
+            raise TransactionAborted(f"{step}: {exc}; outcome unknown", fenced=False) from exc
+        except (KafkaException, BufferError) as exc:
+            await self._fail(step, exc)
+        except BaseException:  # cancelled: the outcome is unknown
+            self._client = None
+            raise
+
+    async def close(self) -> None:
+        """Let the client go; bounded."""
+        await self._replace()
+        self._thread.abandon()
+
+    # -- in the producer's thread
+
+    def _produce(self, client: Any, transaction: Transaction) -> None:
+        self._call_hook("before_produce")
+        client.begin_transaction()
+        for output in transaction.outputs:
+            partition = -1 if output.partition is None else output.partition
+            headers = dict(output.headers) if output.headers else None
+            _produce_one(client, output.topic, output.value, output.key, partition, headers, None)
+        self._call_hook("between_produces")
+        for (table, number), writes in transaction.writes.items():
+            topic = table.changelog_topic_name
+            last = len(writes) - 1
+            for index, (key, value) in enumerate(writes.items()):
+                marks, report = None, None
+                if index == last:
+                    marks = source_headers(transaction.sources_of(number))
+                    report = _position_report(transaction, (table, number))
+                _produce_one(client, topic, value, key, number, marks, report)
+        self._flush(client)
+        self._call_hook("before_send_offsets")
+
+    def _flush(self, client: Any) -> None:
+        deadline = time.monotonic() + self._settings.transaction_timeout_seconds + 10
+        while client.flush(FLUSH_STEP_SECONDS):
+            if time.monotonic() > deadline:
+                raise BufferError(f"{len(client)} records not delivered")
+
+    def _send_offsets(self, client: Any, offsets: list[TopicPartition], metadata: bytes) -> None:
+        _retrying(client.send_offsets_to_transaction, 60.0, offsets, metadata, 5)
+        self._call_hook("before_commit")
+
+    def _commit(self, client: Any) -> None:
+        _retrying(client.commit_transaction, self._settings.call_seconds_max - 15, 10)
+        self._call_hook("after_commit")
+
+    def _call_hook(self, step: str) -> None:
+        if self.hook is not None:
+            self.hook(step)
+
+    # -- outcomes
+
+    async def _fail(self, step: str, exc: KafkaException | BufferError) -> None:
+        error = exc.args[0] if isinstance(exc, KafkaException) else None
+        fenced = error is not None and error.code() in FENCED_CODES
+        doubtful = error is not None and (error.fatal() or not _abortable(error, step))
+        if doubtful or not await self._abort():
+            await self._replace()
+        if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise SlotTaken(
+                f"slot {self._config.slot!r} of {self._config.app_id} is used by another live worker: "
+                "give each worker a slot of its own"
+            ) from exc
+        _raise_if_refused(exc)
+        fenced = fenced or (error is not None and error.fatal())
+        raise TransactionAborted(f"{step}: {error or exc}", fenced=fenced) from exc
+
+    async def _abort(self) -> bool:
+        try:
+            await self._thread.call(40.0, _retrying, self._client.abort_transaction, 30.0, 10)
+        except (KafkaException, CallHung) as exc:
+            log.warning("abort failed, replacing the producer: %s", exc)
+            return False
+        return True
+
+    async def _replace(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                await self._thread.call(10.0, _close, client)
+            except CallHung as exc:
+                log.warning("closing a producer: %s", exc)
+
+    def _offsets(self, transaction: Transaction) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number, offset, metadata=self._note(transaction, number))
+            for (topic, number), offset in transaction.offsets.items()
+        ]
+
+    def _note(self, transaction: Transaction, number: int) -> str:
+        ends = {}
+        for table in transaction.tables:
+            position = transaction.positions.get((table, number))
+            ends[table.name] = position or table.partition_state(number).store.position
+        return CommitNote(self._config.transactional_id, ends).encode()
+
+    async def _pause(self) -> None:
+        await self._thread.call(2.0, time.sleep, 0.5)
+
+
+def _produce_one(
+    client: Any, topic: str, value: Any, key: Any, partition: int, headers: Any, report: Any
+) -> None:
+    while True:
+        try:
+            if headers is None and report is None:
+                client.produce(topic, value, key, partition)
+            else:
+                client.produce(
+                    topic, value, key, partition, on_delivery=report, headers=headers or None
+                )
+            return
+        except BufferError:
+            client.poll(0.05)
+
+
+def _position_report(transaction: Transaction, part: Any) -> Callable[[Any, Any], None]:
+    def report(error: Any, message: Any) -> None:
+        if error is None:
+            transaction.positions[part] = message.offset() + 1
+
+    return report
+
+
+def _retrying(function: Callable[..., Any], limit_seconds: float, *args: Any) -> None:
+    """Repeat while librdkafka says that the error is retriable."""
+    deadline = time.monotonic() + limit_seconds
+    while True:
+        try:
+            function(*args)
+            return
+        except KafkaException as exc:
+            if not exc.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _abortable(error: KafkaError, step: str) -> bool:
+    return step == "produce" or bool(error.txn_requires_abort())
+
+
+def _raise_if_refused(exc: BaseException) -> None:
+    error = exc.args[0] if isinstance(exc, KafkaException) else None
+    if error is not None and error.code() in REFUSED_CODES:
+        raise CommandRefused(
+            f"the broker refuses: {error}. Check that the topic exists (`paystream topics create`), "
+            "the rights of this worker, and max.message.bytes; nothing was committed"
+        ) from exc
+
+
+def _close(client: Any) -> None:
+    client.purge()
+    try:
+        client.close()  # else it lives on with its connections
+    except KafkaException as exc:  # it raises for a client with a fatal error
+        log.info("closing a producer: %s", exc)

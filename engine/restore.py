@@ -1,0 +1,180 @@
+"""Bringing tables and source positions to one committed state, from the log alone.
+
+The order makes it correct (docs/operators/engine.md): the new generation has been joined; then
+committed offsets, stable; then changelog ends, with open transactions counted; then the changelogs
+up to those ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from engine.changelog import ChangelogReader, Section
+from engine.clients import ClientConfig
+from engine.errors import StaleLog
+from engine.positions import CommitNote
+from engine.table import TransactionalTable
+from engine.transaction import SourcePartition
+
+log = logging.getLogger(__name__)
+ADMIN_SECONDS = 5
+COMMITTED_SECONDS = 5
+
+
+class Restored:
+    """Where to go on, and how much was read."""
+
+    def __init__(self, positions: Mapping[SourcePartition, int], record_count: int) -> None:
+        self.positions = positions
+        self.record_count = record_count
+
+
+class Restore:
+    """One takeover's restore; blocking, runs in a thread of its own. `stop` ends it from outside."""
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        fetch_consumer: Any,
+        tables: Sequence[TransactionalTable],
+        sources: Sequence[SourcePartition],
+    ) -> None:
+        self._config = config
+        self._settings = config.settings
+        self._consumer = fetch_consumer
+        self._tables = tables
+        self._sources = sources
+        self.stop = threading.Event()
+        self.progress_at = time.monotonic()
+
+    def run(self) -> Restored | None:
+        """Positions to go on from; None when stopped. Raises `StaleLog` after `lost_after_seconds`.
+
+        Any broker error is waited out: an unavailable leader never means an empty table.
+        """
+        stale_since = time.monotonic()
+        while not self.stop.is_set():
+            try:
+                return self._attempt()
+            except StaleLog as exc:
+                if time.monotonic() - stale_since > self._settings.lost_after_seconds:
+                    raise
+                log.warning("restore: %s; asking again", exc)
+            except KafkaException as exc:
+                log.warning("restore: %s; waiting for the broker", exc)
+                stale_since = time.monotonic()
+            self.stop.wait(0.5)
+        return None
+
+    def _attempt(self) -> Restored | None:
+        offsets, notes = self._committed()
+        sections = self._sections(notes)
+        reader = ChangelogReader(self._config, sections, self.stop, self._note_progress)
+        record_count = reader.read()
+        if record_count is None:
+            return None
+        self._check_sources(offsets)
+        positions = {
+            source: offset if offset >= 0 else OFFSET_BEGINNING
+            for source, offset in offsets.items()
+        }
+        return Restored(positions, record_count)
+
+    def _note_progress(self) -> None:
+        self.progress_at = time.monotonic()
+
+    def _committed(self) -> tuple[dict[SourcePartition, int], dict[int, list[CommitNote]]]:
+        """Stable committed offsets (read_committed makes the broker wait for a commit in flight)."""
+        asked = [TopicPartition(topic, number) for topic, number in self._sources]
+        offsets: dict[SourcePartition, int] = {}
+        notes: dict[int, list[CommitNote]] = {}
+        for found in self._consumer.committed(asked, timeout=COMMITTED_SECONDS) if asked else ():
+            if found.error is not None:
+                raise KafkaException(found.error)
+            offsets[found.topic, found.partition] = found.offset
+            note = CommitNote.decode(found.metadata)
+            if note is not None:
+                notes.setdefault(found.partition, []).append(note)
+        return offsets, notes
+
+    def _sections(self, notes: Mapping[int, list[CommitNote]]) -> list[Section]:
+        numbers = sorted({number for _, number in self._sources})
+        parts = [(table, number) for table in self._tables for number in numbers]
+        if not parts:
+            return []
+        asked = [TopicPartition(table.changelog_topic_name, number) for table, number in parts]
+        ends = self._list_offsets(asked, OffsetSpec.latest())
+        starts = self._list_offsets(asked, OffsetSpec.earliest())
+        return [
+            self._section(table, number, starts, ends, notes.get(number, []))
+            for table, number in parts
+        ]
+
+    def _section(
+        self,
+        table: TransactionalTable,
+        number: int,
+        starts: Mapping[SourcePartition, int],
+        ends: Mapping[SourcePartition, int],
+        notes: list[CommitNote],
+    ) -> Section:
+        log_part = (table.changelog_topic_name, number)
+        start, end = starts[log_part], ends[log_part]
+        partition = table.partition_state(number)
+        committed_end = max((note.changelogs.get(table.name, 0) for note in notes), default=0)
+        known_end = max(committed_end, partition.store.position)
+        if end < known_end:
+            self._refuse(
+                f"{log_part[0]}[{number}] ends at {end}, below the {known_end} of the committed offsets"
+            )
+        age = time.monotonic() - partition.synced_at
+        position = partition.store.position
+        too_old = age > self._settings.delete_retention_seconds / 2
+        if position < start or position > end or too_old or self._settings.accept_rewind:
+            partition.clear()
+        owners = frozenset(note.owner for note in notes)
+        return Section(log_part[0], number, partition, end, owners)
+
+    def _list_offsets(
+        self, asked: list[TopicPartition], spec: OffsetSpec
+    ) -> dict[SourcePartition, int]:
+        """READ_UNCOMMITTED: open transactions count. A fresh client: an old one may keep a stale
+        leader.
+        """
+        admin = AdminClient(self._config.base())
+        answers = admin.list_offsets(
+            dict.fromkeys(asked, spec),
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=ADMIN_SECONDS,
+        )
+        return {
+            (asked.topic, asked.partition): answer.result(ADMIN_SECONDS * 2).offset
+            for asked, answer in answers.items()
+        }
+
+    def _check_sources(self, offsets: Mapping[SourcePartition, int]) -> None:
+        """The changelog says which source offset it reflects; committed offsets must reach it."""
+        for table in self._tables:
+            for (topic, number), committed in offsets.items():
+                reflected = table.partition_state(number).sources.get(topic)
+                if reflected is not None and committed < reflected:
+                    self._refuse(
+                        f"table {table.name}[{number}] reflects {topic} up to {reflected}, but "
+                        f"{committed} is committed"
+                    )
+
+    def _refuse(self, contradiction: str) -> None:
+        if self._settings.accept_rewind:
+            log.warning("accept_rewind: %s", contradiction)
+            return
+        raise StaleLog(
+            f"{contradiction}: the log lost data or was rewound. If that was deliberate, start once "
+            "with accept_rewind=True"
+        )

@@ -1,0 +1,82 @@
+"""Are the topics there, and do their partitions fit? Runs before the group is joined."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from engine.clients import ClientConfig
+from engine.errors import MissingTopics
+
+log = logging.getLogger(__name__)
+REQUEST_SECONDS = 5.0
+CHANGELOG_SETTINGS = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.3",  # a changelog is read in full at a takeover: keep it short
+    "segment.ms": str(6 * 3600 * 1000),  # the active segment is never compacted
+}
+
+
+class Topology:
+    """Blocking; call it in a thread."""
+
+    def __init__(self, config: ClientConfig, replication: int) -> None:
+        self._config = config
+        self._replication = replication
+
+    def ensure(self, wanted: Mapping[str, int | None], changelogs: Mapping[str, int]) -> None:
+        """Wait for `wanted` (name -> partitions, None: any), create missing changelogs.
+
+        Raises `MissingTopics` after `topic_wait_seconds`, saying what is wrong and what to do.
+        """
+        deadline = time.monotonic() + self._config.settings.topic_wait_seconds
+        while problems := self._problems(wanted, changelogs):
+            if time.monotonic() > deadline:
+                raise MissingTopics("; ".join(problems))
+            time.sleep(0.3)
+
+    def _problems(
+        self, wanted: Mapping[str, int | None], changelogs: Mapping[str, int]
+    ) -> list[str]:
+        try:
+            admin = AdminClient(self._config.base())
+            found = admin.list_topics(timeout=REQUEST_SECONDS).topics
+            counts = {name: len(topic.partitions) for name, topic in found.items()}
+        except KafkaException as exc:
+            return [f"no answer from {self._config.bootstrap_servers}: {exc}"]
+        problems = list(_mismatches(wanted, counts))
+        missing = {name: count for name, count in changelogs.items() if name not in counts}
+        if not problems and missing:
+            self._create(admin, missing)
+            return [f"changelog {name} was created just now" for name in missing]
+        return problems + list(
+            _mismatches({n: c for n, c in changelogs.items() if n in counts}, counts)
+        )
+
+    def _create(self, admin: AdminClient, missing: Mapping[str, int]) -> None:
+        topics = [
+            NewTopic(name, count, self._replication, config=CHANGELOG_SETTINGS)
+            for name, count in missing.items()
+        ]
+        for name, answer in admin.create_topics(topics, request_timeout=REQUEST_SECONDS).items():
+            try:
+                answer.result(REQUEST_SECONDS * 2)
+                log.info("created changelog topic %s", name)
+            except KafkaException as exc:
+                if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    log.warning("changelog topic %s: %s", name, exc)
+
+
+def _mismatches(wanted: Mapping[str, int | None], found: Mapping[str, int]) -> Iterable[str]:
+    for name, count in wanted.items():
+        if name not in found:
+            yield f"topic {name} does not exist: create it with `paystream topics create`"
+        elif count is not None and found[name] != count:
+            yield (
+                f"topic {name} has {found[name]} partitions, {count} are wanted: tables need as many "
+                "partitions as their source topics; set topic_partitions to fit, or make the topic anew"
+            )

@@ -1,0 +1,232 @@
+"""What one Kafka transaction will write, collected batch by batch.
+
+Two levels: a `BatchScope` holds what the agent did with one batch, on decoded copies; `seal`
+encodes its dirty keys into the `Transaction`. A scope that is dropped leaves no trace, so a failed
+batch rolls back alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import ClosedBatch, RecordTooLarge
+from engine.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from engine.table import TransactionalTable
+
+TablePart = tuple["TransactionalTable", int]
+SourcePartition = tuple[str, int]
+"""(topic, partition)"""
+_MISSING = object()
+
+
+class Transaction:
+    """Sealed outputs, table writes and offsets of one cycle.
+
+    `writes`: last encoded value per dirty key (None deletes). `offsets`: next offset to process.
+    `outcomes`: runs of (handled, count) for the fuse. `positions`: changelog position after the
+    last write, known once delivered.
+    """
+
+    __slots__ = (
+        "dues",
+        "offsets",
+        "outcomes",
+        "outputs",
+        "positions",
+        "record_count",
+        "tables",
+        "writes",
+    )
+
+    def __init__(self, tables: Sequence[TransactionalTable] = ()) -> None:
+        self.tables = tables
+        self.outputs: list[Outgoing] = []
+        self.writes: dict[TablePart, dict[str, bytes | None]] = {}
+        self.dues: dict[TablePart, dict[str, int | None]] = {}
+        self.offsets: dict[SourcePartition, int] = {}
+        self.outcomes: list[tuple[bool, int]] = []
+        self.positions: dict[TablePart, int] = {}
+        self.record_count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.offsets)
+
+    def handled(self, source: SourcePartition, next_offset: int, count: int, *, good: bool) -> None:
+        """`count` records up to `next_offset` are part of this transaction."""
+        self.offsets[source] = next_offset
+        self.record_count += count
+        self.outcomes.append((good, count))
+
+    def sources_of(self, partition: int) -> dict[str, int]:
+        """Source topic -> next offset, of the partitions with this number."""
+        return {
+            topic: offset for (topic, number), offset in self.offsets.items() if number == partition
+        }
+
+    def apply(self) -> None:
+        """The commit succeeded: the written values are the committed state."""
+        for (table, number), writes in self.writes.items():
+            partition = table.partition_state(number)
+            position = self.positions.get((table, number), partition.store.position)
+            dues = self.dues.get((table, number), {})
+            partition.commit(writes, dues, position, self.sources_of(number))
+
+
+class BatchScope:
+    """What the agent did with one batch so far; dropped on failure, sealed on success."""
+
+    __slots__ = (
+        "_outputs",
+        "_partition",
+        "_transaction",
+        "_views",
+        "closed",
+        "limits",
+        "output_bytes",
+    )
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        partition: int,
+        *,
+        record_bytes_max: int,
+        output_bytes_max: int,
+    ) -> None:
+        self._transaction = transaction
+        self._partition = partition
+        self._views: dict[TransactionalTable, PartitionView] = {}
+        self._outputs: list[Outgoing] = []
+        self.limits = (record_bytes_max, output_bytes_max)
+        self.output_bytes = 0
+        self.closed = False
+
+    def view(self, table: TransactionalTable) -> PartitionView:
+        """The table as this batch sees it; the same object for the whole batch."""
+        self._check_open()
+        view = self._views.get(table)
+        if view is None:
+            view = self._views[table] = PartitionView(table, self._partition, self._transaction)
+        return view
+
+    def emit(self, output: Outgoing) -> None:
+        """Add an output. Raises `RecordTooLarge`, `ClosedBatch`."""
+        self._check_open()
+        size = output.size_bytes()
+        record_bytes_max, output_bytes_max = self.limits
+        if size > record_bytes_max:
+            raise RecordTooLarge(
+                f"a record of {size} bytes for {output.topic} is above record_bytes_max "
+                f"({record_bytes_max}); write less, or raise it together with the topic's "
+                "max.message.bytes"
+            )
+        self.output_bytes += size
+        if self.output_bytes > output_bytes_max:
+            raise RecordTooLarge(
+                f"one batch writes more than output_bytes_max ({output_bytes_max} bytes); "
+                "write less per record, or lower batch_records_max"
+            )
+        self._outputs.append(output)
+
+    def seal(self) -> None:
+        """Encode the last value per dirty key and move everything into the transaction, or nothing."""
+        self._check_open()
+        sealed = [
+            ((table, self._partition), *view.encoded(self.limits[0]))
+            for table, view in self._views.items()
+        ]
+        self.closed = True
+        for part, writes, dues in sealed:
+            if writes:
+                self._transaction.writes.setdefault(part, {}).update(writes)
+                self._transaction.dues.setdefault(part, {}).update(dues)
+        self._transaction.outputs += self._outputs
+
+    def drop(self) -> None:
+        """Roll back: later use of the batch raises `ClosedBatch`."""
+        self.closed = True
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedBatch(
+                "this batch's transaction has ended; use it only inside the loop body"
+            )
+
+
+class PartitionView:
+    """Mutable mapping over one table partition, visible only inside the batch.
+
+    Values are decoded copies: changing one in place without assigning it back changes nothing.
+    """
+
+    __slots__ = ("_cache", "_committed", "_dirty", "_pending", "_table")
+
+    def __init__(self, table: TransactionalTable, partition: int, transaction: Transaction) -> None:
+        self._table = table
+        self._committed = table.partition_state(partition).store.get
+        self._pending: Mapping[str, bytes | None] = transaction.writes.get((table, partition), {})
+        self._cache: dict[str, Any] = {}
+        self._dirty: dict[str, None] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Value of the key, or `default`."""
+        value = self._cache.get(key, _MISSING)
+        if value is _MISSING:
+            value = self._cache[key] = self._load(key)
+        return default if value is None else value
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if value is None:
+            raise TypeError("None is no value of a table: use del")
+        self._cache[key] = value
+        self._dirty[key] = None
+
+    def __delitem__(self, key: str) -> None:
+        """Delete the key, present or not."""
+        self._cache[key] = None
+        self._dirty[key] = None
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        """Value of the key, which is deleted."""
+        value = self.get(key, default)
+        del self[key]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("a view has no iteration: read committed entries through table.items()")
+
+    def encoded(self, bytes_max: int) -> tuple[dict[str, bytes | None], dict[str, int | None]]:
+        """(last value per dirty key, due time per dirty key). Raises `RecordTooLarge`, or encode's
+        error.
+        """
+        encode, due_ms, cache = self._table.encode_value, self._table.due_ms, self._cache
+        writes: dict[str, bytes | None] = {}
+        dues: dict[str, int | None] = {}
+        for key in self._dirty:
+            value = cache[key]
+            raw = None if value is None else encode(value)
+            if raw is not None and len(raw) + len(key) > bytes_max:
+                raise RecordTooLarge(
+                    f"the value of {key!r} in table {self._table.name} has {len(raw)} bytes, above "
+                    f"record_bytes_max ({bytes_max}); keep less in one entry"
+                )
+            writes[key] = raw
+            if due_ms is not None:
+                dues[key] = None if value is None else due_ms(value)
+        return writes, dues
+
+    def _load(self, key: str) -> Any:
+        raw = self._pending[key] if key in self._pending else self._committed(key)
+        return None if raw is None else self._table.decode_value(raw)

@@ -1,0 +1,98 @@
+"""Faust's aiokafka driver as the group member only: the engine's partitions are never fetched by
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.partitioner import murmur2
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from engine import private_parts
+from engine.table import TransactionalTable
+
+SCHEME = "engine"
+TRANSPORTS.aliases[SCHEME] = "engine.transport:Transport"
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):
+    """Runs in aiokafka's thread."""
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Pause our partitions before aiokafka's first fetch, note who we are in the group."""
+        engine = self._thread.app.engine
+        ours = [tp for tp in assigned if engine.owns_topic(tp.topic)]
+        if ours:
+            private_parts.pause_in_client(self._thread, ours)
+        engine.member_id = private_parts.member_id(self._thread)
+        await super().on_partitions_assigned(assigned)
+
+
+class Consumer(driver.Consumer):
+    """Tells the engine about revocation before, and about assignment after Faust's own part."""
+
+    RebalanceListener = RebalanceListener
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self.app.engine.on_revoked()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.app.engine.on_assigned(assigned, generation_id)
+
+    def _set_active_tps(self, tps: set[TP]) -> set[TP]:
+        active: set[TP] = super()._set_active_tps(tps)
+        active.difference_update([tp for tp in active if self.app.engine.owns_topic(tp.topic)])
+        return active
+
+    def resume_partitions(self, tps: Any) -> None:
+        super().resume_partitions({tp for tp in tps if not self.app.engine.owns_topic(tp.topic)})
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's livelock detector knows nothing of what the engine reads."""
+        if not self.app.engine.owns_topic(tp.topic):
+            super().verify_event_path(now, tp)
+
+
+class Producer(driver.Producer):
+    """For Faust's ordinary topics, and for its router's questions about ours."""
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """aiokafka's producer has no metadata of changelogs that it never wrote."""
+        partitions = self.app.engine.changelog_partitions(topic)
+        if partitions is None:
+            return super().key_partition(topic, key)
+        return TP(topic, (murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class Transport(driver.Transport):
+    """Scheme `engine://host:port`."""
+
+    Consumer = Consumer
+    Producer = Producer
+
+
+class OrdinaryRecovery(Recovery):
+    """Faust's recovery for ordinary tables; transactional ones never enter it."""
+
+    def add_active(self, table: Any, tp: TP) -> None:
+        if not isinstance(table, TransactionalTable):
+            super().add_active(table, tp)
+
+    def add_standby(self, table: Any, tp: TP) -> None:
+        if not isinstance(table, TransactionalTable):
+            super().add_standby(table, tp)
+
+
+class EngineTableManager(TableManager):
+    """Faust's table manager with the recovery above."""
+
+    @property
+    def recovery(self) -> Any:
+        return private_parts.set_recovery(self, OrdinaryRecovery)

@@ -1,0 +1,98 @@
+"""Ends a worker that no longer makes progress, with a diagnosis for the log."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0
+EXIT_CODE = 1
+IDLE_STEPS = frozenset({"idle", "retry", "fetch", "new"})
+
+
+class Watchdog:
+    """A daemon thread; looks at the event loop, the cycle in hand and the restore.
+
+    A supervisor restarts the process; nothing is lost, since only committed transactions count.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._settings = engine.config.settings
+        self._loop_ran_at = time.monotonic()
+        self._looked_at = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """From the event loop's thread."""
+        self._loop = asyncio.get_running_loop()
+        self._loop_ran_at = time.monotonic()
+        threading.Thread(target=self._watch, name="engine-watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """No barking from here on."""
+        self._stopping.set()
+
+    def complaint(self, now: float) -> str | None:
+        """What is wrong at `now` (monotonic seconds), or None."""
+        silent = now - self._loop_ran_at
+        if silent > self._settings.loop_stall_seconds:
+            return f"the event loop did not run for {silent:.0f} s"
+        ownership = self._engine.ownership
+        if ownership is None:
+            return None
+        restore = ownership.restore
+        if restore is not None:
+            stalled = now - max(restore.progress_at, ownership.step_at)
+            limit = self._settings.restore_stall_seconds
+            return f"restore stands still for {stalled:.0f} s" if stalled > limit else None
+        stalled = now - ownership.step_at
+        if ownership.step not in IDLE_STEPS and stalled > self._settings.progress_stall_seconds:
+            return f"step {ownership.step!r} lasts {stalled:.0f} s"
+        return None
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            if now - self._looked_at > 5 * LOOK_SECONDS:
+                self._loop_ran_at = (
+                    now  # the whole process was stopped (SIGSTOP, suspend): start afresh
+                )
+                if self._engine.ownership is not None:
+                    self._engine.ownership.step_at = now
+            self._looked_at = now
+            self._nudge()
+            problem = self.complaint(now)
+            if problem is not None and not self._stopping.is_set():
+                self._bark(problem)
+
+    def _nudge(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop_runs)
+
+    def _loop_runs(self) -> None:
+        self._loop_ran_at = time.monotonic()
+
+    def _bark(self, problem: str) -> None:
+        ownership = self._engine.ownership
+        log.critical(
+            "watchdog: %s; generation %s, positions %s, stats %s; stacks follow, the process ends",
+            problem,
+            ownership.generation if ownership else None,
+            ownership.positions if ownership else {},
+            self._engine.stats.as_dict(),
+        )
+        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        sys.stderr.flush()
+        os._exit(EXIT_CODE)

@@ -1,0 +1,120 @@
+"""A worker for tests: per key a running count and sum; started as a process of its own.
+
+Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT, WORK_DIR and
+SETTINGS (JSON of EngineSettings), PARTITIONS, HOOK ("step:times:action").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine import EngineApp, EngineSettings, Retry, run_worker
+from engine.poison import RawRecord
+
+logging.basicConfig(stream=sys.stderr, level="INFO", format="%(asctime)s %(name)s %(message)s")
+logging.getLogger("aiokafka").setLevel("WARNING")
+
+NAME = os.environ["NAME"]
+SETTINGS = msgspec.convert(json.loads(os.environ.get("SETTINGS", "{}")), EngineSettings)
+WORK_DIR = Path(os.environ["WORK_DIR"])
+RETRY_FILE = WORK_DIR / "store-is-down"
+
+
+def encode_dead_letter(record: RawRecord, reason_code: str, detail: str, source_app: str) -> bytes:
+    return json.dumps(
+        [record.topic, record.partition, record.offset, reason_code, detail, source_app]
+    ).encode()
+
+
+app = EngineApp(
+    NAME,
+    bootstrap_servers=os.environ["BOOTSTRAP"],
+    slot=os.environ.get("SLOT", "0"),
+    settings=SETTINGS,
+    topic_partitions=int(os.environ.get("PARTITIONS", "4")),
+    data_dir=WORK_DIR,
+    dead_letter_topic=os.environ.get("DEAD_LETTERS") or None,
+    encode_dead_letter=encode_dead_letter if os.environ.get("DEAD_LETTERS") else None,
+)
+commands = app.batch_topic(f"{NAME}.in", decode=msgspec.json.decode)
+counts = app.transactional_table(
+    "counts",
+    encode=msgspec.json.encode,
+    decode=msgspec.json.decode,
+    due_ms=lambda state: state["due_ms"],
+)
+
+
+@app.agent(commands)
+async def count(stream: Any) -> None:
+    async for batch in stream:
+        if RETRY_FILE.exists():
+            raise Retry(0.2, "the store is down")
+        state = counts.partition(batch)
+        for record in batch:
+            command = record.value
+            if command.get("poison"):
+                raise ValueError("poison")
+            entry = state.get(record.key) or {"count": 0, "sum": 0, "due_ms": None}
+            entry["count"] += 1
+            entry["sum"] += command["amount"]
+            entry["due_ms"] = command.get("due_ms")
+            state[record.key] = entry
+            event = [record.key, entry["count"], entry["sum"], record.partition, record.offset]
+            batch.emit(f"{NAME}.out", key=record.key, value=json.dumps(event).encode())
+
+
+@app.task
+async def report() -> None:
+    """One line of JSON on stdout whenever something changed; tests wait for it."""
+    last = None
+    while True:
+        now_ms = int(time.time() * 1000)
+        line = json.dumps(
+            {
+                "ready": app.ready,
+                "entries": len(counts),
+                "due": len(counts.due(now_ms, 100_000)),
+                "owned": len(counts.owned_partitions),
+                **{k: v for k, v in app.stats.items() if not k.endswith("seconds")},
+            }
+        )
+        if line != last:
+            print(line, flush=True)
+            last = line
+        await asyncio.sleep(0.05)
+
+
+def _hook_from_environment() -> None:
+    """HOOK=before_commit:3:kill: at the third time of this step, kill or stop this very process."""
+    wanted, times, action = os.environ["HOOK"].split(":")
+    seen = 0
+
+    def hook(step: str) -> None:
+        nonlocal seen
+        if step != wanted:
+            return
+        seen += 1
+        if action.startswith("sleep"):
+            time.sleep(float(action[5:]))
+        elif seen == int(times):
+            os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
+
+    app.engine.producer.hook = hook
+
+
+if os.environ.get("HOOK"):
+    _hook_from_environment()
+
+if __name__ == "__main__":
+    sys.exit(run_worker(app))
