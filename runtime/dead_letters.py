@@ -10,14 +10,20 @@ DETAIL_CHARACTERS_MAX = 2_000
 
 
 class SourceRecord(Protocol):
-    """The part of a consumed record that a dead letter keeps."""
+    """The part of a consumed record that a dead letter keeps; engine.RawRecord is one."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: str | None
-    headers: dict[str, bytes]
-    raw: bytes
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> dict[str, bytes]: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 def encode_dead_letter(
@@ -30,11 +36,19 @@ def encode_dead_letter(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            key=record.key,
+            key=_text(record.key),
             reason_code=reason_code,
             detail=detail[:DETAIL_CHARACTERS_MAX],
             headers=dict(record.headers),
-            value=record.raw,
+            value=record.value or b"",
             failed_at_ms=now_ms(),
         )
     )
+
+
+def _text(key: bytes | None) -> str | None:
+    """The key if it is UTF-8."""
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return None
