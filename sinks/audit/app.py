@@ -1,0 +1,95 @@
+"""Composition root of the audit sink: four topics in, rows in ClickHouse out.
+
+Offsets are committed after ClickHouse acknowledged the rows; a batch that comes again inserts the
+same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engine import EngineApp, EngineSettings, Retry
+from runtime import log
+from runtime.dead_letters import encode_dead_letter
+from runtime.settings import connections, load
+from schemas.codec import decode
+from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
+from schemas.topics import (
+    PAYMENTS_DEAD_LETTERS,
+    PAYMENTS_EVENTS,
+    PAYOUTS_EVENTS,
+    TOPICS,
+    WEBHOOKS_ATTEMPTS,
+)
+from sinks.audit.backoff import Backoff
+from sinks.audit.ingest import Ingest
+from sinks.audit.settings import AuditSettings
+from sinks.audit.store import LedgerStore, StoreUnavailable
+from sinks.audit.tables import (
+    DEAD_LETTERS,
+    LEDGER_ENTRIES,
+    PAYMENT_EVENTS,
+    PAYOUT_EVENTS,
+    WEBHOOK_ATTEMPTS,
+    Table,
+)
+
+APP_ID = "sinks-audit"
+SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
+    PAYMENTS_EVENTS: (PaymentEvent, (PAYMENT_EVENTS, LEDGER_ENTRIES)),
+    PAYOUTS_EVENTS: (PayoutEvent, (PAYOUT_EVENTS, LEDGER_ENTRIES)),
+    WEBHOOKS_ATTEMPTS: (WebhookAttempt, (WEBHOOK_ATTEMPTS,)),
+    PAYMENTS_DEAD_LETTERS: (DeadLetter, (DEAD_LETTERS,)),
+}
+"""Topic -> the record in it and the tables that its records make rows of."""
+
+_LOG = log.get(__name__)
+
+
+def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The sink as a worker of group sinks-audit.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL. Raises BadSetting.
+    """
+    settings = load(AuditSettings, "audit", env)
+    known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
+    app = EngineApp(
+        APP_ID,
+        bootstrap_servers=known.kafka_bootstrap_servers,
+        slot=slot,
+        settings=EngineSettings(batch_records_max=settings.batch_records_max),
+        topic_partitions=TOPICS[PAYMENTS_EVENTS].partitions,
+        data_dir=Path(known.paystream_state_dir) if known.paystream_state_dir else None,
+        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
+        encode_dead_letter=encode_dead_letter,
+    )
+    store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
+    attach(app, Ingest(store), settings)
+    return app
+
+
+def attach(app: EngineApp, ingest: Ingest, settings: AuditSettings) -> None:
+    """Give the app one agent per topic, and the warm-up at its start."""
+    backoff = Backoff(settings.retry_first_seconds, settings.retry_longest_seconds)
+    for name, (record, tables) in SOURCES.items():
+        topic = app.batch_topic(name, decode=partial(decode, record))
+        app.agent(topic, name=f"{APP_ID}-{name}")(_agent(ingest, tables, backoff))
+
+    @app.task
+    async def warm_up() -> None:
+        await ingest.warm_up()
+
+
+def _agent(ingest: Ingest, tables: tuple[Table, ...], backoff: Backoff) -> Callable[[Any], Any]:
+    async def insert(stream: Any) -> None:
+        async for batch in stream:
+            try:
+                await ingest.write(batch, tables)
+            except StoreUnavailable as error:
+                delay_seconds = backoff.next_seconds()
+                _LOG.warning("ledger_insert_waits", error=str(error), seconds=delay_seconds)
+                raise Retry(delay_seconds, str(error)) from error
+            backoff.reset()
+
+    return insert

@@ -1,0 +1,115 @@
+"""The port to ClickHouse: rows of one batch in, one native insert per table, or one clear error."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import urllib3.exceptions
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
+
+from sinks.audit.settings import DatabaseNames
+from sinks.audit.tables import Origin, Row, Table
+
+_INSERT_SETTINGS = {"async_insert": 0}  # one block: a transaction is never half visible
+_UNAVAILABLE = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
+
+
+class StoreUnavailable(Exception):
+    """ClickHouse did not acknowledge; whether rows arrived is unknown, so insert them again."""
+
+
+class RowsRefused(ValueError):
+    """A value does not fit its column; nothing was sent."""
+
+
+class Sourced(NamedTuple):
+    """A decoded record and where it was read."""
+
+    value: Any
+    origin: Origin
+
+
+def rows_of(table: Table, records: Iterable[Sourced]) -> list[Row]:
+    """All rows of the records, in their order. Raises UnbalancedTransaction for a bad event."""
+    return [row for value, origin in records for row in table.rows(value, origin)]
+
+
+def connect(url: str, timeout_seconds: int) -> Client:
+    """A client of CLICKHOUSE_URL; inserts stay synchronous, whatever the server's default is.
+
+    Raises StoreUnavailable.
+    """
+    if not urlsplit(url).hostname:
+        raise StoreUnavailable(f"CLICKHOUSE_URL={url!r} names no host, such as http://host:8123")
+    try:
+        return clickhouse_connect.get_client(
+            dsn=url,
+            send_receive_timeout=timeout_seconds,
+            connect_timeout=timeout_seconds,
+            autogenerate_session_id=False,
+        )
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
+
+
+class LedgerStore:
+    """Inserts rows; connects when first used and again after an error. For one thread at a time."""
+
+    def __init__(self, url: str, databases: DatabaseNames, timeout_seconds: int) -> None:
+        self._url = url
+        self._databases = databases
+        self._timeout_seconds = timeout_seconds
+        self._client: Client | None = None
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        """All rows in one statement, acknowledged.
+
+        Raises RowsRefused, and StoreUnavailable: then none of the rows may be there, or all of
+        them. Inserting the same rows again is always right.
+        """
+        if not rows:
+            return
+        names, types = zip(*table.columns, strict=True)
+        try:
+            self._connected().insert(
+                table.name,
+                list(zip(*rows, strict=True)),
+                column_names=names,
+                column_type_names=types,
+                database=self._databases.raw,
+                column_oriented=True,
+                settings=_INSERT_SETTINGS,
+            )
+        except DataError as error:
+            raise RowsRefused(f"rows of {table.name}: {error}") from error
+        except _UNAVAILABLE as error:
+            self.close()
+            raise StoreUnavailable(f"insert into {table.name}: {error}") from error
+
+    def warm_up(self, tables: Iterable[Table]) -> None:
+        """Connect and check that every table has the columns that are written.
+
+        Raises StoreUnavailable, also while the migrations are not applied.
+        """
+        try:
+            for table in tables:
+                names = ", ".join(name for name, _ in table.columns)
+                self._connected().query(
+                    f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
+                )
+        except _UNAVAILABLE as error:
+            self.close()
+            raise StoreUnavailable(f"ClickHouse is not ready for the sink: {error}") from error
+
+    def close(self) -> None:
+        """Drop the connection; the next insert makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = connect(self._url, self._timeout_seconds)
+        return self._client

@@ -1,0 +1,274 @@
+"""Records as rows of the raw tables: columns with their ClickHouse types, one function per record.
+
+Times are epoch milliseconds, which is what a DateTime64(3) column takes; absent text is empty.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from schemas.money import CURRENCIES
+from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
+from sinks.audit.ledger import entry_rows, transaction_for
+
+Row = tuple[Any, ...]
+Columns = tuple[tuple[str, str], ...]
+
+_WORD = "LowCardinality(String)"
+_TIME = "DateTime64(3, 'UTC')"
+_ORIGIN_COLUMNS: Columns = (
+    ("kafka_topic", _WORD),
+    ("kafka_partition", "Int32"),
+    ("kafka_offset", "Int64"),
+    ("ingested_at", _TIME),
+)
+
+
+class Origin(NamedTuple):
+    """Where a record was read and when its rows are inserted (epoch milliseconds)."""
+
+    topic: str
+    partition: int
+    offset: int
+    ingested_at_ms: int
+
+
+class Table(NamedTuple):
+    """A raw table and how a record becomes its rows (none, one or several)."""
+
+    name: str
+    columns: Columns
+    rows: Callable[[Any, Origin], Iterable[Row]]
+
+
+def _decimals(currency: str) -> int:
+    """0 for the currency of a refused create, which need not be one."""
+    return CURRENCIES.get(currency, 0)
+
+
+def _payment_event_rows(event: PaymentEvent, origin: Origin) -> Iterable[Row]:
+    yield (
+        event.event_id,
+        event.payment_id,
+        event.merchant_id,
+        event.mode,
+        event.sequence,
+        event.type,
+        event.status,
+        event.command_id,
+        event.command_kind,
+        event.source,
+        event.occurred_at_ms,
+        event.currency,
+        _decimals(event.currency),
+        event.amount_minor,
+        event.fee_minor,
+        event.requested_minor,
+        event.authorized_minor,
+        event.captured_minor,
+        event.refunded_minor,
+        event.fees_minor,
+        event.capture_method,
+        event.idempotency_key or "",
+        event.reference or "",
+        event.operation or "",
+        event.operation_id or "",
+        event.attempt or 0,
+        event.network_reference or "",
+        event.decline_code or "",
+        event.refund_id or "",
+        event.dispute_id or "",
+        event.reason or "",
+        event.due_at_ms,
+        *origin,
+    )
+
+
+def _ledger_rows(event: PaymentEvent | PayoutEvent, origin: Origin) -> Iterable[Row]:
+    transaction = transaction_for(event)
+    if transaction is None:
+        return
+    for row in entry_rows(transaction):
+        yield (*row, _decimals(row.currency), *origin)
+
+
+def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
+    yield (
+        event.event_id,
+        event.payout_id,
+        event.merchant_id,
+        event.sequence,
+        event.type,
+        event.status,
+        event.currency,
+        _decimals(event.currency),
+        event.amount_minor,
+        event.item_count,
+        event.items,
+        event.request_id,
+        event.occurred_at_ms,
+        event.bank_account or "",
+        event.bank_reference or "",
+        event.attempt or 0,
+        event.reason or "",
+        *origin,
+    )
+
+
+def _webhook_attempt_rows(attempt: WebhookAttempt, origin: Origin) -> Iterable[Row]:
+    yield (
+        attempt.attempt_id,
+        attempt.delivery_id,
+        attempt.endpoint_id,
+        attempt.merchant_id,
+        attempt.event_id,
+        attempt.payment_id,
+        attempt.attempt,
+        attempt.result,
+        attempt.http_status or 0,
+        attempt.error or "",
+        attempt.latency_ms,
+        attempt.attempted_at_ms,
+        attempt.retry_after_seconds,
+        *origin,
+    )
+
+
+def _dead_letter_rows(letter: DeadLetter, origin: Origin) -> Iterable[Row]:
+    yield (
+        letter.source_app,
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        letter.key or "",
+        letter.reason_code,
+        letter.detail,
+        {name: text.decode("utf-8", "backslashreplace") for name, text in letter.headers.items()},
+        letter.value,
+        letter.failed_at_ms,
+        *origin,
+    )
+
+
+PAYMENT_EVENTS = Table(
+    "payment_events",
+    (
+        ("event_id", "String"),
+        ("payment_id", "String"),
+        ("merchant_id", "String"),
+        ("mode", _WORD),
+        ("sequence", "UInt64"),
+        ("type", _WORD),
+        ("status", _WORD),
+        ("command_id", "String"),
+        ("command_kind", _WORD),
+        ("source", _WORD),
+        ("occurred_at", _TIME),
+        ("currency", _WORD),
+        ("currency_exponent", "UInt8"),
+        ("amount_minor", "Int64"),
+        ("fee_minor", "Int64"),
+        ("requested_minor", "Int64"),
+        ("authorized_minor", "Int64"),
+        ("captured_minor", "Int64"),
+        ("refunded_minor", "Int64"),
+        ("fees_minor", "Int64"),
+        ("capture_method", _WORD),
+        ("idempotency_key", "String"),
+        ("reference", "String"),
+        ("operation", _WORD),
+        ("operation_id", "String"),
+        ("attempt", "Int32"),
+        ("network_reference", "String"),
+        ("decline_code", _WORD),
+        ("refund_id", "String"),
+        ("dispute_id", "String"),
+        ("reason", _WORD),
+        ("due_at", f"Nullable({_TIME})"),
+        *_ORIGIN_COLUMNS,
+    ),
+    _payment_event_rows,
+)
+LEDGER_ENTRIES = Table(
+    "ledger_entries",
+    (
+        ("entry_id", "String"),
+        ("transaction_id", "String"),
+        ("leg", "UInt8"),
+        ("transaction_type", _WORD),
+        ("account", _WORD),
+        ("state", _WORD),
+        ("merchant_id", "String"),
+        ("payment_id", "String"),
+        ("payout_id", "String"),
+        ("mode", _WORD),
+        ("currency", _WORD),
+        ("amount_minor", "Int64"),
+        ("occurred_at", _TIME),
+        ("currency_exponent", "UInt8"),
+        *_ORIGIN_COLUMNS,
+    ),
+    _ledger_rows,
+)
+PAYOUT_EVENTS = Table(
+    "payout_events",
+    (
+        ("event_id", "String"),
+        ("payout_id", "String"),
+        ("merchant_id", "String"),
+        ("sequence", "UInt64"),
+        ("type", _WORD),
+        ("status", _WORD),
+        ("currency", _WORD),
+        ("currency_exponent", "UInt8"),
+        ("amount_minor", "Int64"),
+        ("item_count", "UInt32"),
+        ("items", "Array(String)"),
+        ("request_id", "String"),
+        ("occurred_at", _TIME),
+        ("bank_account", "String"),
+        ("bank_reference", "String"),
+        ("attempt", "Int32"),
+        ("reason", _WORD),
+        *_ORIGIN_COLUMNS,
+    ),
+    _payout_event_rows,
+)
+WEBHOOK_ATTEMPTS = Table(
+    "webhook_attempts",
+    (
+        ("attempt_id", "String"),
+        ("delivery_id", "String"),
+        ("endpoint_id", "String"),
+        ("merchant_id", "String"),
+        ("event_id", "String"),
+        ("payment_id", "String"),
+        ("attempt", "UInt32"),
+        ("result", _WORD),
+        ("http_status", "UInt16"),
+        ("error", "String"),
+        ("latency_ms", "Int64"),
+        ("attempted_at", _TIME),
+        ("retry_after_seconds", "Nullable(Int64)"),
+        *_ORIGIN_COLUMNS,
+    ),
+    _webhook_attempt_rows,
+)
+DEAD_LETTERS = Table(
+    "dead_letters",
+    (
+        ("source_app", _WORD),
+        ("source_topic", _WORD),
+        ("source_partition", "Int32"),
+        ("source_offset", "Int64"),
+        ("source_key", "String"),
+        ("reason_code", _WORD),
+        ("detail", "String"),
+        ("headers", "Map(String, String)"),
+        ("value", "String"),
+        ("failed_at", _TIME),
+        *_ORIGIN_COLUMNS,
+    ),
+    _dead_letter_rows,
+)
+TABLES = (PAYMENT_EVENTS, LEDGER_ENTRIES, PAYOUT_EVENTS, WEBHOOK_ATTEMPTS, DEAD_LETTERS)
+"""Every raw table that the sink writes."""
