@@ -1,0 +1,80 @@
+"""New operations at the card network, and asking again about those without outcome."""
+
+from msgspec.structs import replace
+
+from schemas.vocabulary import EventType, Operation, PaymentStatus, RejectionReason, Source
+from streams.domain.state import OperationState, OperationStatus
+from streams.domain.turn import Turn
+
+
+def new_operation(
+    turn: Turn,
+    kind: Operation,
+    amount_minor: int,
+    *,
+    refund_id: str | None = None,
+    final: bool = False,
+) -> OperationState:
+    """The payment's next operation of a kind, under an idempotency key of its own."""
+    return OperationState(
+        operation=kind,
+        number=turn.state.next_number(kind),
+        amount_minor=amount_minor,
+        attempt=1,
+        status=OperationStatus.IN_FLIGHT,
+        requested_at_ms=turn.now_ms,
+        due_at_ms=turn.policy.answer_due_at_ms(turn.now_ms, 1),
+        refund_id=refund_id,
+        final=final,
+    )
+
+
+def asked_again(turn: Turn, operation: OperationState, status: OperationStatus) -> OperationState:
+    """The same operation and key, one attempt on."""
+    attempt = operation.attempt + 1
+    due_at_ms = turn.policy.answer_due_at_ms(turn.now_ms, attempt)
+    return replace(operation, attempt=attempt, status=status, due_at_ms=due_at_ms)
+
+
+def complete_action(turn: Turn) -> RejectionReason | None:
+    """The customer is back from 3-D Secure: ask how the authorization stands, with its key."""
+    operation = turn.state.operations[0]
+    again = asked_again(turn, operation, OperationStatus.IN_FLIGHT)
+    turn.happened(EventType.ACTION_COMPLETED, PaymentStatus.AUTHORIZING, again)
+    turn.ask(again)
+    return None
+
+
+def action_timed_out(turn: Turn) -> RejectionReason | None:
+    """The customer did not come back; without another question the network authorizes nothing."""
+    due_at_ms = turn.state.action_due_at_ms
+    if due_at_ms is None or turn.now_ms < due_at_ms:
+        return RejectionReason.NOT_DUE
+    operation = replace(turn.state.operations[0], status=OperationStatus.FAILED, due_at_ms=None)
+    turn.happened(EventType.FAILED, PaymentStatus.FAILED, operation, reason="action_timed_out")
+    return None
+
+
+def resolve_unknown(turn: Turn) -> RejectionReason | None:
+    """Ask how an operation ended: when its time has come, or at once if a person asks."""
+    operation = _overdue(turn)
+    if operation is None:
+        return RejectionReason.NOT_DUE
+    again = asked_again(turn, operation, OperationStatus.UNKNOWN)
+    turn.happened(EventType.RESOLUTION_REQUESTED, PaymentStatus.UNKNOWN, again)
+    turn.ask(again)
+    return None
+
+
+def _overdue(turn: Turn) -> OperationState | None:
+    """The operation that the command means, or the first that may be asked about now."""
+    command, by_person = turn.command, turn.command.source == Source.OPERATOR
+    for operation in turn.state.operations:
+        if not operation.pending:
+            continue
+        if command.operation_id not in (None, operation.key(turn.state.payment_id)):
+            continue
+        due_at_ms = operation.due_at_ms
+        if by_person or (due_at_ms is not None and due_at_ms <= turn.now_ms):
+            return operation
+    return None

@@ -1,0 +1,91 @@
+"""`decide`: what one command does to one payment. Pure: no clock, no chance, no I/O.
+
+Each command that is not a repeat ends in at least one event; a refused one in `command.rejected`.
+"""
+
+from schemas.records import PaymentCommand
+from schemas.vocabulary import PaymentStatus, RejectionReason
+from streams.domain.asking import action_timed_out, complete_action, resolve_unknown
+from streams.domain.capturing import capture, capture_due, expire, void
+from streams.domain.creating import already_claimed, claim
+from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, ECHO_KINDS
+from streams.domain.policy import Policy
+from streams.domain.refunding import lose_dispute, open_dispute, refund, settle, win_dispute
+from streams.domain.results import network_result
+from streams.domain.state import FINGERPRINT_CHARACTERS, PaymentState
+from streams.domain.transitions import TABLE, Step
+from streams.domain.turn import Decision, Handler, Turn
+
+HANDLERS: dict[str, Handler] = {
+    handler.__name__: handler
+    for handler in (
+        claim,
+        already_claimed,
+        complete_action,
+        capture,
+        capture_due,
+        void,
+        refund,
+        network_result,
+        resolve_unknown,
+        action_timed_out,
+        expire,
+        settle,
+        open_dispute,
+        win_dispute,
+        lose_dispute,
+    )
+}
+"""Handler name, as it stands in the transition table -> handler."""
+
+
+def decide(state: PaymentState | None, command: PaymentCommand, policy: Policy) -> Decision:
+    """Events and network requests of `command`, and the state after them.
+
+    A command that was seen (same id and fingerprint) leads to nothing. Raises ValueError if state
+    and command are of two payments.
+    """
+    if state is not None:
+        if state.payment_id != command.payment_id:
+            raise ValueError(f"{command.payment_id} was handed the state of {state.payment_id}")
+        if _seen(state, command):
+            return Decision((), (), state)
+    turn = Turn(state, command, policy)
+    reason = _refused(turn.state, command) or _step(turn)
+    if reason is not None:
+        turn.rejected(reason)
+    return turn.decision()
+
+
+def _seen(state: PaymentState, command: PaymentCommand) -> bool:
+    kept = command.fingerprint[:FINGERPRINT_CHARACTERS]
+    memory = state.echoes if command.kind in ECHO_KINDS else state.commands
+    return any(
+        seen.command_id == command.command_id and seen.fingerprint == kept for seen in memory
+    )
+
+
+def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | None:
+    """Why a command is refused in whatever state the payment is."""
+    if state.status != PaymentStatus.NEW and not _owned(state, command):
+        return RejectionReason.NO_SUCH_PAYMENT
+    if command.kind in ECHO_KINDS:
+        return None
+    if any(seen.command_id == command.command_id for seen in state.commands):
+        return RejectionReason.IDEMPOTENCY_MISMATCH
+    if len(state.commands) >= COMMANDS_REMEMBERED_MAX:
+        return RejectionReason.TOO_MANY_COMMANDS
+    return None
+
+
+def _owned(state: PaymentState, command: PaymentCommand) -> bool:
+    return state.merchant_id == command.merchant_id and state.mode == command.mode
+
+
+def _step(turn: Turn) -> RejectionReason | None:
+    cell = TABLE.get((turn.state.status, turn.command.kind))
+    if cell is None:
+        return RejectionReason.UNKNOWN_KIND
+    if isinstance(cell, Step):
+        return HANDLERS[cell.handler](turn)
+    return cell

@@ -1,0 +1,204 @@
+"""Network results: which are believed, and what each outcome of each operation means.
+
+All attempts of an operation carry one idempotency key, so the network does the operation at most
+once: `approved` is true whichever attempt it answers. Any other outcome is believed from the last
+attempt alone, because an older question may have been answered before the money moved. A result
+for an operation that has its outcome is stale, also when it says the opposite.
+"""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from schemas.records import PaymentCommand
+from schemas.vocabulary import (
+    CaptureMethod,
+    EventType,
+    Operation,
+    Outcome,
+    PaymentStatus,
+    RejectionReason,
+)
+from streams.domain.capturing import (
+    authorized_after_capture_minor,
+    capture_fee_minor,
+    request_capture,
+)
+from streams.domain.state import (
+    OperationState,
+    OperationStatus,
+    overall_status,
+    resting_status,
+)
+from streams.domain.turn import Turn
+
+_CONCLUDES = {
+    Outcome.APPROVED: OperationStatus.APPROVED,
+    Outcome.DECLINED: OperationStatus.DECLINED,
+    Outcome.FAILED: OperationStatus.FAILED,
+    Outcome.UNKNOWN: OperationStatus.UNKNOWN,
+    Outcome.REQUIRES_ACTION: OperationStatus.REQUIRES_ACTION,
+}
+
+
+def network_result(turn: Turn) -> RejectionReason | None:
+    """Take the network's answer, if it is the answer to an open question."""
+    command = turn.command
+    operation = turn.state.operation_of(command.operation_id)
+    if operation is None or not answers(operation, command):
+        return RejectionReason.STALE_RESULT
+    outcome = command.outcome or ""
+    conclude = _CONCLUSIONS.get((operation.operation, outcome))
+    if conclude is None:
+        return RejectionReason.FIELD_INVALID
+    concluded = replace(operation, status=_CONCLUDES[Outcome(outcome)], due_at_ms=None)
+    conclude(turn, concluded)
+    return None
+
+
+def answers(operation: OperationState, command: PaymentCommand) -> bool:
+    """Whether a result answers a question about this operation that is still open."""
+    attempt = command.attempt or 0
+    if command.outcome == Outcome.APPROVED:
+        return 1 <= attempt <= operation.attempt and operation.status in _OPEN_FOR_MONEY
+    if command.outcome == Outcome.DECLINED and operation.status in _OPEN_FOR_MONEY:
+        return attempt == operation.attempt
+    return attempt == operation.attempt and operation.pending
+
+
+_OPEN_FOR_MONEY = frozenset(
+    {OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN, OperationStatus.REQUIRES_ACTION}
+)
+
+
+def _authorized(turn: Turn, operation: OperationState) -> None:
+    state, command = turn.state, turn.command
+    turn.happened(
+        EventType.AUTHORIZED,
+        PaymentStatus.AUTHORIZED,
+        operation,
+        authorized_minor=state.requested_minor,
+        network_reference=command.network_reference or state.network_reference,
+        due_at_ms=turn.policy.expires_at_ms(turn.now_ms),
+    )
+    if state.capture_method == CaptureMethod.AUTOMATIC and not state.capture_delay_seconds:
+        request_capture(turn, state.requested_minor, final=False)
+
+
+def _requires_action(turn: Turn, operation: OperationState) -> None:
+    """The first deadline stays: asking again does not prolong the customer's time."""
+    state, command = turn.state, turn.command
+    due_at_ms = state.action_due_at_ms or turn.policy.action_due_at_ms(turn.now_ms)
+    turn.happened(
+        EventType.REQUIRES_ACTION,
+        PaymentStatus.REQUIRES_ACTION,
+        operation,
+        network_reference=command.network_reference or state.network_reference,
+        action_url=command.action_url or state.action_url,
+        due_at_ms=due_at_ms,
+    )
+
+
+def _not_authorized(turn: Turn, operation: OperationState) -> None:
+    command = turn.command
+    declined = operation.status == OperationStatus.DECLINED
+    turn.happened(
+        EventType.DECLINED if declined else EventType.FAILED,
+        PaymentStatus.DECLINED if declined else PaymentStatus.FAILED,
+        operation,
+        network_reference=command.network_reference or turn.state.network_reference,
+        decline_code=command.decline_code,
+        reason=command.reason,
+    )
+
+
+def _captured(turn: Turn, operation: OperationState) -> None:
+    state = turn.state
+    captured_minor = state.captured_minor + operation.amount_minor
+    authorized_minor = authorized_after_capture_minor(state, operation)
+    fee_minor = capture_fee_minor(state, operation.amount_minor)
+    turn.happened(
+        EventType.CAPTURED,
+        overall_status(state, operation, resting_status(captured_minor, authorized_minor)),
+        operation,
+        captured_minor=captured_minor,
+        authorized_minor=authorized_minor,
+        fee_minor=fee_minor,
+        fees_minor=state.fees_minor + fee_minor,
+    )
+
+
+def _voided(turn: Turn, operation: OperationState) -> None:
+    captured_minor = turn.state.captured_minor
+    resting = resting_status(captured_minor, captured_minor)
+    turn.happened(
+        EventType.VOIDED,
+        overall_status(turn.state, operation, resting if captured_minor else PaymentStatus.VOIDED),
+        operation,
+        authorized_minor=captured_minor,
+    )
+
+
+def _refunded(turn: Turn, operation: OperationState) -> None:
+    state = turn.state
+    turn.happened(
+        EventType.REFUND_SUCCEEDED,
+        _unmoved(turn, operation),
+        operation,
+        refunded_minor=state.refunded_minor + operation.amount_minor,
+    )
+
+
+_NOT_DONE = {
+    Operation.CAPTURE: EventType.CAPTURE_FAILED,
+    Operation.VOID: EventType.VOID_FAILED,
+    Operation.REFUND: EventType.REFUND_FAILED,
+}
+
+
+def _not_done(turn: Turn, operation: OperationState) -> None:
+    command = turn.command
+    declined = operation.status == OperationStatus.DECLINED
+    turn.happened(
+        _NOT_DONE[Operation(operation.operation)],
+        _unmoved(turn, operation),
+        operation,
+        decline_code=(command.decline_code or "generic_decline") if declined else None,
+        reason=command.reason if declined else command.reason or command.decline_code,
+    )
+
+
+def _unknown(turn: Turn, operation: OperationState) -> None:
+    due_at_ms = turn.policy.resolve_due_at_ms(turn.now_ms, operation.attempt)
+    turn.happened(
+        EventType.OUTCOME_UNKNOWN,
+        PaymentStatus.UNKNOWN,
+        replace(operation, due_at_ms=due_at_ms),
+        reason=turn.command.reason,
+    )
+
+
+def _unmoved(turn: Turn, operation: OperationState) -> PaymentStatus:
+    """Main state when an operation ends that leaves authorized and captured as they are."""
+    state = turn.state
+    resting = resting_status(
+        state.captured_minor, state.authorized_minor, settled=state.settled_at_ms is not None
+    )
+    return overall_status(state, operation, resting)
+
+
+_CONCLUSIONS: dict[tuple[str, str], Callable[[Turn, OperationState], None]] = {
+    (Operation.AUTHORIZE, Outcome.APPROVED): _authorized,
+    (Operation.AUTHORIZE, Outcome.REQUIRES_ACTION): _requires_action,
+    (Operation.AUTHORIZE, Outcome.DECLINED): _not_authorized,
+    (Operation.AUTHORIZE, Outcome.FAILED): _not_authorized,
+    (Operation.CAPTURE, Outcome.APPROVED): _captured,
+    (Operation.VOID, Outcome.APPROVED): _voided,
+    (Operation.REFUND, Outcome.APPROVED): _refunded,
+    **{
+        (operation, outcome): _not_done
+        for operation in _NOT_DONE
+        for outcome in (Outcome.DECLINED, Outcome.FAILED)
+    },
+    **{(operation, Outcome.UNKNOWN): _unknown for operation in (Operation.AUTHORIZE, *_NOT_DONE)},
+}

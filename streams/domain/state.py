@@ -1,0 +1,175 @@
+"""What is known about one payment; exactly the fold of its events."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from schemas.vocabulary import CaptureMethod, Operation, PaymentStatus
+
+FINGERPRINT_CHARACTERS = 32
+"""What is kept of a fingerprint: 128 bits; two bodies of one merchant will not meet by accident."""
+
+
+class OperationStatus(StrEnum):
+    """Where one operation at the card network stands."""
+
+    IN_FLIGHT = "in_flight"
+    UNKNOWN = "unknown"
+    REQUIRES_ACTION = "requires_action"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    FAILED = "failed"
+
+
+PENDING = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
+"""Money of such an operation may have moved, or may yet move."""
+
+
+class OperationState(Struct, frozen=True, array_like=True, gc=False):
+    """One operation at the card network; `number` counts the payment's operations of its kind."""
+
+    operation: str
+    number: int
+    amount_minor: int
+    attempt: int
+    status: str
+    requested_at_ms: int
+    due_at_ms: int | None = None
+    refund_id: str | None = None
+    final: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether its outcome is not known."""
+        return self.status in PENDING
+
+    def key(self, payment_id: str) -> str:
+        """Idempotency key at the network: the same for every attempt and retry."""
+        return f"{payment_id}:{self.operation}:{self.number}"
+
+
+class DisputeState(Struct, frozen=True, array_like=True, gc=False):
+    """A customer's complaint at the issuer; an open or lost one holds the money."""
+
+    dispute_id: str
+    amount_minor: int
+    status: str  # open, won, lost
+
+
+class SeenCommand(Struct, frozen=True, array_like=True, gc=False):
+    """A command that had its outcome; `reason` None means that it was applied."""
+
+    command_id: str
+    fingerprint: str
+    reason: str | None = None
+
+
+class PaymentState(Struct, frozen=True, array_like=True, kw_only=True):
+    """Amounts in minor units of `currency`; totals as in PaymentEvent."""
+
+    payment_id: str
+    merchant_id: str
+    mode: str
+    status: str = PaymentStatus.NEW
+    sequence: int = 0
+    currency: str = ""
+    requested_minor: int = 0
+    authorized_minor: int = 0
+    captured_minor: int = 0
+    refunded_minor: int = 0
+    fees_minor: int = 0
+    capture_method: str = CaptureMethod.AUTOMATIC
+    capture_delay_seconds: int | None = None
+    idempotency_key: str | None = None
+    reference: str | None = None
+    return_url: str | None = None
+    fee_basis_points: int = 0
+    fee_fixed_minor: int = 0
+    network_reference: str | None = None
+    decline_code: str | None = None
+    action_url: str | None = None
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+    action_due_at_ms: int | None = None
+    capture_due_at_ms: int | None = None
+    expires_at_ms: int | None = None
+    settled_at_ms: int | None = None
+    operations: tuple[OperationState, ...] = ()
+    disputes: tuple[DisputeState, ...] = ()
+    commands: tuple[SeenCommand, ...] = ()
+    """Commands of people, in order; the create that claimed the payment is among them."""
+    echoes: tuple[SeenCommand, ...] = ()
+    """The last few results and deadlines; older ones are told apart by operation and attempt."""
+    claim_fingerprint: str | None = None
+
+    def operation_of(self, operation_id: str | None) -> OperationState | None:
+        """The operation with that idempotency key."""
+        for operation in self.operations:
+            if operation.key(self.payment_id) == operation_id:
+                return operation
+        return None
+
+    def pending(self, kind: Operation) -> Iterator[OperationState]:
+        """Operations of a kind whose outcome is not known."""
+        return (o for o in self.operations if o.operation == kind and o.pending)
+
+    def next_number(self, kind: Operation) -> int:
+        """Number of the next operation of a kind: 1, 2, 3…"""
+        return 1 + sum(1 for operation in self.operations if operation.operation == kind)
+
+    @property
+    def capturable_minor(self) -> int:
+        """Authorized and neither captured nor released."""
+        return self.authorized_minor - self.captured_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        """Captured and neither refunded, nor about to be, nor held by a dispute."""
+        pending = sum(operation.amount_minor for operation in self.pending(Operation.REFUND))
+        disputed = sum(d.amount_minor for d in self.disputes if d.status != "won")
+        return self.captured_minor - self.refunded_minor - pending - disputed
+
+
+def resting_status(
+    captured_minor: int, authorized_minor: int, *, settled: bool = False
+) -> PaymentStatus:
+    """Main state of an authorized payment while nothing is asked of the network."""
+    if captured_minor == 0:
+        return PaymentStatus.AUTHORIZED
+    if captured_minor < authorized_minor:
+        return PaymentStatus.PARTIALLY_CAPTURED
+    return PaymentStatus.SETTLED if settled else PaymentStatus.CAPTURED
+
+
+_BUSY = {
+    Operation.AUTHORIZE: PaymentStatus.AUTHORIZING,
+    Operation.CAPTURE: PaymentStatus.CAPTURING,
+    Operation.VOID: PaymentStatus.VOIDING,
+}
+
+
+def overall_status(
+    state: PaymentState, changed: OperationState, resting: PaymentStatus
+) -> PaymentStatus:
+    """Main state when `changed` takes its place among the state's operations.
+
+    Unknown money comes first, then what is in flight; a refund in flight leaves the main state.
+    """
+    operations = with_operation(state.operations, changed)
+    if any(operation.status == OperationStatus.UNKNOWN for operation in operations):
+        return PaymentStatus.UNKNOWN
+    for operation in operations:
+        if operation.status == OperationStatus.IN_FLIGHT and operation.operation in _BUSY:
+            return _BUSY[Operation(operation.operation)]
+    return resting
+
+
+def with_operation(
+    operations: tuple[OperationState, ...], changed: OperationState
+) -> tuple[OperationState, ...]:
+    """The operations with one replaced, or added at the end."""
+    for index, operation in enumerate(operations):
+        if operation.number == changed.number and operation.operation == changed.operation:
+            return (*operations[:index], changed, *operations[index + 1 :])
+    return (*operations, changed)
