@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,13 +134,17 @@ def log_tail(path: Path) -> str:
     return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
-def run_to_end(launch: Launch, timeout_seconds: float) -> None:
-    """Run a command that ends by itself; `ChildFailedError` on another exit code than 0."""
-    child = Child(launch)
+def run_to_end(launches: Sequence[Launch], timeout_seconds: float) -> None:
+    """Run commands that end by themselves, side by side; `ChildFailedError` unless all exit 0."""
+    children = [Child(launch) for launch in launches]
     deadline = time.monotonic() + timeout_seconds
-    while (code := child.exit_code()) is None and time.monotonic() < deadline:
+    while any(child.exit_code() is None for child in children) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    child.kill_group()
-    if code != 0:
-        how = "took too long" if code is None else describe_exit(code)
-        raise ChildFailedError(f"{launch.name} {how}: {log_tail(launch.log_path)}")
+    codes = [child.exit_code() for child in children]
+    for child in children:
+        child.kill_group()
+    for child, code in zip(children, codes, strict=True):
+        if code != 0:
+            how = "took too long" if code is None else describe_exit(code)
+            tail = log_tail(child.launch.log_path)
+            raise ChildFailedError(f"{child.launch.name} {how}: {tail}")

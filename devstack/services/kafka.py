@@ -59,8 +59,7 @@ def prepare(directory: Path, ports: PortBook, logs_dir: Path, brokers: int = 1) 
     for node in nodes:
         (node.directory / "tmp").mkdir(parents=True, exist_ok=True)
         node.config_path.write_text(properties(node, nodes))
-    for node in nodes:
-        _format(node, cluster_id, classpath, logs_dir)
+    _format(nodes, cluster_id, classpath, logs_dir)
     return KafkaCluster(nodes, tuple(_launch(node, classpath, logs_dir) for node in nodes))
 
 
@@ -125,16 +124,18 @@ def _java(node: Node, classpath: str, *arguments: str) -> tuple[str, ...]:
     return (str(JAVA), *JVM_OPTIONS, scratch, "-cp", classpath, *arguments)
 
 
-def _format(node: Node, cluster_id: str, classpath: str, logs_dir: Path) -> None:
-    if (node.data_dir / "meta.properties").exists():
-        return
-    tool = ("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(node.config_path))
-    launch = Launch(
-        f"kafka-{node.id} format",
-        _java(node, classpath, *tool, "--ignore-formatted"),
-        logs_dir / f"kafka-{node.id}.log",
-    )
-    run_to_end(launch, FORMAT_TIMEOUT_SECONDS)
+def _format(nodes: tuple[Node, ...], cluster_id: str, classpath: str, logs_dir: Path) -> None:
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id)
+    launches = [
+        Launch(
+            f"kafka-{node.id} format",
+            _java(node, classpath, *tool, "-c", str(node.config_path)),
+            logs_dir / f"kafka-{node.id}.log",
+        )
+        for node in nodes
+        if not (node.data_dir / "meta.properties").exists()
+    ]
+    run_to_end(launches, FORMAT_TIMEOUT_SECONDS)
 
 
 def _launch(node: Node, classpath: str, logs_dir: Path) -> Launch:

@@ -1,0 +1,61 @@
+"""Where everything of one stack is: ports that the state directory keeps, and secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devstack.services.ports import LOOPBACK, PortBook
+from devstack.supervisor.state_dir import StateDir
+
+# Given in the environment, the part is not started and the given one is used.
+OUTSIDE_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL", "REDIS_URL")
+SIMULATORS = ("network", "bank", "receiver")
+SINGLE_WORKERS = ("network", "merchants", "audit", "webhooks", "payouts", "status")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Ports by name, and the variables that follow from them."""
+
+    ports: Mapping[str, int]
+    outside: Mapping[str, str]
+    secrets: Mapping[str, str]
+    state_dir: str
+
+    def url(self, name: str) -> str:
+        """The address of one of our HTTP processes."""
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    def variables(self, stores: Mapping[str, str]) -> dict[str, str]:
+        """What the env file holds and our processes get. `stores`: the addresses of the three."""
+        metrics = [name for name in self.ports if name in ("api", "console") or "health" in name]
+        return {
+            **stores,
+            "API_URL": self.url("api"),
+            "CONSOLE_URL": self.url("console"),
+            "PROMETHEUS_URLS": ",".join(f"{self.url(name)}/metrics" for name in metrics),
+            **{f"{name.upper()}_URL": self.url(name) for name in SIMULATORS},
+            **self.secrets,
+            "PAYSTREAM_STATE_DIR": self.state_dir,
+        }
+
+
+def worker_names(payments_workers: int) -> tuple[tuple[str, str], ...]:
+    """(worker, slot) of each worker process."""
+    payments = tuple(("payments", str(slot)) for slot in range(payments_workers))
+    return payments + tuple((name, "0") for name in SINGLE_WORKERS)
+
+
+def claim(state: StateDir, book: PortBook, payments_workers: int) -> Addresses:
+    """Ports and secrets of this state directory, made where they are missing."""
+    health = (f"{name}-{slot}-health" for name, slot in worker_names(payments_workers))
+    names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *health)
+    secrets = {"ADMIN_TOKEN": "admin-token", "PAYSTREAM_MASTER_KEY": "master-key"}
+    return Addresses(
+        ports={name: book.claim(name) for name in names},
+        outside={name: os.environ[name] for name in OUTSIDE_VARIABLES if os.environ.get(name)},
+        secrets={variable: state.secret(file) for variable, file in secrets.items()},
+        state_dir=str(state.path),
+    )
