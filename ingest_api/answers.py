@@ -107,3 +107,11 @@ class AcceptedPayoutRequest(Struct, frozen=True):
     request_id: str
     merchant_id: str
     currency: str | None
+
+
+class EndpointView(Struct, frozen=True):
+    """A webhook endpoint as it is known, without its secret."""
+
+    id: str
+    url: str
+    enabled: bool

@@ -11,6 +11,7 @@ from litestar.exceptions import (
     NotFoundException,
 )
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from ingest_api.parts import Parts
@@ -46,6 +47,8 @@ def _openapi() -> OpenAPIConfig:
         ),
         security=[{_BEARER: []}],
         create_examples=False,
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin()],
     )
 
 

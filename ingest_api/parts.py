@@ -9,6 +9,7 @@ from ingest_api.intake import Intake
 from ingest_api.producer import CommandProducer
 from ingest_api.publishing import Publisher
 from ingest_api.rate_limit import RateLimiter
+from ingest_api.registration import Registration
 from ingest_api.settings import ApiSettings
 from ingest_api.status_store import StatusStore
 from ingest_api.waiting import OutcomeWaiter
@@ -39,6 +40,12 @@ class Parts:
         self.intake = Intake(self.publisher, self.store)
         self.waiter = OutcomeWaiter(self.store, settings)
         self.authenticator = Authenticator(self.registry, links.admin_token)
+        self.registration = Registration(
+            self.publisher,
+            self.registry,
+            links.paystream_master_key,
+            settings.registration_wait_seconds,
+        )
         self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
         self.card_key = CardKey(links.network_url, settings.jwks_seconds)
         self.draining = False

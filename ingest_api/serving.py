@@ -58,6 +58,7 @@ async def _drain_at_signal(server: Server, parts: Parts) -> None:
     parts.draining = True
     _exit_at_the_latest(parts.settings.drain_seconds + parts.settings.drain_delay_seconds)
     await asyncio.sleep(parts.settings.drain_delay_seconds)
+    parts.waiter.release()
     server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
 
 

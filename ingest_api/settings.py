@@ -23,8 +23,9 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     valkey_pause_seconds: float = 1.0
     """How long Valkey is left alone after a failed call: an outage costs no latency."""
     valkey_pending_max: int = 20_000
+    open_registration: bool = True
+    """Whether anybody may register a merchant; otherwise the operators' token is needed."""
     registration_wait_seconds: float = 10.0
-    registry_ready_seconds: float = 60.0
     requests_per_second: float = 0.0
     """Rate limit of each merchant and mode; 0 means none."""
     request_burst: int = 500

@@ -35,6 +35,11 @@ class OutcomeWaiter:
         self._store = store
         self._settings = settings
         self._waiting_requests = 0
+        self._released = False
+
+    def release(self) -> None:
+        """Let every waiting request go with what is known; for the end of the process."""
+        self._released = True
 
     async def outcome_of(self, command: PaymentCommand, seconds: float) -> Payment | None:
         """The payment once it has taken the command; None if the time is over before.
@@ -60,7 +65,7 @@ class OutcomeWaiter:
         while True:
             found = await ask()
             left = end - loop.time()
-            if found is not None or left <= 0:
+            if found is not None or left <= 0 or self._released:
                 return found
             await asyncio.sleep(min(pause, left))
             pause = min(pause * _POLL_GROWTH, _POLL_SECONDS_MAX)

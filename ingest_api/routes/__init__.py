@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from ingest_api.routes import operations, payments
+from ingest_api.routes import contracts, merchants, operations, payments, payouts
 
 ROUTES: list[HTTPRouteHandler] = [
     payments.create_payment,
@@ -11,6 +11,20 @@ ROUTES: list[HTTPRouteHandler] = [
     payments.void_payment,
     payments.refund_payment,
     payments.complete_action,
+    merchants.register_merchant,
+    merchants.add_endpoint,
+    merchants.list_endpoints,
+    merchants.remove_endpoint,
+    payouts.close_payouts,
+    contracts.subjects,
+    contracts.versions,
+    contracts.version,
+    contracts.schema_by_id,
+    contracts.schema_text_by_id,
+    contracts.schema_types,
+    contracts.compatibility,
+    contracts.openapi,
+    contracts.asyncapi,
     operations.livez,
     operations.readyz,
     operations.metrics,
