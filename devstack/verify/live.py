@@ -1,0 +1,141 @@
+"""Evidence from the running parts: Kafka, ClickHouse, Valkey, the simulators, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TopicPartition as At
+
+from devstack.verify import stores
+from devstack.verify.sources import EvidenceMissing, GroupPosition
+from runtime import positions
+from runtime.kafka import StoredRecord, TopicUnreadable, consumer_settings, read_topic
+from runtime.settings import BadSetting, connections
+
+ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
+_UNREAD_RECORDS_MAX = 10_000
+_POLL_SECONDS = 0.5
+_SILENT_POLLS_MAX = 40
+_LINE_BYTES_MAX = 1 << 20
+_LOG_SUFFIXES = {".log", ".ndjson", ".jsonl", ".txt", ".env"}
+_SEGMENT_NAME_DIGITS = 20  # Kafka's own data files are named by a 20-digit offset
+
+
+class LiveSources:
+    """The parts that the environment names; what is not set or does not answer is missing."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._at = connections(env)
+
+    def _need(self, name: str) -> str:
+        try:
+            return str(getattr(self._at.need(name), name))
+        except BadSetting as error:
+            raise EvidenceMissing(str(error)) from error
+
+    def records(self, topic: str) -> Iterator[StoredRecord]:
+        """The whole topic, read_committed."""
+        bootstrap = self._need("kafka_bootstrap_servers")
+        try:
+            yield from read_topic(bootstrap, topic)
+        except TopicUnreadable as error:
+            raise EvidenceMissing(f"Kafka: {error}") from error
+
+    def log_starts(self, topic: str) -> Mapping[int, int]:
+        """Partition -> offset of the oldest record."""
+        try:
+            client = positions.admin(self._need("kafka_bootstrap_servers"))
+            where = [(topic, p) for p in positions.partitions(client).get(topic, ())]
+            starts = positions.ends(client, where, "start")
+        except TopicUnreadable as error:
+            raise EvidenceMissing(f"Kafka: {error}") from error
+        return {partition: offset for (_, partition), offset in starts.items()}
+
+    def topics(self) -> list[str]:
+        """Names of all topics but the broker's own."""
+        try:
+            client = positions.admin(self._need("kafka_bootstrap_servers"))
+            return list(positions.partitions(client))
+        except TopicUnreadable as error:
+            raise EvidenceMissing(f"Kafka: {error}") from error
+
+    def positions(self) -> list[GroupPosition]:
+        """Every group of the pipeline, with what it has left to read."""
+        bootstrap = self._need("kafka_bootstrap_servers")
+        try:
+            found = positions.positions(bootstrap)
+        except TopicUnreadable as error:
+            raise EvidenceMissing(f"Kafka: {error}") from error
+        return [GroupPosition(at, _unread(bootstrap, at) if at.lag else 0) for at in found]
+
+    def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
+        """Rows of a ClickHouse query."""
+        return stores.rows(self._need("clickhouse_url"), sql)
+
+    def table_lines(self, database: str) -> Iterator[tuple[str, bytes]]:
+        """Table name and row as tab-separated text, of all tables that hold data."""
+        return stores.table_lines(self._need("clickhouse_url"), database)
+
+    def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Keys of Valkey that match, with their values."""
+        return stores.cache_entries(self._need("redis_url"), pattern)
+
+    def simulator_log(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """Lines of `GET /log` of the network, the bank or the receiver."""
+        return stores.ndjson(self._need(f"{name}_url") + "/log")
+
+    def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
+        """What the traffic of this state directory was told is accepted."""
+        if not self._at.paystream_state_dir:
+            return None
+        path = Path(self._at.paystream_state_dir) / ACCEPTED_LOG
+        return _json_lines(path) if path.exists() else None
+
+    def log_lines(self) -> Iterator[tuple[str, bytes]]:
+        """Lines of all text logs under the state directory."""
+        root = Path(self._need("paystream_state_dir"))
+        for path in sorted(root.rglob("*")):
+            if path.suffix in _LOG_SUFFIXES and not _is_segment(path) and path.is_file():
+                with path.open("rb") as file:
+                    while line := file.readline(_LINE_BYTES_MAX):
+                        yield str(path.relative_to(root)), line
+
+
+def _is_segment(path: Path) -> bool:
+    return len(path.stem) == _SEGMENT_NAME_DIGITS and path.stem.isdigit()
+
+
+def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """A last line without its end was never acknowledged as written: it is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def _unread(bootstrap: str, at: positions.Position) -> int:
+    """Records that a read_committed reader still gets, up to _UNREAD_RECORDS_MAX."""
+    settings = consumer_settings(bootstrap, "paystream-reader") | {"enable.partition.eof": True}
+    consumer = Consumer(settings)
+    start = at.start if at.committed is None else max(at.start, at.committed)
+    consumer.assign([At(at.topic, at.partition, start)])
+    unread = silent_polls = 0
+    try:
+        while unread < _UNREAD_RECORDS_MAX and silent_polls < _SILENT_POLLS_MAX:
+            message = consumer.poll(_POLL_SECONDS)
+            error = message.error() if message is not None else None
+            if message is None or error is not None:
+                silent_polls += 1
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    return unread
+            else:
+                unread += 1
+    finally:
+        consumer.close()
+    if unread:
+        return unread
+    raise EvidenceMissing(f"Kafka: {at.topic}/{at.partition} did not answer")

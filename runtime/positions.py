@@ -1,0 +1,117 @@
+"""Where consumer groups stand on their topics, and where the topics end: lag."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from runtime.kafka import TopicUnreadable, client_settings
+from schemas.topics import MERCHANTS, TOPICS
+
+GROUPS = (
+    "streams-payments",
+    "streams-network",
+    "streams-merchants",
+    "sinks-audit",
+    "sinks-webhooks",
+    "sinks-payouts",
+    "sinks-status",
+)
+"""Consumer groups of the pipeline, as every worker calls itself."""
+_TIMEOUT_SECONDS = 10.0
+
+
+class Position(NamedTuple):
+    """One group on one partition; `committed` is None if it never committed there.
+
+    `stable_end` is the last stable offset: what a read_committed reader can reach. `end` is the
+    high watermark. They differ while a transaction is open.
+    """
+
+    group: str
+    topic: str
+    partition: int
+    committed: int | None
+    start: int
+    stable_end: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Offsets still to go; up to one more per transaction than records (its marker)."""
+        from_offset = self.start if self.committed is None else max(self.committed, self.start)
+        return max(0, self.stable_end - from_offset)
+
+
+def admin(bootstrap: str) -> AdminClient:
+    """A client for questions about topics and groups; quiet when the broker is away."""
+    return AdminClient({**client_settings(bootstrap), "log_level": 0})
+
+
+def partitions(client: AdminClient) -> dict[str, list[int]]:
+    """Topic -> partitions, the broker's own topics left out. Raises TopicUnreadable."""
+    try:
+        metadata = client.list_topics(timeout=_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise TopicUnreadable(f"the broker does not answer: {error.args[0].str()}") from error
+    return {
+        name: sorted(topic.partitions)
+        for name, topic in sorted(metadata.topics.items())
+        if not name.startswith("__")
+    }
+
+
+def ends(
+    client: AdminClient, where: Iterable[tuple[str, int]], spec: str = "end"
+) -> dict[tuple[str, int], int]:
+    """Offset of each partition's `start`, `stable_end` or `end`. Raises TopicUnreadable."""
+    offset_spec = OffsetSpec.earliest() if spec == "start" else OffsetSpec.latest()
+    isolation = (
+        IsolationLevel.READ_COMMITTED if spec == "stable_end" else IsolationLevel.READ_UNCOMMITTED
+    )
+    asked = {At(topic, partition): offset_spec for topic, partition in where}
+    if not asked:
+        return {}
+    try:
+        futures = client.list_offsets(
+            asked, isolation_level=isolation, request_timeout=_TIMEOUT_SECONDS
+        )
+        return {(at.topic, at.partition): f.result().offset for at, f in futures.items()}
+    except KafkaException as error:
+        raise TopicUnreadable(f"offsets: {error.args[0].str()}") from error
+
+
+def committed(client: AdminClient, group: str) -> dict[tuple[str, int], int]:
+    """Committed offsets of a group; empty if it is unknown. Raises TopicUnreadable."""
+    asked = [ConsumerGroupTopicPartitions(group)]
+    try:
+        futures = client.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
+        found = futures[group].result().topic_partitions
+    except KafkaException as error:
+        raise TopicUnreadable(f"offsets of {group}: {error.args[0].str()}") from error
+    return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+
+def subscribed(group: str) -> list[str]:
+    """Topics that the catalogue says the group reads; followers of `merchants` commit nothing."""
+    return [t.name for t in TOPICS.values() if group in t.readers and t.name != MERCHANTS]
+
+
+def positions(bootstrap: str, groups: Iterable[str] = GROUPS) -> list[Position]:
+    """Every group on every partition that it reads or has committed on. Raises TopicUnreadable."""
+    client = admin(bootstrap)
+    existing = partitions(client)
+    at: dict[tuple[str, str, int], int | None] = {}
+    for group in groups:
+        for topic in subscribed(group):
+            at.update({(group, topic, p): None for p in existing.get(topic, ())})
+        done = committed(client, group).items()
+        at.update({(group, t, p): offset for (t, p), offset in done if t in existing})
+    where = {(topic, partition) for _, topic, partition in at}
+    starts, stable, high = (ends(client, where, spec) for spec in ("start", "stable_end", "end"))
+    return [
+        Position(g, t, p, offset, starts[t, p], stable[t, p], high[t, p])
+        for (g, t, p), offset in sorted(at.items())
+    ]
