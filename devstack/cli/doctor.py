@@ -18,7 +18,7 @@ def doctor(*, json: bool = False) -> int:
 
     checks = run()
     if json:
-        print_json([check._asdict() if hasattr(check, "_asdict") else check for check in checks])
+        print_json([check._asdict() for check in checks])
     else:
         table = Table("check", "well", "finding")
         for check in checks:

@@ -1,0 +1,33 @@
+"""`paystream explain`: the whole story of one payment."""
+
+from pathlib import Path
+
+from devstack.cli.environment import environment, need
+from devstack.cli.output import ClearError, console, print_json
+
+
+def explain(payment_id: str, *, json: bool = False, env_file: Path | None = None) -> int:
+    """Print commands, events, network attempts, ledger entries, deliveries, payout of a payment.
+
+    Example: paystream explain pay_01hzy3…
+
+    Parameters
+    ----------
+    payment_id: pay_…
+    json: Print JSON.
+    env_file: Addresses of the stack, as written by `paystream up`.
+    """
+    from devstack.explain import explain as story_of
+    from devstack.explain import print_story
+
+    env = environment(env_file)
+    need(env, "KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL")
+    with console.status(f"reading about {payment_id}"):
+        story = story_of(env, payment_id)
+    if not story["commands"]:
+        raise ClearError(f"no command names {payment_id}: check the id.")
+    if json:
+        print_json(story)
+    else:
+        print_story(story, console)
+    return 0

@@ -1,0 +1,28 @@
+"""`paystream up`: the whole stack in the foreground."""
+
+from pathlib import Path
+
+from devstack.cli.environment import DEFAULT_STATE_DIR
+
+
+def up(
+    *,
+    state_dir: Path = DEFAULT_STATE_DIR,
+    env_file: Path | None = None,
+    brokers: int = 1,
+    workers: int = 1,
+) -> int:
+    """Start broker, Valkey, ClickHouse, simulators, workers, API and console; Ctrl-C stops all.
+
+    Example: paystream up --env-file stack.env --brokers 3 --workers 2
+
+    Parameters
+    ----------
+    state_dir: Where everything is kept; the same directory goes on where it was.
+    env_file: Written when everything is ready: the addresses of the parts.
+    brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
+    workers: Copies of the payments worker.
+    """
+    from devstack.supervisor import UpOptions, run_up
+
+    return run_up(UpOptions(state_dir, env_file, brokers, workers))
