@@ -1,0 +1,140 @@
+"""Sends a plan through the HTTP API at a fixed rate (open model), with bounded concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import stamina
+import uvloop
+
+from devstack.traffic import plan as plans
+from devstack.traffic.accepted_log import AcceptedLog
+from devstack.traffic.api_client import ApiClient
+from devstack.traffic.card_encryption import CardEncryption
+from devstack.traffic.intents import Intent
+from devstack.traffic.journey import Journey, Roads
+from devstack.traffic.registration import Shop, close_payouts, register
+from devstack.traffic.tally import Tally, TrafficResult, result_of
+from runtime.settings import Connections, connections
+
+PROGRESS_SECONDS = 0.2
+CUSTOMER_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficSettings:
+    """One run of traffic; `rate` is payments per second, 0 as fast as concurrency allows."""
+
+    payments: int
+    rate: float = 50.0
+    seed: int = 1
+    merchants: int = 5
+    in_flight_max: int = 500
+    connections_max: int = 100
+    retry_seconds: float = 60.0
+    step_seconds: float = 60.0
+    closes_payouts: bool = False
+
+
+OnProgress = Callable[[Tally], None]
+
+
+def run(
+    env: Mapping[str, str], settings: TrafficSettings, on_progress: OnProgress | None = None
+) -> TrafficResult:
+    """Register merchants, send the payments of the plan, wait for their last steps.
+
+    `env` needs API_URL; uses RECEIVER_URL, ADMIN_TOKEN and PAYSTREAM_STATE_DIR if they are set.
+    Raises `runtime.settings.BadSetting`, `registration.RegistrationError`, and
+    `api_client.GaveUpError` if the API does not answer before the first payment.
+    """
+    at = connections(env).need("api_url", "paystream_state_dir")
+    stamina.instrumentation.set_on_retry_hooks([])  # retries are counted, not logged
+    return uvloop.run(_run(at, settings, on_progress or (lambda _: None)))
+
+
+async def _run(
+    at: Connections, settings: TrafficSettings, on_progress: OnProgress
+) -> TrafficResult:
+    tally = Tally(settings.payments)
+    intents = plans.plan(settings.seed, settings.payments, settings.merchants)
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(_client(at.api_url, tally, settings))
+        shops = await _register(stack, api, at, tally, settings)
+        key_set = await api.send("GET", "/.well-known/jwks.json")
+        customer = httpx2.AsyncClient(timeout=CUSTOMER_TIMEOUT_SECONDS)
+        accepted = AcceptedLog(Path(at.paystream_state_dir))
+        roads = Roads(
+            api=api,
+            customer=await stack.enter_async_context(customer),
+            cards=CardEncryption(key_set.body),
+            accepted=accepted,
+            tally=tally,
+            step_seconds=settings.step_seconds,
+        )
+        stack.push_async_callback(accepted.close)
+        started = time.monotonic()
+        await _send_all(roads, shops, intents, settings, on_progress)
+        if settings.closes_payouts:
+            tally.counts["payouts_closed"] = await close_payouts(api, shops)
+        return result_of(tally, time.monotonic() - started)
+
+
+def _client(url: str, tally: Tally, settings: TrafficSettings) -> ApiClient:
+    return ApiClient(
+        url,
+        tally.counts,
+        connections_max=settings.connections_max,
+        retry_seconds=settings.retry_seconds,
+    )
+
+
+async def _register(
+    stack: AsyncExitStack,
+    api: ApiClient,
+    at: Connections,
+    tally: Tally,
+    settings: TrafficSettings,
+) -> list[Shop]:
+    receiver = None
+    if at.receiver_url:
+        receiver = await stack.enter_async_context(_client(at.receiver_url, tally, settings))
+    merchants = plans.merchant_plans(settings.merchants)
+    return await register(api, receiver, at.receiver_url, at.admin_token, merchants)
+
+
+async def _send_all(
+    roads: Roads,
+    shops: list[Shop],
+    intents: list[Intent],
+    settings: TrafficSettings,
+    on_progress: OnProgress,
+) -> None:
+    slots = asyncio.Semaphore(settings.in_flight_max)
+    reporter = asyncio.create_task(_report(roads.tally, on_progress))
+    started = time.monotonic()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for intent in intents:
+                if settings.rate > 0:
+                    due = started + intent.number / settings.rate
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
+                await slots.acquire()
+                task = group.create_task(Journey(roads, shops[intent.merchant], intent).travel())
+                task.add_done_callback(lambda _: slots.release())
+                roads.tally.sent += 1
+    finally:
+        reporter.cancel()
+        on_progress(roads.tally)
+
+
+async def _report(tally: Tally, on_progress: OnProgress) -> None:
+    while True:
+        on_progress(tally)
+        await asyncio.sleep(PROGRESS_SECONDS)
