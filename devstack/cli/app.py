@@ -1,7 +1,6 @@
 """The root of the command line."""
 
 import sys
-from importlib import import_module
 
 from cyclopts import App
 
@@ -26,14 +25,14 @@ _COMMANDS = (
 
 
 def build() -> App:
-    """The command line with all its commands; a command imports its room when it runs."""
+    """The command line with all its commands; a command is imported when it is asked for."""
     app = App(
         name="paystream",
         help="Run, feed, watch and prove the payment pipeline.",
         result_action="return_int_as_exit_code_else_zero",
     )
     for name in _COMMANDS:
-        app.command(getattr(import_module(f"devstack.cli.{name}"), name), name=name)
+        app.command(f"devstack.cli.{name}:{name}", name=name)
     return app
 
 

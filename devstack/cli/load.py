@@ -60,7 +60,8 @@ def print_result(result: TrafficResult) -> None:
     """The same facts for people."""
     console.print(
         f"{result.payments} payments in {result.seconds:.1f} s:"
-        f" {result.accepted} commands accepted, {result.repeats_absorbed} of {result.repeats_sent} repeats absorbed,"
+        f" {result.accepted} commands accepted,"
+        f" {result.repeats_absorbed} of {result.repeats_sent} repeats absorbed,"
         f" {result.steps} follow-up steps, create p50 {result.latency_p50_ms:.0f} ms"
         f" p99 {result.latency_p99_ms:.0f} ms",
         highlight=False,
