@@ -2,22 +2,20 @@
 
 import hashlib
 import json
+from base64 import b32encode
 from collections.abc import Mapping
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_CROCKFORD = bytes.maketrans(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
+)  # RFC 4648's base 32 alphabet to Crockford's, lower case
 _ID_CHARACTERS = 26
-_ID_BYTES = 17
 
 
 def _derived(prefix: str, *parts: str) -> str:
     """`prefix` and 130 bits of SHA-256 over the parts, each preceded by its length."""
-    joined = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
-    number = int.from_bytes(hashlib.sha256(joined).digest()[:_ID_BYTES], "big") >> 6
-    characters = []
-    for _ in range(_ID_CHARACTERS):
-        number, digit = divmod(number, 32)
-        characters.append(_ALPHABET[digit])
-    return prefix + "".join(reversed(characters))
+    joined = b"".join(len(p).to_bytes(4, "big") + p for p in map(str.encode, parts))
+    digits = b32encode(hashlib.sha256(joined).digest()).translate(_CROCKFORD)
+    return prefix + digits[:_ID_CHARACTERS].decode()
 
 
 def payment_id(merchant_id: str, mode: str, idempotency_key: str) -> str:
