@@ -1,0 +1,45 @@
+"""The migration files as text: numbers, statements, placeholders."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from sinks.audit.migrations import load_migrations
+from sinks.audit.settings import DatabaseNames
+
+
+def test_files_are_numbered_without_gap_and_carry_their_checksum() -> None:
+    files = load_migrations()
+    assert [int(each.name[:4]) for each in files] == list(range(1, len(files) + 1))
+    for each in files:
+        assert each.checksum == hashlib.sha256(each.text.encode()).hexdigest()
+
+
+def test_statements_are_cut_at_semicolons_that_end_a_line(tmp_path: Path) -> None:
+    (tmp_path / "0001_two.sql").write_text(
+        "-- a comment; with a semicolon\nSELECT 1; -- not an end\n;\n\nSELECT ';' FROM ${raw}.t;\n"
+    )
+    (tmp_path / "notes.sql").write_text("not a migration")
+    [migration] = load_migrations(tmp_path)
+    statements = migration.statements(DatabaseNames("r", "v"))
+    assert statements == ["SELECT 1; -- not an end", "SELECT ';' FROM r.t"]
+
+
+def test_every_statement_may_run_twice() -> None:
+    """A run that broke off in the middle of a file is simply run again."""
+    for migration in load_migrations():
+        for statement in migration.statements(DatabaseNames()):
+            head = " ".join(statement.split()[:6])
+            assert "IF NOT EXISTS" in head or head.startswith("CREATE OR REPLACE VIEW"), head
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x;y", "1st", "a-b", "`a`"])
+def test_a_database_name_is_an_identifier(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name a database"):
+        DatabaseNames(raw=name)
+
+
+def test_raw_and_views_are_two_databases() -> None:
+    with pytest.raises(ValueError, match="must be two"):
+        DatabaseNames("same", "same")
