@@ -34,9 +34,17 @@ Jwe = Annotated[
 CAPTURE_DELAY_SECONDS_MAX = 7 * 86_400
 
 
+class WrongField(ValueError):
+    """A value of the right type that is wrong; `field` is its name."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 def _check_currency(currency: str | None) -> None:
     if currency is not None and currency not in CURRENCIES:
-        raise ValueError("currency is not a code of ISO 4217")
+        raise WrongField("currency", "not a code of ISO 4217")
 
 
 def _check_url(url: str | None, field: str) -> None:
@@ -44,7 +52,7 @@ def _check_url(url: str | None, field: str) -> None:
         return
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
-        raise ValueError(f"{field} must be an http(s) URL without user name")
+        raise WrongField(field, "must be an http(s) URL without user name")
 
 
 class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +80,7 @@ class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         _check_currency(self.currency)
         _check_url(self.return_url, "return_url")
         if not is_compact_jwe(self.card):
-            raise ValueError("card must be a compact JWE: five base64url parts joined by dots")
+            raise WrongField("card", "must be a compact JWE: five base64url parts joined by dots")
 
     def meaning(self) -> dict[str, object]:
         """What the fingerprint covers."""

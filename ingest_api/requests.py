@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
 from ingest_api.authentication import Caller
+from ingest_api.bodies import WrongField
 from ingest_api.card_data import has_card_number
 from ingest_api.parts import Parts
 from ingest_api.problems import ApiProblem, FieldError, invalid, try_again
@@ -36,6 +37,13 @@ def _pointer(location: str) -> str:
     return location.removeprefix("$").replace("[", "/").replace("]", "").replace(".", "/")
 
 
+def _field_error(error: msgspec.ValidationError) -> FieldError:
+    if isinstance(error.__cause__, WrongField):
+        return FieldError(f"/{error.__cause__.field}", str(error.__cause__))
+    message, _, location = str(error).partition(" - at `")
+    return FieldError(_pointer(location.rstrip("`")), message)
+
+
 def decode_body(body: bytes, annotation: Any) -> Any:
     """The body as that type. Raises ApiProblem: no JSON, a card number in clear, a wrong field."""
     try:
@@ -43,12 +51,9 @@ def decode_body(body: bytes, annotation: Any) -> Any:
             raise card_number_refused()
         return _decoder(annotation).decode(body)
     except msgspec.ValidationError as error:
-        message, _, location = str(error).partition(" - at `")
-        pointer = _pointer(location.rstrip("`"))
-        where = f"{pointer}: " if pointer else ""
-        raise ApiProblem(
-            "invalid_request", f"{where}{message}", errors=(FieldError(pointer, message),)
-        ) from None
+        wrong = _field_error(error)
+        where = f"{wrong.pointer}: " if wrong.pointer else ""
+        raise ApiProblem("invalid_request", f"{where}{wrong.message}", errors=(wrong,)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise invalid("", "The body must be one JSON object in UTF-8") from None
 

@@ -1,0 +1,189 @@
+"""The API in a process of its own, and what its tests put beside it: merchants and views."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import msgspec
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from devstack.services.child import Child, Launch
+from devstack.services.ports import free_port
+from devstack.simulators.launch import answers
+from ingest_api.registration import new_api_key
+from runtime.identity import new_id
+from runtime.kafka import StoredRecord, producer_settings, read_topic
+from runtime.merchant_registry import key_hash
+from schemas.codec import decode, encode
+from schemas.records import ApiKey, Merchant, PaymentCommand
+from schemas.topics import MERCHANTS, PAYMENTS_COMMANDS, TOPICS
+from schemas.vocabulary import Mode
+
+MASTER_KEY = base64.b64encode(bytes(32)).decode()
+ADMIN_TOKEN = "operator-token-of-tests"
+JWE = "eyJhbGciOiJFQ0RILUVTIn0..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
+PAYMENT = {"amount": 1999, "currency": "EUR", "card": JWE}
+WAIT_SECONDS = 20.0
+
+
+@dataclass
+class RunningApi:
+    """A started API and a client of it."""
+
+    child: Child
+    http: httpx2.Client
+    log_path: Path
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self.log_path.read_text()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A registered merchant with its keys in clear."""
+
+    merchant: Merchant
+    keys: Mapping[Mode, str] = field(default_factory=dict)
+
+    def headers(
+        self, idempotency_key: str | None = None, mode: Mode = Mode.TEST, **more: str
+    ) -> dict[str, str]:
+        """Request headers in one mode; a new idempotency key unless one is given."""
+        key = idempotency_key or new_id("key-")
+        return {"Authorization": f"Bearer {self.keys[mode]}", "Idempotency-Key": key, **more}
+
+
+def create_topics(bootstrap: str) -> None:
+    """All topics of the system, unless another test has made them."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    there = admin.list_topics(timeout=20).topics
+    missing = [
+        NewTopic(t.name, t.partitions, 1, config=t.broker_settings())
+        for t in TOPICS.values()
+        if t.name not in there
+    ]
+    for result in admin.create_topics(missing).values() if missing else ():
+        result.result(20)
+
+
+@contextmanager
+def running_api(
+    bootstrap: str, valkey: str, directory: Path, port: int | None = None, **environment: str
+) -> Iterator[RunningApi]:
+    """Start the API on a free port, wait until it is ready, end it at the exit."""
+    port = port or free_port()
+    log_path = directory / f"api-{port}.log"
+    url = f"http://127.0.0.1:{port}"
+    launch = Launch(
+        name="api",
+        command=(sys.executable, "-m", "ingest_api", f"--port={port}"),
+        log_path=log_path,
+        environment={
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "REDIS_URL": valkey,
+            "PAYSTREAM_MASTER_KEY": MASTER_KEY,
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            **environment,
+        },
+        ready=lambda: answers(f"{url}/readyz"),
+    )
+    child = Child(launch)
+    try:
+        child.wait_ready()
+        with httpx2.Client(base_url=url, timeout=WAIT_SECONDS) as client:
+            yield RunningApi(child, client, log_path)
+    finally:
+        child.kill_group()
+
+
+def make_shop(bootstrap: str, **changes: object) -> Shop:
+    """A merchant as the merchant agent would publish it; any API follows within milliseconds."""
+    keys = {mode: new_api_key(mode) for mode in Mode}
+    merchant = Merchant(
+        merchant_id=new_id("mer_"),
+        version=1,
+        name="Test shop",
+        status="active",
+        registered_at_ms=1,
+        updated_at_ms=1,
+        payout_schedule="daily",
+        fee_basis_points=140,
+        fee_fixed_minor=25,
+        api_keys=[
+            ApiKey(key_id=new_id("key_"), mode=mode.value, key_hash=key_hash(keys[mode]))
+            for mode in Mode
+        ],
+    )
+    shop = Shop(msgspec.structs.replace(merchant, **changes), keys)
+    publish(bootstrap, shop.merchant)
+    return shop
+
+
+def publish(bootstrap: str, merchant: Merchant) -> None:
+    """Put the merchant's snapshot on its topic."""
+    producer = Producer(producer_settings(bootstrap))
+    producer.produce(MERCHANTS, encode(merchant), merchant.merchant_id)
+    assert producer.flush(20) == 0
+
+
+def known_shop(api: RunningApi, bootstrap: str, **changes: object) -> Shop:
+    """A shop whose keys the API takes already."""
+    shop = make_shop(bootstrap, **changes)
+    headers = shop.headers()
+    eventually(
+        lambda: api.http.get("/v1/webhook_endpoints", headers=headers).status_code != 401,
+        "the API follows the topic merchants",
+    )
+    return shop
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    """Wait until it is true; fails with `what` after a bounded time."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def stored_commands(bootstrap: str, payment_id: str) -> list[tuple[StoredRecord, PaymentCommand]]:
+    """What stands on payments.commands for this payment, in order."""
+    return [
+        (record, decode(PaymentCommand, record.value or b""))
+        for record in read_topic(bootstrap, PAYMENTS_COMMANDS)
+        if record.key == payment_id
+    ]
+
+
+def view(command: PaymentCommand, **changes: object) -> bytes:
+    """A payment's view as the status sink writes it."""
+    document = {
+        "id": command.payment_id,
+        "merchant_id": command.merchant_id,
+        "mode": command.mode,
+        "status": "captured",
+        "amount": command.amount_minor,
+        "currency": command.currency,
+        "amount_authorized": command.amount_minor,
+        "amount_captured": command.amount_minor,
+        "amount_refunded": 0,
+        "fees": 53,
+        "capture_method": "automatic",
+        "reference": command.reference,
+        "decline_code": None,
+        "action_url": None,
+        "sequence": 4,
+        "created_at_ms": command.issued_at_ms,
+        "updated_at_ms": command.issued_at_ms + 5,
+        "fingerprint": command.fingerprint,
+        "last_command": {"id": command.command_id, "result": "applied", "reason": None},
+    }
+    return msgspec.json.encode(document | changes)
