@@ -13,6 +13,7 @@ from engine.errors import AgentEnded, BatchFailed, Retry
 
 AgentFunction = Callable[[Any], Awaitable[None]]
 log = logging.getLogger(__name__)
+IDLE_FAILURES_MAX = 10
 
 
 class BatchStream:
@@ -40,6 +41,8 @@ class BatchFeed:
         self._body: asyncio.Task[None] | None = None
         self._offered: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._outcome: asyncio.Future[None] | None = None
+        self._taken = False  # the coroutine has the offered batch in hand
+        self._idle_failures = 0
 
     async def deliver(self, batch: Batch) -> None:
         """Returns when the agent handled the batch. Raises `BatchFailed` or `Retry`.
@@ -55,14 +58,20 @@ class BatchFeed:
             raise
         finally:
             self._outcome = None
+            self._taken = False
             self._withdraw()
 
     async def next_batch(self, stream: BatchStream) -> Batch:
         """Called by the stream of the running coroutine."""
         if stream is not self._stream:
             raise StopAsyncIteration  # an abandoned coroutine that did not end yet
-        self._settle(None)
-        return await self._offered.get()
+        if self._taken:
+            self._taken = False
+            self._settle(None)
+        self._idle_failures = 0
+        batch = await self._offered.get()
+        self._taken = True
+        return batch
 
     async def run(self, function: AgentFunction) -> None:
         """Body of the Faust agent: runs the author's coroutine for ever."""
@@ -82,10 +91,15 @@ class BatchFeed:
         error = body.exception() or AgentEnded(f"the agent of {self.topic} returned")
         if self._stream is not stream:
             return
-        if self._outcome is None:
-            log.error("agent of %s failed outside of a batch", self.topic, exc_info=error)
-            await asyncio.sleep(1.0)
-        self._settle(error)
+        if self._taken:
+            self._taken = False
+            self._settle(error)
+            return
+        self._idle_failures += 1
+        log.error("agent of %s failed outside of a batch", self.topic, exc_info=error)
+        if self._idle_failures >= IDLE_FAILURES_MAX:
+            raise error
+        await asyncio.sleep(1.0)
 
     def _settle(self, error: BaseException | None) -> None:
         outcome, self._outcome = self._outcome, None

@@ -41,6 +41,7 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
     # Faust's recovery: our tables never enter it
     (faust.tables.recovery.Recovery, "add_active", ("self", "table", "tp")),
     (faust.tables.recovery.Recovery, "add_standby", ("self", "table", "tp")),
+    (faust.tables.manager.TableManager, "_update_channels", ("self",)),
 )
 """(class, method, parameters) of what is overridden."""
 

@@ -91,7 +91,14 @@ class OrdinaryRecovery(Recovery):
 
 
 class EngineTableManager(TableManager):
-    """Faust's table manager with the recovery above."""
+    """Faust's table manager with the recovery above, and without its second of sleep at start.
+
+    The conductor waits by itself until agents have started and tables are registered.
+    """
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
     @property
     def recovery(self) -> Any:

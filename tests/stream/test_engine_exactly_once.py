@@ -1,0 +1,85 @@
+"""Exactly once through agent errors, kills and a stopped worker, on a real broker."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+
+from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+
+pytestmark = pytest.mark.services
+STEPS = (
+    "before_produce",
+    "between_produces",
+    "before_send_offsets",
+    "before_commit",
+    "after_commit",
+)
+
+
+def test_commits_everything_once_and_ends_cleanly(scenario: Scenario) -> None:
+    scenario.load(5000)
+    worker = scenario.start()
+    worker.wait_for(lambda report: report["records"] == 5000)
+    assert worker.terminate() == 0
+    check_exactly_once(scenario)
+
+
+def test_kill_9_at_each_step_of_a_commit(scenario: Scenario) -> None:
+    settings = {"batch_records_max": 300}
+    for step in STEPS:
+        scenario.load(1500)
+        doomed = scenario.start(settings=settings, HOOK=f"{step}:2:kill")
+        assert doomed.process.wait(40) == -signal.SIGKILL, step
+    scenario.start(settings=settings)
+    scenario.wait_done()
+    check_exactly_once(scenario)
+
+
+def test_random_kills(scenario: Scenario) -> None:
+    rng = random.Random(20_261_121)
+    settings = {"batch_records_max": 200}
+    for _ in range(3):
+        scenario.load(4000)
+        worker = scenario.start(settings=settings, HOOK="before_commit:0:sleep0.02")
+        worker.wait_ready()
+        time.sleep(rng.uniform(0.05, 0.5))
+        worker.kill()
+    scenario.start(settings=settings)
+    scenario.wait_done()
+    check_exactly_once(scenario)
+
+
+def test_a_zombie_cannot_commit(scenario: Scenario) -> None:
+    """SIGSTOP inside an open transaction, beyond the session time-out; another worker takes over."""
+    scenario.load(2000)
+    zombie = scenario.start(
+        "zombie", FAST_SESSION | {"batch_records_max": 300}, HOOK="before_commit:3:stop"
+    )
+    zombie.wait_stopped()
+    heir = scenario.start("heir", FAST_SESSION)
+    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=30)
+    scenario.load(1000)
+    scenario.wait_done()
+    zombie.signal(signal.SIGCONT)
+    zombie.wait_for(lambda report: report["fenced"] == 1 and report["ready"])
+    scenario.load(1000)
+    scenario.wait_done()
+    check_exactly_once(scenario)
+
+
+def test_partitions_move_under_load(scenario: Scenario) -> None:
+    scenario.load(3000)
+    settings = FAST_SESSION | {"batch_records_max": 200}
+    first = scenario.start("first", settings, HOOK="before_commit:0:sleep0.02")
+    first.wait_ready()
+    second = scenario.start("second", settings, HOOK="before_commit:0:sleep0.02")
+    second.wait_for(lambda report: report["owned"] == 2)
+    scenario.load(3000)
+    assert second.terminate() == 0
+    scenario.load(1000)
+    scenario.wait_done()
+    check_exactly_once(scenario)

@@ -1,0 +1,100 @@
+"""What stops or refuses a worker: watchdog, slot lock, topology; and the cut of a poll by bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import FakeMessage
+
+from engine.clients import ClientConfig
+from engine.errors import SlotTaken, StaleLog
+from engine.fetcher import Fetcher, _is_record
+from engine.settings import EngineSettings
+from engine.slot import SlotLock
+from engine.topology import _mismatches
+from engine.watchdog import Watchdog
+
+
+def watchdog(ownership: Any) -> Watchdog:
+    config = ClientConfig("app", "0", "127.0.0.1:1", EngineSettings())
+    return Watchdog(SimpleNamespace(config=config, ownership=ownership))  # type: ignore[arg-type] # what it reads
+
+
+def owner(step: str, since: float, restore: Any = None) -> Any:
+    return SimpleNamespace(step=step, step_at=since, restore=restore)
+
+
+def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
+    now = time.monotonic()
+    assert watchdog(None).complaint(now) is None
+    assert watchdog(owner("commit", now - 10)).complaint(now) is None
+    complaint = watchdog(owner("commit", now - 200)).complaint(now)
+    assert complaint is not None
+    assert "'commit'" in complaint
+    assert watchdog(owner("idle", now - 9999)).complaint(now) is None
+    restoring = SimpleNamespace(progress_at=now - 100)
+    assert watchdog(owner("restore", now - 9999, restoring)).complaint(now) is None
+    restoring.progress_at = now - 400
+    assert "restore" in (watchdog(owner("restore", now - 9999, restoring)).complaint(now) or "")
+    assert "event loop" in (watchdog(None).complaint(now + 100) or "")
+
+
+def test_a_slot_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
+    holder = (
+        "import sys, time, pathlib; from engine.slot import SlotLock; "
+        "lock = SlotLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.take(); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(SlotTaken, match=str(process.pid)):
+        SlotLock(tmp_path, "app", "0").take()
+    SlotLock(tmp_path, "app", "1").take()
+    process.kill()
+    process.wait()
+    lock = SlotLock(tmp_path, "app", "0")
+    lock.take()
+    lock.release()
+
+
+def test_topology_names_what_is_missing_or_does_not_fit() -> None:
+    problems = list(_mismatches({"a": 4, "b": 4, "c": None}, {"b": 3, "c": 9}))
+    assert len(problems) == 2
+    assert "paystream topics create" in problems[0]
+    assert "b has 3 partitions, 4 are wanted" in problems[1]
+
+
+class SizedMessage(FakeMessage):
+    def __len__(self) -> int:
+        return 40
+
+
+def test_a_poll_is_cut_at_the_byte_bound() -> None:
+    settings = EngineSettings(batch_bytes_max=100)
+    fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", settings))
+    messages = [SizedMessage(offset) for offset in range(5)]
+    now, rest = fetcher._cut(messages)
+    assert [message.offset() for message in now] == [0, 1]
+    assert [message.offset() for message in rest] == [2, 3, 4]
+    alone, rest = fetcher._cut(messages[:1])
+    assert (len(alone), rest) == (1, [])
+
+
+def test_an_offset_out_of_range_is_never_skipped() -> None:
+    from confluent_kafka import KafkaError
+
+    class OutOfRange(FakeMessage):
+        def error(self) -> Any:
+            return KafkaError(KafkaError._AUTO_OFFSET_RESET)
+
+    with pytest.raises(StaleLog, match="retention"):
+        _is_record(OutOfRange(1))

@@ -1,0 +1,218 @@
+"""Every way a commit can go, with a scripted client; the real one is in tests/stream and tests/faults."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from fakes import FakeTable
+
+import engine.producer
+from engine.clients import ClientConfig
+from engine.errors import CommandRefused, SlotTaken, TransactionAborted
+from engine.outgoing import Outgoing
+from engine.positions import CommitNote
+from engine.producer import TransactionalProducer
+from engine.settings import EngineSettings
+from engine.transaction import Transaction
+
+
+class ScriptedClient:
+    """Notes what is called; `script` gives a step's behaviour."""
+
+    made: list[ScriptedClient]
+    script: dict[str, Callable[[], None]]
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.calls: list[str] = []
+        self.produced: list[tuple[Any, ...]] = []
+        self.offsets: list[Any] = []
+        self._reports: list[Callable[[Any, Any], None]] = []
+        self.made.append(self)
+
+    def _step(self, name: str) -> None:
+        self.calls.append(name)
+        self.script.get(name, lambda: None)()
+
+    def init_transactions(self, timeout: float) -> None:
+        self._step("init")
+
+    def begin_transaction(self) -> None:
+        self._step("begin")
+
+    def produce(self, *args: Any, on_delivery: Any = None, headers: Any = None) -> None:
+        self.produced.append(args)
+        if on_delivery is not None:
+            self._reports.append(on_delivery)
+
+    def flush(self, timeout: float) -> int:
+        class Delivered:
+            @staticmethod
+            def offset() -> int:
+                return 41
+
+        for report in self._reports:
+            report(None, Delivered)
+        return 0
+
+    def send_offsets_to_transaction(self, offsets: Any, metadata: bytes, timeout: float) -> None:
+        self.offsets = offsets
+        self._step("send_offsets")
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._step("commit")
+
+    def abort_transaction(self, timeout: float) -> None:
+        self._step("abort")
+
+    def purge(self) -> None:
+        self._step("purge")
+
+    def close(self) -> None:
+        self._step("close")
+
+
+def fails(code: int, **flags: bool) -> Callable[[], None]:
+    def step() -> None:
+        raise KafkaException(KafkaError(code, "scripted", **flags))
+
+    return step
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedClient]:
+    ScriptedClient.made, ScriptedClient.script = [], {}
+    monkeypatch.setattr(engine.producer, "KafkaProducer", ScriptedClient)
+    return ScriptedClient.made
+
+
+async def opened() -> TransactionalProducer:
+    settings = EngineSettings(commit_hang_seconds=0.1)
+    producer = TransactionalProducer(ClientConfig("app", "3", "127.0.0.1:1", settings))
+    await producer.open()
+    return producer
+
+
+def transaction() -> Transaction:
+    table = FakeTable()
+    made = Transaction([table])
+    made.outputs.append(Outgoing("out", "k", b"v"))
+    made.writes[table, 0] = {"a": b"1", "b": None}
+    made.handled(("in", 0), 9, 2, good=True)
+    return made
+
+
+async def test_a_commit_writes_outputs_changelog_offsets_and_the_note(
+    clients: list[ScriptedClient],
+) -> None:
+    producer = await opened()
+    committed = transaction()
+    await producer.commit(committed, b"metadata")
+    client = clients[0]
+    assert client.settings["transactional.id"] == "app-3"
+    assert client.calls == ["init", "begin", "send_offsets", "commit"]
+    assert client.produced == [
+        ("out", b"v", "k", -1),
+        ("app-counts-changelog", b"1", "a", 0),
+        ("app-counts-changelog", None, "b", 0),
+    ]
+    assert (client.offsets[0].offset, client.offsets[0].partition) == (9, 0)
+    assert CommitNote.decode(client.offsets[0].metadata) == CommitNote("app-3", {"counts": 42})
+    assert next(iter(committed.positions.values())) == 42
+
+
+async def test_a_hanging_call_ends_in_a_new_producer(clients: list[ScriptedClient]) -> None:
+    release = threading.Event()
+    producer = await opened()
+    ScriptedClient.script = {"send_offsets": release.wait}
+    with pytest.raises(TransactionAborted, match="outcome unknown"):
+        await producer.commit(transaction(), b"")
+    assert not producer.usable
+    ScriptedClient.script = {}
+    await producer.open()
+    await producer.commit(transaction(), b"")
+    assert (len(clients), clients[1].calls[-1]) == (2, "commit")
+    assert "close" not in clients[0].calls, "a hanging client cannot be closed"
+    release.set()
+
+
+async def test_a_stale_generation_is_fenced_and_aborted(clients: list[ScriptedClient]) -> None:
+    producer = await opened()
+    ScriptedClient.script = {
+        "send_offsets": fails(KafkaError.ILLEGAL_GENERATION, txn_requires_abort=True)
+    }
+    with pytest.raises(TransactionAborted) as aborted:
+        await producer.commit(transaction(), b"")
+    assert aborted.value.fenced
+    assert clients[0].calls[-1] == "abort"
+    assert producer.usable
+
+
+async def test_a_fatal_error_replaces_the_client(clients: list[ScriptedClient]) -> None:
+    producer = await opened()
+    ScriptedClient.script = {"commit": fails(KafkaError._FENCED, fatal=True)}
+    with pytest.raises(TransactionAborted) as aborted:
+        await producer.commit(transaction(), b"")
+    assert aborted.value.fenced
+    assert not producer.usable
+    assert clients[0].calls[-1] == "close"
+
+
+async def test_a_failing_abort_or_close_is_survived(clients: list[ScriptedClient]) -> None:
+    producer = await opened()
+    ScriptedClient.script = {
+        "send_offsets": fails(KafkaError._TIMED_OUT, txn_requires_abort=True),
+        "abort": fails(KafkaError.INVALID_TXN_STATE, fatal=True),
+        "close": fails(KafkaError._FATAL, fatal=True),
+    }
+    with pytest.raises(TransactionAborted):
+        await producer.commit(transaction(), b"")
+    assert not producer.usable
+
+
+async def test_an_unknown_outcome_is_never_guessed(clients: list[ScriptedClient]) -> None:
+    """Neither fatal nor abortable: the commit may have happened."""
+    producer = await opened()
+    ScriptedClient.script = {"commit": fails(KafkaError._TIMED_OUT)}
+    with pytest.raises(TransactionAborted):
+        await producer.commit(transaction(), b"")
+    assert not producer.usable
+    assert "abort" not in clients[0].calls
+
+
+async def test_retriable_errors_are_repeated(clients: list[ScriptedClient]) -> None:
+    producer = await opened()
+    answers = [fails(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)] * 2
+    ScriptedClient.script = {"commit": lambda: answers.pop()() if answers else None}
+    await producer.commit(transaction(), b"")
+    assert clients[0].calls.count("commit") == 3
+
+
+@pytest.mark.parametrize("step", ["init", "send_offsets"])
+async def test_a_missing_right_is_named(clients: list[ScriptedClient], step: str) -> None:
+    ScriptedClient.script = {
+        step: fails(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, txn_requires_abort=True)
+    }
+    with pytest.raises(CommandRefused, match="rights of this worker"):
+        await (await opened()).commit(transaction(), b"")
+
+
+async def test_another_worker_in_this_slot_is_named(clients: list[ScriptedClient]) -> None:
+    producer = await opened()
+    ScriptedClient.script = {
+        "send_offsets": fails(KafkaError.FENCED_INSTANCE_ID, txn_requires_abort=True)
+    }
+    with pytest.raises(SlotTaken, match="slot '3'"):
+        await producer.commit(transaction(), b"")
+
+
+async def test_open_waits_for_a_coordinator(clients: list[ScriptedClient]) -> None:
+    answers = [fails(KafkaError.COORDINATOR_NOT_AVAILABLE, retriable=True)]
+    ScriptedClient.script = {"init": lambda: answers.pop()() if answers else None}
+    producer = await opened()
+    assert producer.usable
+    assert len(clients) == 2
