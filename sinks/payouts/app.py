@@ -1,0 +1,108 @@
+"""Composition root of the payout sink: events -> items -> payouts -> bank."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from engine import Batch, EngineApp, Retry, TransactionalTable
+from runtime.merchant_registry import MerchantRegistry
+from runtime.settings import connections, load
+from runtime.telemetry import counter
+from schemas.codec import decoder, encode
+from schemas.headers import TRACEPARENT, record_headers
+from schemas.records import PaymentEvent, PayoutEvent, PayoutItem, PayoutRequest
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, PAYOUTS_ITEMS, PAYOUTS_REQUESTS
+from sinks.payouts import folding_state
+from sinks.payouts.bank import Bank
+from sinks.payouts.due_work import GROUP, DueWork
+from sinks.payouts.folding import PayoutFold
+from sinks.payouts.folding_rules import Account, item_of
+from sinks.payouts.settings import PayoutSettings
+from sinks.worker_app import new_app
+
+REGISTRY_RETRY_SECONDS = 0.2
+
+
+def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The worker `payouts`. Raises BadSetting."""
+    settings = load(PayoutSettings, "payouts", env)
+    known = connections(env).need("kafka_bootstrap_servers", "bank_url")
+    app = new_app(GROUP, slot, env)
+    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{slot}-registry")
+    payouts = app.transactional_table(
+        "payouts",
+        encode=folding_state.encode,
+        decode=folding_state.decode,
+        due_ms=folding_state.due_ms,
+    )
+    _add_items(app, settings)
+    _add_folding(app, payouts, registry, settings)
+    work = DueWork(payouts, app.producer_send, settings)
+
+    @app.task
+    async def do_due_work() -> None:
+        registry.start()
+        bank = Bank(known.bank_url, settings.bank_timeout_seconds, settings.bank_in_flight_max)
+        try:
+            await work.run(bank, lambda: app.should_stop)
+        finally:
+            await asyncio.to_thread(registry.stop)
+
+    return app
+
+
+def _add_items(app: EngineApp, settings: PayoutSettings) -> None:
+    @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
+    async def make_items(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+        async for batch in stream:
+            for record in batch:
+                item = item_of(record.value) if settings.pays(record.value.mode) else None
+                if item is not None:
+                    _emit_item(batch, item, record.headers.get(TRACEPARENT))
+
+
+def _emit_item(batch: Batch, item: PayoutItem, trace: bytes | None) -> None:
+    headers = record_headers(
+        item.item_id, f"payout.item.{item.kind}", item.occurred_at_ms, GROUP, trace
+    )
+    batch.emit(PAYOUTS_ITEMS, item.merchant_id, encode(item), headers)
+
+
+def _add_folding(
+    app: EngineApp,
+    payouts: TransactionalTable,
+    registry: MerchantRegistry,
+    settings: PayoutSettings,
+) -> None:
+    policy = settings.policy()
+
+    def account_of(merchant_id: str) -> Account | None:
+        merchant = registry.get(merchant_id)
+        if merchant is None:
+            return None
+        return Account(bank_account=merchant.bank_account, schedule=merchant.payout_schedule)
+
+    def fold_of(batch: Batch) -> PayoutFold:
+        if not registry.ready:
+            raise Retry(REGISTRY_RETRY_SECONDS, "the merchants are not read yet")
+        return PayoutFold(payouts.partition(batch), policy, account_of)
+
+    @app.agent(app.batch_topic(PAYOUTS_ITEMS, decode=decoder(PayoutItem)))
+    async def take_items(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            fold = fold_of(batch)
+            for record in batch:
+                _emit_events(batch, fold.add(record.value), record.headers.get(TRACEPARENT))
+
+    @app.agent(app.batch_topic(PAYOUTS_REQUESTS, decode=decoder(PayoutRequest)))
+    async def take_requests(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            fold = fold_of(batch)
+            for record in batch:
+                _emit_events(batch, fold.apply(record.value), record.headers.get(TRACEPARENT))
+
+
+def _emit_events(batch: Batch, events: Iterable[PayoutEvent], trace: bytes | None) -> None:
+    for event in events:
+        counter("paystream_payouts_total").labels(event.type).inc()
+        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
+        batch.emit(PAYOUTS_EVENTS, event.merchant_id, encode(event), headers)

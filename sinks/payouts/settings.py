@@ -1,0 +1,49 @@
+"""Settings of the payout sink: section [payouts], PAYSTREAM_PAYOUTS_*."""
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.vocabulary import Mode
+from sinks.payouts.folding_rules import DAY_MS, PayoutPolicy
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class PayoutSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and times; the defaults are for production."""
+
+    pay_test_mode: bool = False
+    """Whether test payments are paid out too: only where the bank is a simulator."""
+    amount_minor_min: Positive = 1
+    """A smaller balance waits for more."""
+    cutoff_ms_of_day: Annotated[int, msgspec.Meta(ge=0, lt=DAY_MS)] = 0
+    """When the daily schedule closes, UTC."""
+
+    bank_timeout_seconds: PositiveSeconds = 10.0
+    bank_in_flight_max: Positive = 50
+    retry_seconds: PositiveSeconds = 10.0
+    """First wait after a call without a clear answer; doubles up to the maximum, for ever."""
+    retry_seconds_max: PositiveSeconds = 3600.0
+
+    poll_seconds: PositiveSeconds = 0.2
+    """How often the table is asked for what is due."""
+    due_rows_min: Positive = 512
+    due_rows_max: Positive = 16_384
+    """Due entries read per look: it doubles while the page is full."""
+    closings_in_flight_max: Positive = 200
+    """Close requests of the daily schedule that are on their way."""
+
+    def policy(self) -> PayoutPolicy:
+        """The rules of folding."""
+        return PayoutPolicy(
+            amount_minor_min=self.amount_minor_min,
+            cutoff_ms_of_day=self.cutoff_ms_of_day,
+            retry_seconds=self.retry_seconds,
+            retry_seconds_max=self.retry_seconds_max,
+        )
+
+    def pays(self, mode: str) -> bool:
+        """Whether payments of this mode become payouts."""
+        return mode == Mode.LIVE or self.pay_test_mode

@@ -1,0 +1,52 @@
+"""Composition root of the status sink: events -> views of payments and outcomes of commands."""
+
+from collections.abc import Mapping, Sequence
+
+from engine import EngineApp, Retry
+from runtime import log
+from runtime.settings import connections, load
+from runtime.telemetry import counter
+from schemas.codec import decoder
+from schemas.records import PaymentEvent
+from schemas.topics import PAYMENTS_EVENTS
+from sinks.status.documents import outcomes, view_key, views
+from sinks.status.settings import StatusSettings
+from sinks.status.store import StatusStore, StoreUnavailable
+from sinks.worker_app import new_app
+
+GROUP = "sinks-status"
+
+
+def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The worker `status`. Raises BadSetting."""
+    settings = load(StatusSettings, "status", env)
+    known = connections(env).need("kafka_bootstrap_servers", "redis_url")
+    app = new_app(GROUP, slot, env)
+    store = StatusStore(known.redis_url, settings)
+    logger = log.get("sinks.status")
+
+    @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
+    async def write_status(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+        async for batch in stream:
+            try:
+                await write([record.value for record in batch], store, settings)
+            except StoreUnavailable as error:
+                counter("paystream_status_retries_total").inc()
+                logger.warning("valkey does not take the batch", error=str(error))
+                raise Retry(settings.retry_seconds, f"valkey: {error}") from error
+
+    return app
+
+
+async def write(
+    events: Sequence[PaymentEvent], store: StatusStore, settings: StatusSettings
+) -> None:
+    """Bring Valkey up to the events, in order; the same again does no harm.
+
+    Outcomes are written after the views: who sees an outcome sees at least its payment's state.
+    Raises StoreUnavailable.
+    """
+    stored = await store.read(sorted({view_key(event.payment_id) for event in events}))
+    written = await store.write(views(events, stored))
+    await store.write(outcomes(events), settings.outcome_seconds)
+    counter("paystream_status_views_total").inc(written)

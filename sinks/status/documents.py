@@ -1,0 +1,86 @@
+"""The documents of a batch: the last view of each payment, the outcome of each command (pure)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.public_view import (
+    View,
+    is_about_nothing,
+    is_mismatch,
+    last_command,
+    public_view,
+)
+from schemas.records import PaymentEvent
+from schemas.vocabulary import Source
+
+_INTERNAL_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES})
+
+
+class Document(NamedTuple):
+    """A value for Valkey; `sequence` decides which of two is newer."""
+
+    key: str
+    sequence: int
+    text: bytes
+
+
+def view_key(payment_id: str) -> str:
+    """Where a payment's view stands."""
+    return f"payment:{payment_id}"
+
+
+def outcome_key(command_id: str) -> str:
+    """Where a command's outcome stands."""
+    return f"command:{command_id}"
+
+
+def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) -> list[Document]:
+    """The payments' views after the events (in order); `stored`: documents by key as they are now.
+
+    An event that a stored view already contains changes nothing, so a replay is harmless.
+    """
+    latest: dict[str, View] = {}
+    changed: dict[str, None] = {}
+    for event in events:
+        if is_about_nothing(event):
+            continue
+        key = view_key(event.payment_id)
+        previous = latest.get(key) or _readable(stored.get(key))
+        if previous is not None and previous["sequence"] >= event.sequence:
+            continue
+        latest[key] = public_view(event, previous)
+        changed[key] = None
+    return [_document(key, latest[key]) for key in changed]
+
+
+def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
+    """How the commands of clients ended, the newest event of each command.
+
+    A command with another body under a used key shares its id with the first one and gets no
+    document: who waits for it sees the first one's `fingerprint`.
+    """
+    latest: dict[str, View] = {}
+    for event in events:
+        if event.source in _INTERNAL_SOURCES or is_mismatch(event):
+            continue
+        latest[outcome_key(event.command_id)] = last_command(event) | {
+            "payment_id": event.payment_id,
+            "status": event.status,
+            "fingerprint": event.fingerprint,
+            "sequence": event.sequence,
+        }
+    return [_document(key, outcome) for key, outcome in latest.items()]
+
+
+def _readable(text: bytes | None) -> View | None:
+    """The stored view; None also for what is no view (it is then replaced)."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def _document(key: str, content: Mapping[str, Any]) -> Document:
+    return Document(key, content["sequence"], msgspec.json.encode(content))

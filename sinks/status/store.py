@@ -1,0 +1,68 @@
+"""Documents in Valkey: an older one never takes the place of a newer one."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from itertools import islice
+from typing import TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from sinks.status.documents import Document
+from sinks.status.settings import StatusSettings
+
+NO_END = 0
+T = TypeVar("T")
+
+
+class StoreUnavailable(Exception):
+    """Valkey is not there, or does not take writes; try again later."""
+
+
+class StatusStore:
+    """Every method raises StoreUnavailable if Valkey fails; writes may be repeated."""
+
+    def __init__(self, url: str, settings: StatusSettings) -> None:
+        self._settings = settings
+        timeout = settings.valkey_timeout_seconds
+        self._valkey = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        source = files("sinks.status").joinpath("newer_wins.lua").read_text()
+        self._newer_wins = self._valkey.register_script(source)
+
+    async def read(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """The documents that stand under the keys."""
+        found: dict[str, bytes | None] = {}
+        try:
+            for part in _parts(keys, self._settings.pipeline_keys_max):
+                values = cast("list[bytes | None]", await self._valkey.mget(part))
+                found.update(zip(part, values, strict=True))
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(str(error)) from error
+        return found
+
+    async def write(self, documents: Iterable[Document], end_seconds: int = NO_END) -> int:
+        """Write those that are not older than what stands there; answers how many."""
+        written = 0
+        try:
+            for part in _parts(documents, self._settings.pipeline_keys_max):
+                written += await self._write_part(part, end_seconds)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(str(error)) from error
+        return written
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._valkey.aclose()
+
+    async def _write_part(self, documents: Sequence[Document], end_seconds: int) -> int:
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for document in documents:
+                arguments = (document.sequence, document.text, end_seconds)
+                await self._newer_wins([document.key], arguments, client=pipeline)
+            return sum(await pipeline.execute())
+
+
+def _parts(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(things)
+    while part := list(islice(iterator, size)):
+        yield part

@@ -1,0 +1,137 @@
+"""Composition root of the webhook sink: events -> deliveries -> attempts."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from engine import Batch, EngineApp, TransactionalTable
+from runtime.clock import now_ms
+from runtime.merchant_registry import MerchantRegistry
+from runtime.settings import connections, load
+from runtime.telemetry import counter
+from schemas.codec import decoder, encode
+from schemas.headers import TRACEPARENT, record_headers
+from schemas.records import DeadLetter, PaymentEvent, WebhookAttempt, WebhookDelivery
+from schemas.topics import (
+    PAYMENTS_DEAD_LETTERS,
+    PAYMENTS_EVENTS,
+    WEBHOOKS_ATTEMPTS,
+    WEBHOOKS_DELIVERIES,
+)
+from sinks.webhooks.attempts import GROUP, AttemptRunner
+from sinks.webhooks.delivery import PendingDelivery
+from sinks.webhooks.delivery_fold import DeliveryFold, GivenUp
+from sinks.webhooks.delivery_queue import EndpointQueue, Slot, due_ms
+from sinks.webhooks.fanout import deliveries as deliveries_of
+from sinks.webhooks.fanout import is_public
+from sinks.webhooks.merchants import MerchantLookup
+from sinks.webhooks.settings import WebhookSettings
+from sinks.worker_app import new_app
+
+
+def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The worker `webhooks`. Raises BadSetting."""
+    settings = load(WebhookSettings, "webhooks", env)
+    known = connections(env).need("kafka_bootstrap_servers", "paystream_master_key")
+    app = new_app(GROUP, slot, env)
+    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{slot}-registry")
+    deliveries = app.transactional_table(
+        "deliveries",
+        encode=msgspec.msgpack.Encoder().encode,
+        decode=msgspec.msgpack.Decoder(PendingDelivery).decode,
+        due_ms=lambda entry: entry.due_at_ms,
+    )
+    endpoints = app.transactional_table(
+        "endpoints",
+        encode=msgspec.msgpack.Encoder().encode,
+        decode=msgspec.msgpack.Decoder(EndpointQueue | Slot).decode,
+        due_ms=due_ms,
+    )
+    lookup = MerchantLookup(registry, settings.unknown_merchant_seconds, now_ms)
+    _add_fan_out(app, lookup)
+    _add_folding(app, deliveries, endpoints, settings)
+    runner = AttemptRunner(
+        deliveries, endpoints, registry, app.producer_send, known.paystream_master_key, settings
+    )
+
+    @app.task
+    async def attempt_deliveries() -> None:
+        registry.start()
+        try:
+            await runner.run(lambda: app.should_stop)
+        finally:
+            await asyncio.to_thread(registry.stop)
+
+    return app
+
+
+def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
+    @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
+    async def fan_out(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+        async for batch in stream:
+            public = [record for record in batch if is_public(record.value)]
+            merchants = lookup.merchants(record.value.merchant_id for record in public)
+            for record in public:
+                merchant = merchants[record.value.merchant_id]
+                if merchant is None:
+                    lookup.count_unknown()
+                trace = record.headers.get(TRACEPARENT)
+                for delivery in deliveries_of(record.value, merchant, record.timestamp_ms):
+                    _emit_delivery(batch, delivery, trace)
+
+
+def _emit_delivery(batch: Batch, delivery: WebhookDelivery, trace: bytes | None) -> None:
+    headers = record_headers(
+        delivery.delivery_id, "webhook.intended", delivery.created_at_ms, GROUP, trace
+    )
+    batch.emit(WEBHOOKS_DELIVERIES, delivery.endpoint_id, encode(delivery), headers)
+
+
+def _add_folding(
+    app: EngineApp,
+    deliveries: TransactionalTable,
+    endpoints: TransactionalTable,
+    settings: WebhookSettings,
+) -> None:
+    policy, breaker = settings.retry_policy(), settings.breaker_policy()
+
+    def fold_of(batch: Batch) -> DeliveryFold:
+        return DeliveryFold(
+            deliveries.partition(batch), endpoints.partition(batch), policy, breaker
+        )
+
+    @app.agent(app.batch_topic(WEBHOOKS_DELIVERIES, decode=decoder(WebhookDelivery)))
+    async def take_deliveries(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            fold = fold_of(batch)
+            for record in batch:
+                fold.add(record.value, record.partition, record.offset)
+
+    @app.agent(app.batch_topic(WEBHOOKS_ATTEMPTS, decode=decoder(WebhookAttempt)))
+    async def take_attempts(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            fold = fold_of(batch)
+            for record in batch:
+                for given_up in fold.apply(record.value):
+                    _emit_dead_letter(batch, given_up, record.value.attempted_at_ms)
+
+
+def _emit_dead_letter(batch: Batch, given_up: GivenUp, at_ms: int) -> None:
+    entry, finished = given_up
+    delivery, reason = entry.delivery, finished.reason_code or ""
+    letter = DeadLetter(
+        source_app=GROUP,
+        topic=WEBHOOKS_DELIVERIES,
+        partition=entry.source_partition,
+        offset=entry.source_offset,
+        key=delivery.endpoint_id,
+        reason_code=reason,
+        detail=finished.detail,
+        headers={},
+        value=encode(delivery),
+        failed_at_ms=at_ms,
+    )
+    counter("paystream_dead_letters_total").labels(reason).inc()
+    headers = record_headers(delivery.delivery_id, "webhook.given_up", at_ms, GROUP)
+    batch.emit(PAYMENTS_DEAD_LETTERS, delivery.endpoint_id, encode(letter), headers)
