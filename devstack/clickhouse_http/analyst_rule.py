@@ -83,25 +83,28 @@ def check_text(sql: str) -> None:
         raise _denied("a name given as an Identifier parameter")
 
 
-def check_syntax_tree(tree: str) -> None:
-    """Check the text of `EXPLAIN AST`; code 164 for statements, 497 for names."""
+def check_syntax_tree(tree: str, databases: frozenset[str]) -> None:
+    """Check the text of `EXPLAIN AST`; code 164 for statements, 497 for names.
+
+    `databases` are those that exist: a name that begins with one of them may mean its table.
+    """
     lines = [found.groups() for line in tree.splitlines() if (found := _LINE.match(line))]
     if not lines or lines[0][1] not in STATEMENTS:
         kind = lines[0][1] if lines else "Nothing"
         raise refused(READONLY, "READONLY", f"analyst: {kind}: Cannot execute in readonly mode.")
     above: str = lines[0][1]
     for _, node, detail in lines:
-        _check_node(node, detail or "", above)
+        _check_node(node, detail or "", above, databases)
         above = node
 
 
-def _check_node(node: str, detail: str, above: str) -> None:
+def _check_node(node: str, detail: str, above: str, databases: frozenset[str]) -> None:
     if node in STATEMENTS and node.startswith(("ShowCreate", "Exists")):
         _check_table(".".join(detail.split()))
     elif node == "TableIdentifier":
         _check_table(_plain(detail))
     elif node == "Identifier":
-        _check_identifier(_plain(detail))
+        _check_identifier(_plain(detail), databases)
     elif node == "Function":
         _check_function(detail.split(" ", maxsplit=1)[0], is_table=above == "TableExpression")
 
@@ -125,11 +128,10 @@ def _check_table(name: str) -> None:
         raise _denied(f"table {name}")
 
 
-def _check_identifier(name: str) -> None:
-    """An identifier may name a table too: `x IN _payments`, `x IN system.users`."""
-    parts = name.split(".")
-    outside = len(parts) > 1 and parts[0] in ("system", "information_schema", "INFORMATION_SCHEMA")
-    if parts[-1].startswith("_") or parts[0].startswith("_") or outside:
+def _check_identifier(name: str, databases: frozenset[str]) -> None:
+    """A name outside of FROM may be a column or a table: `x IN _payments`, `x IN system.users`."""
+    first, _, rest = name.partition(".")
+    if name.startswith("_") or (rest and first in databases):
         _check_table(name)
 
 

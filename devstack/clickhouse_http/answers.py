@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 
-from devstack.clickhouse_http import analyst_rule, native_block
+from devstack.clickhouse_http import analyst_rule, insert_data, native_block
 from devstack.clickhouse_http.engine import Engine
 from devstack.clickhouse_http.errors import READONLY, refused
 from devstack.clickhouse_http.sql_text import InsertHead, Statement
 from devstack.clickhouse_http.users import User
 
-INSERT_PIECE_BYTES = 4 * 1024 * 1024
 # The engine hands a streamed answer out block by block, each complete in its format. Only in these
 # formats a row of blocks is the same as the whole; the others are made in one piece.
 STREAMED_FORMATS = frozenset(
@@ -73,16 +72,13 @@ def insert(engine: Engine, asked: Asked, head: InsertHead, data: memoryview) -> 
     if asked.user.read_only:
         raise refused(READONLY, "READONLY", "analyst: Cannot execute query in readonly mode.")
     summary = Summary()
-    with engine.connection(asked.user, asked.database, asked.settings, writes=True) as connection:
-        inserter = connection.send_insert(head.text, head.format_name)
-        try:
-            for start in range(0, len(data), INSERT_PIECE_BYTES):
-                inserter.append(data[start : start + INSERT_PIECE_BYTES])
-            written = inserter.finish()
-        finally:
-            inserter.cancel()
-    summary.written_rows = written.rows_written
-    summary.written_bytes = written.bytes_written
+    with (
+        insert_data.readable_by_path(data) as path,
+        engine.connection(asked.user, asked.database, asked.settings, writes=True) as connection,
+    ):
+        written = connection.query(insert_data.statement(head, path), "Null")
+    summary.written_rows = written.rows_written()
+    summary.written_bytes = written.bytes_written()
     return summary
 
 
@@ -110,7 +106,8 @@ def _check_analyst(connection: Any, asked: Asked, sql: Statement) -> None:
     analyst_rule.check_text(sql.text)
     explain = f"EXPLAIN AST {sql.text}"
     tree = connection.query(explain, "TSVRaw", params=dict(asked.parameters)).bytes().decode()
-    analyst_rule.check_syntax_tree(tree)
+    databases = connection.query("SHOW DATABASES", "TSVRaw").bytes().decode().split()
+    analyst_rule.check_syntax_tree(tree, frozenset(databases))
 
 
 def _can_stream(asked: Asked, sql: Statement) -> bool:

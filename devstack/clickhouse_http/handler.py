@@ -19,7 +19,7 @@ from devstack.clickhouse_http.request import QueryRequest, query_parameters, rea
 if TYPE_CHECKING:
     from devstack.clickhouse_http.server import ClickHouseServer
 
-BODY_BYTES_MAX = 512 * 1024 * 1024
+BODY_BYTES_MAX = 256 * 1024 * 1024
 # An answer up to this size is sent whole, with its length, and its errors with their status.
 HELD_BYTES_MAX = 1024 * 1024
 # With wait_end_of_query the whole answer is kept before the first byte; beyond this on disk.

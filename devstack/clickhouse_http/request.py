@@ -14,7 +14,7 @@ from devstack.clickhouse_http.errors import INCORRECT_DATA, NOT_IMPLEMENTED, SYN
 from devstack.clickhouse_http.sql_text import InsertHead, insert_head
 from devstack.clickhouse_http.users import User, authenticate
 
-UNPACKED_BYTES_MAX = 1024 * 1024 * 1024
+UNPACKED_BYTES_MAX = 512 * 1024 * 1024
 DEFAULT_FORMAT = "TabSeparated"
 # Parameters that speak to the HTTP interface; every other one is a setting of the query.
 _OF_THE_INTERFACE = frozenset(
