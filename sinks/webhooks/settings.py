@@ -37,7 +37,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_window_slots: Positive = 1024
     """How far behind the head of an endpoint's queue work is looked for."""
 
-    unknown_merchant_seconds: float = 30.0
+    unknown_merchant_seconds: float = 10.0
     """Wait for a merchant's registration to arrive; then its event has no endpoint."""
     unknown_endpoint_seconds: float = 60.0
     """A delivery this old to an endpoint that no longer exists is given up."""
