@@ -41,7 +41,7 @@ class EngineApp(faust.App):
     cannot be processed ends the worker. More keyword arguments go to Faust's settings.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root: keyword arguments only, each optional
         self,
         app_id: str,
         *,

@@ -27,7 +27,7 @@ class ClientConfig:
 
     @property
     def transactional_id(self) -> str:
-        """Stable per slot: a restarted worker fences its predecessor and aborts what it left open."""
+        """Stable per slot: a restarted worker fences its predecessor, aborts what it left open."""
         return f"{self.app_id}-{self.slot}"
 
     def base(self) -> LibrdkafkaSettings:
@@ -53,6 +53,14 @@ class ClientConfig:
             "fetch.wait.max.ms": 100,
             "queued.min.messages": self.settings.prefetch_records,
             "queued.max.messages.kbytes": self.settings.prefetch_kilobytes,
+        }
+
+    def unstable_consumer(self) -> LibrdkafkaSettings:
+        """Sees the last committed offsets also while a newer commit is undecided."""
+        return self.base() | {
+            "group.id": self.app_id,
+            "enable.auto.commit": False,
+            "isolation.level": "read_uncommitted",
         }
 
     def restore_consumer(self) -> LibrdkafkaSettings:

@@ -99,7 +99,7 @@ class Fetcher:
         return await self._thread.call(self._settings.call_seconds_max, self._poll, self.consumer)
 
     def _poll(self, consumer: Any) -> list[Any]:
-        """poll() for the first, consume(.., 0) for what is there: consume(n, t) would wait for n."""
+        """poll() for the first, consume(.., 0) for what is there: consume(n, t) waits for n."""
         first = consumer.poll(self._settings.poll_seconds)
         if first is None:
             return []
@@ -123,8 +123,9 @@ def _is_record(message: Any) -> bool:
         return True
     if error.code() == KafkaError._AUTO_OFFSET_RESET:
         raise StaleLog(
-            f"{message.topic()}[{message.partition()}]: the committed offset is out of the log's range "
-            f"({error}); retention was shorter than the time this app was down, or the topic was made anew. "
+            f"{message.topic()}[{message.partition()}]: the committed offset is out of the log's "
+            f"range ({error}); retention was shorter than the time this app was down, or the topic "
+            "was made anew. "
             "Reset the group's offsets on purpose and start with accept_rewind=True"
         )
     log.warning("fetch: %s", error)

@@ -50,7 +50,7 @@ class ExternalLane(Service):
     happen twice: it needs an idempotency key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - bounds with defaults, keyword only
         self,
         app: Any,
         topic: str,

@@ -1,4 +1,4 @@
-"""One worker's time as the owner of its partitions, between an assignment and the next revocation."""
+"""One worker's time as owner of its partitions: from an assignment to the next revocation."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class RawRecord(msgspec.Struct, frozen=True):
 
 
 class EncodeDeadLetter(Protocol):
-    """Value of a dead letter: record, reason code (e.g. `decode_failed`), detail, app that gave up."""
+    """Value of a dead letter: record, reason code (`decode_failed`), detail, app that gave up."""
 
     def __call__(
         self, record: RawRecord, reason_code: str, detail: str, source_app: str, /

@@ -166,8 +166,8 @@ class TransactionalProducer:
             await self._replace()
         if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
             raise SlotTaken(
-                f"slot {self._config.slot!r} of {self._config.app_id} is used by another live worker: "
-                "give each worker a slot of its own"
+                f"slot {self._config.slot!r} of {self._config.app_id} is used by another live "
+                "worker: give each worker a slot of its own"
             ) from exc
         _raise_if_refused(exc)
         fenced = fenced or (error is not None and error.fatal())
@@ -251,8 +251,8 @@ def _raise_if_refused(exc: BaseException) -> None:
     error = exc.args[0] if isinstance(exc, KafkaException) else None
     if error is not None and error.code() in REFUSED_CODES:
         raise CommandRefused(
-            f"the broker refuses: {error}. Check that the topic exists (`paystream topics create`), "
-            "the rights of this worker, and max.message.bytes; nothing was committed"
+            f"the broker refuses: {error}. Check that the topic exists (`paystream topics "
+            "create`), the rights of this worker, and max.message.bytes; nothing was committed"
         ) from exc
 
 

@@ -13,19 +13,28 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from engine.changelog import ChangelogReader, Section
 from engine.clients import ClientConfig
 from engine.errors import StaleLog
+from engine.fencing import fence_owner
 from engine.positions import CommitNote
 from engine.table import TransactionalTable
 from engine.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
 ADMIN_SECONDS = 5
-COMMITTED_SECONDS = 5
+COMMITTED_SECONDS = 2
+UNDECIDED_CODES = frozenset({KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT})
 
 
 class Restored:
@@ -37,7 +46,7 @@ class Restored:
 
 
 class Restore:
-    """One takeover's restore; blocking, runs in a thread of its own. `stop` ends it from outside."""
+    """One takeover's restore; blocking, in a thread of its own. `stop` ends it from outside."""
 
     def __init__(
         self,
@@ -53,6 +62,7 @@ class Restore:
         self._sources = sources
         self.stop = threading.Event()
         self.progress_at = time.monotonic()
+        self._fenced: set[str] = set()
 
     def run(self) -> Restored | None:
         """Positions to go on from; None when stopped. Raises `StaleLog` after `lost_after_seconds`.
@@ -91,18 +101,31 @@ class Restore:
         self.progress_at = time.monotonic()
 
     def _committed(self) -> tuple[dict[SourcePartition, int], dict[int, list[CommitNote]]]:
-        """Stable committed offsets (read_committed makes the broker wait for a commit in flight)."""
-        asked = [TopicPartition(topic, number) for topic, number in self._sources]
-        offsets: dict[SourcePartition, int] = {}
-        notes: dict[int, list[CommitNote]] = {}
-        for found in self._consumer.committed(asked, timeout=COMMITTED_SECONDS) if asked else ():
-            if found.error is not None:
-                raise KafkaException(found.error)
-            offsets[found.topic, found.partition] = found.offset
-            note = CommitNote.decode(found.metadata)
-            if note is not None:
-                notes.setdefault(found.partition, []).append(note)
-        return offsets, notes
+        """Stable committed offsets: the broker lets a read_committed reader wait for commits."""
+        if not self._sources:
+            return {}, {}
+        try:
+            return read_committed_offsets(self._consumer, self._sources)
+        except KafkaException as exc:
+            if exc.args[0].code() in UNDECIDED_CODES:
+                self._fence_undecided()
+            raise
+
+    def _fence_undecided(self) -> None:
+        """Somebody's offsets are written but not committed: end the transactions of former owners.
+
+        A dead one would hold us up until its transaction times out; a live one is no owner any more.
+        """
+        consumer = Consumer(self._config.unstable_consumer())
+        try:
+            _, notes = read_committed_offsets(consumer, self._sources)
+        finally:
+            consumer.close()
+        owners = {note.owner for found in notes.values() for note in found}
+        for owner in owners - self._fenced - {self._config.transactional_id}:
+            log.warning("offsets of %s are undecided: fencing it", owner)
+            self._fenced.add(owner)
+            fence_owner(self._config, owner)
 
     def _sections(self, notes: Mapping[int, list[CommitNote]]) -> list[Section]:
         numbers = sorted({number for _, number in self._sources})
@@ -132,7 +155,8 @@ class Restore:
         known_end = max(committed_end, partition.store.position)
         if end < known_end:
             self._refuse(
-                f"{log_part[0]}[{number}] ends at {end}, below the {known_end} of the committed offsets"
+                f"{log_part[0]}[{number}] ends at {end}, below the {known_end} of the committed "
+                "offsets"
             )
         age = time.monotonic() - partition.synced_at
         position = partition.store.position
@@ -175,6 +199,23 @@ class Restore:
             log.warning("accept_rewind: %s", contradiction)
             return
         raise StaleLog(
-            f"{contradiction}: the log lost data or was rewound. If that was deliberate, start once "
-            "with accept_rewind=True"
+            f"{contradiction}: the log lost data or was rewound. If that was deliberate, start "
+            "once with accept_rewind=True"
         )
+
+
+def read_committed_offsets(
+    consumer: Any, sources: Sequence[SourcePartition]
+) -> tuple[dict[SourcePartition, int], dict[int, list[CommitNote]]]:
+    """(offset per source, notes per partition number). Raises `KafkaException`."""
+    asked = [TopicPartition(topic, number) for topic, number in sources]
+    offsets: dict[SourcePartition, int] = {}
+    notes: dict[int, list[CommitNote]] = {}
+    for found in consumer.committed(asked, timeout=COMMITTED_SECONDS):
+        if found.error is not None:
+            raise KafkaException(found.error)
+        offsets[found.topic, found.partition] = found.offset
+        note = CommitNote.decode(found.metadata)
+        if note is not None:
+            notes.setdefault(found.partition, []).append(note)
+    return offsets, notes

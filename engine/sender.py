@@ -50,7 +50,7 @@ class DurableSender:
         if self._client is None:
             return
         deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
-        while len(self._client) and asyncio.get_running_loop().time() < deadline:
+        while len(self._client) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - librdkafka's queue has no event
             await asyncio.sleep(0.02)
         self._stopping.set()
         self._client = None

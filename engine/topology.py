@@ -77,6 +77,7 @@ def _mismatches(wanted: Mapping[str, int | None], found: Mapping[str, int]) -> I
             yield f"topic {name} does not exist: create it with `paystream topics create`"
         elif count is not None and found[name] != count:
             yield (
-                f"topic {name} has {found[name]} partitions, {count} are wanted: tables need as many "
-                "partitions as their source topics; set topic_partitions to fit, or make the topic anew"
+                f"topic {name} has {found[name]} partitions, {count} are wanted: tables need as "
+                "many partitions as their source topics; set topic_partitions to fit, or make the "
+                "topic anew"
             )

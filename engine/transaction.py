@@ -132,7 +132,7 @@ class BatchScope:
         self._outputs.append(output)
 
     def seal(self) -> None:
-        """Encode the last value per dirty key and move everything into the transaction, or nothing."""
+        """Encode the last value per dirty key; move all into the transaction, or nothing."""
         self._check_open()
         sealed = [
             ((table, self._partition), *view.encoded(self.limits[0]))

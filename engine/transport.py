@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.partitioner import murmur2
@@ -45,6 +46,15 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         await super().on_partitions_assigned(assigned, generation_id)
         self.app.engine.on_assigned(assigned, generation_id)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """An app of lanes only has nothing to join for: go on as a member with no partitions."""
+        wanted = set(topics)
+        if wanted:
+            await super().subscribe(wanted)
+            return
+        self.app.on_rebalance_start()
+        await self.on_partitions_assigned(set(), self.app.consumer_generation_id)
 
     def _set_active_tps(self, tps: set[TP]) -> set[TP]:
         active: set[TP] = super()._set_active_tps(tps)

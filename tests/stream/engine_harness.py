@@ -44,7 +44,7 @@ class Worker:
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl only
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -214,7 +214,7 @@ def read_topic(bootstrap: str, topic: str, isolation: str) -> Iterator[Any]:
 
 
 def check_exactly_once(scenario: Scenario) -> None:
-    """Events, changelog and offsets equal a pure recomputation of the input; no open transaction."""
+    """Events, changelog and offsets equal the pure recomputation; no transaction is open."""
     state: dict[str, dict[str, Any]] = {}
     expected: dict[tuple[int, int], list[Any]] = {}
     for message in scenario.read(".in"):

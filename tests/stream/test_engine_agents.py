@@ -7,7 +7,6 @@ import time
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-
 from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
 
 pytestmark = pytest.mark.services

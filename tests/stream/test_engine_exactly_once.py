@@ -7,7 +7,6 @@ import signal
 import time
 
 import pytest
-
 from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
 
 pytestmark = pytest.mark.services
@@ -53,11 +52,12 @@ def test_random_kills(scenario: Scenario) -> None:
     check_exactly_once(scenario)
 
 
-def test_a_zombie_cannot_commit(scenario: Scenario) -> None:
-    """SIGSTOP inside an open transaction, beyond the session time-out; another worker takes over."""
+@pytest.mark.parametrize("step", ["before_send_offsets", "before_commit"])
+def test_a_zombie_cannot_commit(scenario: Scenario, step: str) -> None:
+    """SIGSTOP inside an open transaction, beyond the session time-out; another worker is heir."""
     scenario.load(2000)
     zombie = scenario.start(
-        "zombie", FAST_SESSION | {"batch_records_max": 300}, HOOK="before_commit:3:stop"
+        "zombie", FAST_SESSION | {"batch_records_max": 300}, HOOK=f"{step}:3:stop"
     )
     zombie.wait_stopped()
     heir = scenario.start("heir", FAST_SESSION)
@@ -65,7 +65,7 @@ def test_a_zombie_cannot_commit(scenario: Scenario) -> None:
     scenario.load(1000)
     scenario.wait_done()
     zombie.signal(signal.SIGCONT)
-    zombie.wait_for(lambda report: report["fenced"] == 1 and report["ready"])
+    zombie.wait_for(lambda report: report["aborts"] == 1 and report["ready"])
     scenario.load(1000)
     scenario.wait_done()
     check_exactly_once(scenario)

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 
 import pytest
-
 from stream.engine_harness import FAST_SESSION, Scenario
 
 pytestmark = pytest.mark.services
