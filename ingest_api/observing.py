@@ -6,9 +6,11 @@ from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
 
+from ingest_api.access_log import AccessLog
 from ingest_api.requests import TRACEPARENT_STATE, trace_of
-from runtime import log, telemetry
+from runtime import telemetry
 
 _UNMATCHED = "unmatched"
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -22,9 +24,8 @@ class Observed:
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._log = log.get("ingest_api.access")
-        self._requests = telemetry.counter("paystream_api_requests_total")
-        self._seconds = telemetry.histogram("paystream_api_request_seconds")
+        self._access_log = AccessLog()
+        self._known_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,19 +62,26 @@ class Observed:
                 await self._idle.wait()
         except TimeoutError:
             return False
+        finally:
+            self._access_log.flush()
         return True
 
     def _note(self, scope: Any, status: int, traceparent: str, seconds: float) -> None:
-        route = scope.get("path_template") or _UNMATCHED
-        method = scope["method"]
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        route, method = scope.get("path_template") or _UNMATCHED, scope["method"]
+        counter, histogram = self._series(route, method, status)
+        counter.inc()
+        histogram.observe(seconds)
         if route not in _PROBES:
-            self._log.info(
-                "request",
-                method=method,
-                route=route,
-                status=status,
-                milliseconds=round(seconds * 1000, 2),
-                traceparent=traceparent,
+            self._access_log.note(method, route, status, seconds, traceparent)
+
+    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of these labels; routes, methods and statuses are few."""
+        labels = (route, method, status)
+        if labels not in self._known_series:
+            self._known_series[labels] = (
+                telemetry.counter("paystream_api_requests_total").labels(
+                    route, method, str(status)
+                ),
+                telemetry.histogram("paystream_api_request_seconds").labels(route, method),
             )
+        return self._known_series[labels]
