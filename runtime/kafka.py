@@ -7,7 +7,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 _METADATA_TIMEOUT_SECONDS = 10.0
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 _POLL_RECORDS_MAX = 5_000
 _SILENCE_SECONDS_MAX = 30.0
 

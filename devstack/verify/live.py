@@ -18,8 +18,8 @@ from runtime.settings import BadSetting, connections
 
 ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
 _UNREAD_RECORDS_MAX = 10_000
-_POLL_SECONDS = 0.5
-_SILENT_POLLS_MAX = 40
+_POLL_SECONDS = 0.1
+_SILENT_POLLS_MAX = 200
 _LINE_BYTES_MAX = 1 << 20
 _LOG_SUFFIXES = {".log", ".ndjson", ".jsonl", ".txt", ".env"}
 _SEGMENT_NAME_DIGITS = 20  # Kafka's own data files are named by a 20-digit offset

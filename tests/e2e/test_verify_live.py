@@ -1,0 +1,202 @@
+"""`paystream verify` against a real broker, ClickHouse with its views, Valkey and HTTP logs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import redis
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import NewTopic
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "devstack" / "verify"))
+from verify_shop import PARTITIONS, Shop, ShopSources, open_shop
+
+from devstack import topics as topics_on_broker
+from devstack.services import kafka, kafka_jars
+from devstack.verify.live import ACCEPTED_LOG
+from devstack.verify.result import RuleResult
+from devstack.verify.run import run_verify
+from runtime import positions
+from schemas import topics
+from sinks.audit.migrations import migrate
+from sinks.audit.settings import DatabaseNames
+
+pytestmark = pytest.mark.services
+
+
+class Logs(BaseHTTPRequestHandler):
+    """`GET /network/log` and `/bank/log`, as the simulators answer them."""
+
+    lines: dict[str, list[dict[str, Any]]] = {}  # noqa: RUF012 - set once by the fixture
+
+    def do_GET(self) -> None:
+        name = self.path.split("/")[1]
+        body = b"".join(json.dumps(line).encode() + b"\n" for line in self.lines[name])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str, valkey_url: str
+) -> Iterator[dict[str, str]]:
+    """The shop's history in real parts; a broker of its own, because topic names are fixed."""
+    kafka_jars.fetch()
+    cluster, children = kafka.start_in(tmp_path_factory.mktemp("verify-kafka"))
+    logs = ThreadingHTTPServer(("127.0.0.1", 0), Logs)
+    threading.Thread(target=logs.serve_forever, daemon=True).start()
+    simulators = f"http://127.0.0.1:{logs.server_address[1]}"
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
+        "CLICKHOUSE_URL": clickhouse_url,
+        "REDIS_URL": valkey_url,
+        "NETWORK_URL": f"{simulators}/network",
+        "BANK_URL": f"{simulators}/bank",
+        "PAYSTREAM_STATE_DIR": str(tmp_path_factory.mktemp("verify-state")),
+        "PAYSTREAM_AUDIT_RAW_DATABASE": "verify_live_raw",
+        "PAYSTREAM_AUDIT_VIEWS_DATABASE": "verify_live",
+    }
+    shop = open_shop()
+    _fill(env, shop)
+    yield env
+    logs.shutdown()
+    redis.Redis.from_url(valkey_url).delete(*shop.cache)
+    for child in children:
+        child.kill_group()
+
+
+def _fill(env: dict[str, str], shop: Shop) -> None:
+    Logs.lines = {"network": shop.network, "bank": shop.bank}
+    _fill_kafka(env["KAFKA_BOOTSTRAP_SERVERS"], shop)
+    _fill_clickhouse(env, shop)
+    redis.Redis.from_url(env["REDIS_URL"]).mset(shop.cache)  # type: ignore[arg-type] # str keys
+    accepted = Path(env["PAYSTREAM_STATE_DIR"]) / ACCEPTED_LOG
+    accepted.parent.mkdir()
+    accepted.write_text("".join(json.dumps(line) + "\n" for line in shop.accepted or ()))
+
+
+def _fill_kafka(bootstrap: str, shop: Shop) -> None:
+    topics_on_broker.create_all(bootstrap, partitions=PARTITIONS)
+    admin = positions.admin(bootstrap)
+    compacted = {"cleanup.policy": "compact"}
+    new = [NewTopic(name, PARTITIONS, 1, config=compacted) for name in shop.changelogs]
+    for created in admin.create_topics(new).values():
+        created.result(20)
+    producer = _transactional(bootstrap, "fill")
+    producer.begin_transaction()
+    for topic in [*topics.TOPICS, *shop.changelogs]:
+        for stored in ShopSources(shop).records(topic):
+            producer.produce(topic, key=stored.key, value=stored.value, partition=stored.partition)
+    producer.commit_transaction(20)
+    for group in positions.GROUPS:
+        _commit_to_end(bootstrap, group)
+
+
+def _transactional(bootstrap: str, name: str) -> Producer:
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    return producer
+
+
+def _commit_to_end(bootstrap: str, group: str, records_back: int = 0) -> None:
+    """As a consumer does it: behind the last record, before the transaction's marker."""
+    admin = positions.admin(bootstrap)
+    where = [(topic, p) for topic in positions.subscribed(group) for p in range(PARTITIONS)]
+    ends = positions.ends(admin, where)
+    while ends != positions.ends(admin, where, "stable_end"):  # markers are written a bit later
+        time.sleep(0.05)
+        ends = positions.ends(admin, where)
+    at = [At(t, p, max(0, end - 1 - records_back)) for (t, p), end in ends.items()]
+    asked = [ConsumerGroupTopicPartitions(group, at)]
+    admin.alter_consumer_group_offsets(asked)[group].result(20)
+
+
+def _fill_clickhouse(env: dict[str, str], shop: Shop) -> None:
+    names = DatabaseNames(
+        env["PAYSTREAM_AUDIT_RAW_DATABASE"], env["PAYSTREAM_AUDIT_VIEWS_DATABASE"]
+    )
+    with clickhouse_connect.get_client(dsn=env["CLICKHOUSE_URL"]) as client:
+        migrate(client, names)
+        columns = [c if c != "occurred_at_ms" else "occurred_at" for c in shop.entries[0]._fields]
+        client.insert(f"{names.raw}.ledger_entries", shop.entries, column_names=columns)
+
+
+def _result(env: dict[str, str], name: str) -> RuleResult:
+    report = run_verify(env)
+    return next(rule for rule in report.rules if rule.name == name)
+
+
+def test_all_rules_hold_and_none_is_skipped(stack: dict[str, str]) -> None:
+    seen: list[str] = []
+    report = run_verify(stack, seen.append)
+    assert {rule.name: rule.violations for rule in report.violated} == {}
+    assert {rule.name: rule.skipped_reason for rule in report.skipped} == {}
+    assert all(rule.checked > 0 for rule in report.rules)
+    assert [rule.name for rule in report.rules] == seen
+    assert report.ok
+
+
+def test_a_group_that_is_behind_is_named_with_its_records(stack: dict[str, str]) -> None:
+    bootstrap = stack["KAFKA_BOOTSTRAP_SERVERS"]
+    _commit_to_end(bootstrap, "sinks-audit", records_back=1)
+    result = _result(stack, "offsets_at_end")
+    _commit_to_end(bootstrap, "sinks-audit")
+    assert result.violation_count > 0
+    assert all(v.startswith("sinks-audit ") for v in result.violations)
+    assert "1 records unread" in result.violations[0]
+
+
+def test_an_open_transaction_is_found(stack: dict[str, str]) -> None:
+    producer = _transactional(stack["KAFKA_BOOTSTRAP_SERVERS"], "left-open")
+    producer.begin_transaction()
+    producer.produce(topics.PAYMENTS_EVENTS, key="pay_x", value=b"x", partition=0)
+    producer.flush(20)
+    result = _result(stack, "offsets_at_end")
+    producer.abort_transaction(20)
+    assert any("a transaction is open" in violation for violation in result.violations)
+    assert _result(stack, "offsets_at_end").held
+
+
+def test_a_card_number_in_a_log_file_in_valkey_and_in_clickhouse_is_found(
+    stack: dict[str, str],
+) -> None:
+    log = Path(stack["PAYSTREAM_STATE_DIR"]) / "logs" / "api.log"
+    log.parent.mkdir()
+    log.write_text('{"event": "x"}\n{"pan": "4111111111111111"}\n')
+    store = redis.Redis.from_url(stack["REDIS_URL"])
+    store.hset("session:1", "card", "4242424242424242")
+    result = _result(stack, "no_card_numbers")
+    log.unlink()
+    store.delete("session:1")
+    found = " ".join(result.violations)
+    assert result.violation_count == 2
+    assert "logs/api.log: a card number: 411111…1111" in found
+    assert "Valkey session:1" in found
+    assert "4111111111111111" not in found
+
+
+def test_parts_that_are_away_make_their_rules_not_checked(stack: dict[str, str]) -> None:
+    away = {**stack, "REDIS_URL": "redis://127.0.0.1:1", "BANK_URL": "http://127.0.0.1:1"}
+    del away["NETWORK_URL"]
+    report = run_verify(away)
+    skipped = {rule.name: rule.skipped_reason or "" for rule in report.skipped}
+    assert skipped.keys() == {"charged_once", "paid_once", "tables_match_events", "no_card_numbers"}
+    assert "NETWORK_URL must be set" in skipped["charged_once"]
+    assert "Valkey does not answer" in skipped["tables_match_events"]
+    assert not report.ok
+    assert run_verify(away, allow_skipped=True).ok
