@@ -17,18 +17,20 @@ from devstack.clickhouse_client import connect
 from runtime import positions
 from runtime.kafka import TopicUnreadable, consumer_settings
 from runtime.settings import Connections, connections
+from runtime.settings import load as load_settings
+from sinks.audit.settings import AuditSettings
 
 LOOK_SECONDS = 1.0
 EXACT_COUNT_OFFSETS_MAX = 2_000
 EOF_SECONDS = 5.0
 PAYMENTS_UNDER_WAY = """
-SELECT status, count() FROM paystream.payments
+SELECT status, count() FROM payments
 WHERE status IN ('new', 'authorizing', 'capturing', 'voiding', 'unknown')
    OR (status = 'authorized' AND capture_method = 'automatic'
        AND last_event_type NOT IN ('payment.capture_failed', 'command.rejected'))
 GROUP BY status ORDER BY status
 """
-REFUNDS_UNDER_WAY = "SELECT count() FROM paystream.refunds WHERE status = 'requested'"
+REFUNDS_UNDER_WAY = "SELECT count() FROM refunds WHERE status = 'requested'"
 
 
 class NotSettledError(Exception):
@@ -72,10 +74,11 @@ def settle(
     `runtime.settings.BadSetting`.
     """
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
+    database = load_settings(AuditSettings, "audit", env).views_database
     started = time.monotonic()
     calm_looks = 0
     while True:
-        found = look(at)
+        found = look(at, database)
         if on_look:
             on_look(found)
         calm_looks = calm_looks + 1 if found.is_settled else 0
@@ -89,7 +92,7 @@ def settle(
         time.sleep(LOOK_SECONDS)
 
 
-def look(at: Connections) -> UnderWay:
+def look(at: Connections, database: str) -> UnderWay:
     """What is under way now; parts that do not answer are trouble, not an error."""
     try:
         unread = unread_records(at.kafka_bootstrap_servers)
@@ -98,7 +101,7 @@ def look(at: Connections) -> UnderWay:
     if unread:
         return UnderWay(unread=unread)
     try:
-        client = connect(at.clickhouse_url, "paystream")
+        client = connect(at.clickhouse_url, database)
         try:
             rows = client.query(PAYMENTS_UNDER_WAY).result_rows
             refunds = int(client.query(REFUNDS_UNDER_WAY).result_rows[0][0])
@@ -109,7 +112,7 @@ def look(at: Connections) -> UnderWay:
     return UnderWay(payments={str(row[0]): int(row[1]) for row in rows}, refunds=refunds)
 
 
-def unread_records(bootstrap: str) -> dict[str, int]:
+def unread_records(bootstrap: str, groups: Iterable[str] = positions.GROUPS) -> dict[str, int]:
     """Records that each consumer group has not read; groups that are at the end are left out.
 
     Offsets of transaction markers do not count, so a short lag is counted by reading it. Raises
@@ -117,7 +120,7 @@ def unread_records(bootstrap: str) -> dict[str, int]:
     """
     unread: dict[str, int] = {}
     behind: dict[str, list[positions.Position]] = {}
-    for position in positions.positions(bootstrap):
+    for position in positions.positions(bootstrap, groups):
         if position.lag:
             behind.setdefault(position.group, []).append(position)
     for group, lagging in behind.items():
