@@ -1,7 +1,7 @@
 """A worker for tests: per key a running count and sum; started as a process of its own.
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
-WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, HOOK ("step:times:action").
+WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST, HOOK ("step:times:action").
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ app = EngineApp(
     slot=os.environ.get("SLOT", "0"),
     settings=SETTINGS,
     topic_partitions=int(os.environ.get("PARTITIONS", "4")),
-    data_dir=WORK_DIR,
+    replication=int(os.environ.get("REPLICATION", "1")),
+    data_dir=WORK_DIR / "locks" / os.environ.get("HOST", "here"),
     dead_letter_topic=os.environ.get("DEAD_LETTERS") or None,
     encode_dead_letter=encode_dead_letter if os.environ.get("DEAD_LETTERS") else None,
 )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from uuid_utils import uuid7
 
@@ -95,7 +95,10 @@ class Worker:
 class Scenario:
     """A group of its own with topics `<name>.in`, `.out`, `.dlq`."""
 
-    def __init__(self, bootstrap: str, directory: Path, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self, bootstrap: str, directory: Path, partitions: int = PARTITIONS, replication: int = 1
+    ) -> None:
+        self.replication = replication
         self.bootstrap = bootstrap
         self.directory = directory
         self.partitions = partitions
@@ -106,7 +109,10 @@ class Scenario:
 
     def create_topics(self, *suffixes: str) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        topics = [NewTopic(f"{self.name}.{suffix}", self.partitions, 1) for suffix in suffixes]
+        topics = [
+            NewTopic(f"{self.name}.{suffix}", self.partitions, self.replication)
+            for suffix in suffixes
+        ]
         for answer in admin.create_topics(topics).values():
             answer.result(20)
 
@@ -121,6 +127,7 @@ class Scenario:
             "WORK_DIR": str(self.directory),
             "SETTINGS": json.dumps(settings or {}),
             "PARTITIONS": str(self.partitions),
+            "REPLICATION": str(self.replication),
         }
         worker = Worker(module, chosen | environment, self.directory / f"worker-{slot}.log")
         self.workers.append(worker)
@@ -161,7 +168,14 @@ class Scenario:
             }
         )
         asked = [TopicPartition(f"{self.name}.in", number) for number in range(self.partitions)]
-        found = consumer.committed(asked, timeout=10)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                found = consumer.committed(asked, timeout=10)
+                break
+            except KafkaException:  # a coordinator that has not loaded yet
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
         consumer.close()
         return {place.partition: max(0, place.offset) for place in found}
 
