@@ -6,12 +6,10 @@ same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from engine import EngineApp, EngineSettings, Retry
+from engine import EngineApp, Retry
 from runtime import log
-from runtime.dead_letters import encode_dead_letter
 from runtime.settings import connections, load
 from schemas.codec import decode
 from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
@@ -19,7 +17,6 @@ from schemas.topics import (
     PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
     PAYOUTS_EVENTS,
-    TOPICS,
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
@@ -34,6 +31,7 @@ from sinks.audit.tables import (
     WEBHOOK_ATTEMPTS,
     Table,
 )
+from sinks.worker_app import new_app
 
 APP_ID = "sinks-audit"
 SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
@@ -54,16 +52,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     """
     settings = load(AuditSettings, "audit", env)
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
-    app = EngineApp(
-        APP_ID,
-        bootstrap_servers=known.kafka_bootstrap_servers,
-        slot=slot,
-        settings=EngineSettings(batch_records_max=settings.batch_records_max),
-        topic_partitions=TOPICS[PAYMENTS_EVENTS].partitions,
-        data_dir=Path(known.paystream_state_dir) if known.paystream_state_dir else None,
-        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
-        encode_dead_letter=encode_dead_letter,
-    )
+    app = new_app(APP_ID, slot, env)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
     attach(app, Ingest(store), settings)
     return app

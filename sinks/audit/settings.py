@@ -29,8 +29,6 @@ class AuditSettings(msgspec.Struct, frozen=True):
 
     raw_database: str = "paystream_raw"
     views_database: str = "paystream"
-    batch_records_max: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 20_000
-    """Records of one insert; with up to 8 entries each it stays one block of ClickHouse."""
     insert_timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
     retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
     retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0

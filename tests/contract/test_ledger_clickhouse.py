@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
-from ledger_scenario import Shop, a_day_at_the_shop, insert, records_of
+from contract.ledger_scenario import Shop, a_day_at_the_shop, insert, records_of
 
 from schemas.topics import PAYMENTS_EVENTS
 from schemas.vocabulary import EventType

@@ -11,7 +11,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from ledger_scenario import a_day_at_the_shop, insert
+from contract.ledger_scenario import a_day_at_the_shop, insert
 
 from sinks.audit.ledger import CHART
 from sinks.audit.migrations import migrate
