@@ -12,7 +12,7 @@ from schemas.topics import MERCHANTS, TOPICS
 
 GROUPS = (
     "streams-payments",
-    "streams-network",
+    "streams-network-lane",
     "streams-merchants",
     "sinks-audit",
     "sinks-webhooks",
