@@ -166,6 +166,11 @@ class EngineApp(faust.App):
 
     # -- life
 
+    async def on_first_start(self) -> None:
+        """Faust makes its data directory, but not the parents of it."""
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        await super().on_first_start()
+
     async def on_start(self) -> None:
         """Checks first, so that a worker that cannot run says so before it joins the group."""
         private_parts.check()

@@ -1,7 +1,8 @@
 """A worker for tests: per key a running count and sum; started as a process of its own.
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
-WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST, HOOK ("step:times:action").
+WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
+HOOK ("step:times:action").
 """
 
 from __future__ import annotations
