@@ -7,20 +7,33 @@ import sys
 
 import uvloop
 
+from ingest_api.many import WORKERS_MAX, serve_many
+from ingest_api.parts import from_environment
 from ingest_api.serving import serve
 from runtime import log
 from runtime.settings import BadSetting
+
+
+def _workers(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= WORKERS_MAX:
+        raise argparse.ArgumentTypeError(f"must be 1 to {WORKERS_MAX}")
+    return number
 
 
 def main() -> int:
     """Exit code of the process; 2 for a wrong or missing setting."""
     parser = argparse.ArgumentParser(prog="python -m ingest_api", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="TCP port on PAYSTREAM_API_HOST")
+    parser.add_argument("--workers", type=_workers, default=1, help="processes that share the port")
     arguments = parser.parse_args()
     log.configure("ingest_api")
     try:
+        settings, links = from_environment(os.environ)
+        if arguments.workers > 1:
+            return serve_many(arguments.port, arguments.workers, settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(arguments.port, os.environ))
+            return runner.run(serve(arguments.port, settings, links))
     except BadSetting as error:
         log.get("ingest_api").error(str(error))
         return 2

@@ -26,9 +26,10 @@ class Payment(Struct, frozen=True, kw_only=True):
     fees: int
     capture_method: str
     sequence: int
-    created_at_ms: int
     updated_at_ms: int
-    fingerprint: str
+    created_at_ms: int | None = None
+    fingerprint: str | None = None
+    """Of the create command; absent while a lost view is being rebuilt, like created_at_ms."""
     reference: str | None = None
     decline_code: str | None = None
     action_url: str | None = None

@@ -5,29 +5,28 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
 
 from ingest_api.app import build_app
+from ingest_api.many import PARENT_VARIABLE
 from ingest_api.observing import Observed
-from ingest_api.parts import Parts, from_environment
+from ingest_api.parts import Parts
+from ingest_api.settings import ApiSettings
 from runtime import log
+from runtime.settings import Connections
 
 _EXIT_GRACE_SECONDS = 2.0
+_PARENT_CHECK_SECONDS = 1.0
 _BACKLOG_CONNECTIONS = 1024
 # Granian installs handlers of its own unless told to pass its lines on to ours.
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 
 
-async def serve(port: int, env: Mapping[str, str]) -> int:
-    """Serves until SIGTERM or SIGINT; answers the exit code: 0 if nothing was left unflushed.
-
-    Raises BadSetting.
-    """
-    settings, links = from_environment(env)
+async def serve(port: int, settings: ApiSettings, links: Connections) -> int:
+    """Serves until SIGTERM or SIGINT; answers the exit code: 0 if nothing was left unflushed."""
     parts = Parts(settings, links)
     parts.start()
     observed = Observed(build_app(parts))
@@ -54,12 +53,23 @@ async def _drain_at_signal(server: Server, parts: Parts) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    orphaned = asyncio.create_task(_ask_when_orphaned(asked))
     await asked.wait()
+    orphaned.cancel()
     parts.draining = True
     _exit_at_the_latest(parts.settings.drain_seconds + parts.settings.drain_delay_seconds)
     await asyncio.sleep(parts.settings.drain_delay_seconds)
     parts.waiter.release()
     server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
+
+
+async def _ask_when_orphaned(asked: asyncio.Event) -> None:
+    """A process of several drains when the one that started it is gone."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    while parent is not None and os.getppid() == int(parent):  # noqa: ASYNC110 - the kernel tells no loop
+        await asyncio.sleep(_PARENT_CHECK_SECONDS)
+    if parent is not None:
+        asked.set()
 
 
 def _exit_at_the_latest(seconds: float) -> None:

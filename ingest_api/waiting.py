@@ -90,7 +90,7 @@ def _decided_create(
         if outcome is not None:
             _check_outcome(command, outcome)
         return None
-    if payment.fingerprint != command.fingerprint:
+    if payment.fingerprint not in (None, command.fingerprint):
         raise ApiProblem("idempotency_mismatch")
     return None if payment.status in _UNDECIDED else payment
 

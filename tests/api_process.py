@@ -77,15 +77,15 @@ def create_topics(bootstrap: str) -> None:
 
 @contextmanager
 def running_api(
-    bootstrap: str, valkey: str, directory: Path, port: int | None = None, **environment: str
+    bootstrap: str, valkey: str, directory: Path, workers: int = 1, **environment: str
 ) -> Iterator[RunningApi]:
     """Start the API on a free port, wait until it is ready, end it at the exit."""
-    port = port or free_port()
+    port = free_port()
     log_path = directory / f"api-{port}.log"
     url = f"http://127.0.0.1:{port}"
     launch = Launch(
         name="api",
-        command=(sys.executable, "-m", "ingest_api", f"--port={port}"),
+        command=(sys.executable, "-m", "ingest_api", f"--port={port}", f"--workers={workers}"),
         log_path=log_path,
         environment={
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

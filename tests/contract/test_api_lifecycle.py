@@ -15,6 +15,7 @@ from pathlib import Path
 
 import fastavro
 import httpx2
+import psutil
 import pytest
 from api_process import (
     MASTER_KEY,
@@ -118,6 +119,29 @@ def test_sigterm_answers_what_is_under_way_and_exits_0(
         with pytest.raises(httpx2.ConnectError), httpx2.Client(base_url=api.http.base_url) as new:
             new.get("/livez")
         assert '"unacknowledged_records": 0' in api.log()
+
+
+def test_two_processes_share_the_port_and_end_together(
+    kafka_broker: str, valkey_url: str, tmp_path: Path
+) -> None:
+    create_topics(kafka_broker)
+    with running_api(kafka_broker, valkey_url, tmp_path, workers=2) as api:
+        known_shop(api, kafka_broker)
+        assert len(psutil.Process(api.child.pid).children()) == 2
+        api.child.signal(signal.SIGTERM)
+        eventually(lambda: api.child.exit_code() is not None, "it ends")
+        assert api.child.exit_code() == 0
+
+
+def test_processes_do_not_outlive_the_one_that_started_them(
+    kafka_broker: str, valkey_url: str, tmp_path: Path
+) -> None:
+    create_topics(kafka_broker)
+    with running_api(kafka_broker, valkey_url, tmp_path, workers=2) as api:
+        workers = psutil.Process(api.child.pid).children()
+        assert len(workers) == 2
+        api.child.signal(signal.SIGKILL)
+        assert psutil.wait_procs(workers, EXIT_SECONDS)[1] == []
 
 
 @pytest.mark.parametrize(

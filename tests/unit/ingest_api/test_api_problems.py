@@ -49,4 +49,4 @@ def test_an_unknown_rejection_is_still_told() -> None:
 
 
 def test_the_page_is_generated_from_the_catalogue() -> None:
-    assert PAGE.read_text() == errors_page(), "run: python -m ingest_api.errors_page"
+    assert PAGE.read_text() == errors_page(), "run: paystream generate"
