@@ -62,9 +62,14 @@ def start_worker(name: str, bootstrap: str, directory: Path, env: Mapping[str, s
 
 
 def publish(bootstrap: str, topic: str, key: str, *records: msgspec.Struct) -> None:
-    """Write records and wait for the broker's acknowledgement."""
+    """Write records under one key and wait for the broker's acknowledgement."""
+    publish_keyed(bootstrap, topic, [(key, record) for record in records])
+
+
+def publish_keyed(bootstrap: str, topic: str, keyed: list[tuple[str, msgspec.Struct]]) -> None:
+    """Write (key, record) pairs and wait for the broker's acknowledgement."""
     producer = Producer(producer_settings(bootstrap))
-    for record in records:
+    for key, record in keyed:
         producer.produce(topic, encode(record), key)
     assert producer.flush(20) == 0
 
