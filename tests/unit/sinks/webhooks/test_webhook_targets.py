@@ -1,0 +1,131 @@
+"""Where a webhook may go, and what an answer means."""
+
+import asyncio
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import httpcore2
+import pytest
+
+from schemas.vocabulary import AttemptResult
+from sinks.webhooks.posting import Answer, WebhookPoster, retry_after_seconds
+from sinks.webhooks.settings import WebhookSettings
+from sinks.webhooks.targets import (
+    GuardedBackend,
+    RefusedTarget,
+    TargetRules,
+    address_refusal,
+    url_refusal,
+)
+
+STRICT = TargetRules()
+DEVELOPMENT = TargetRules(allow_loopback=True)
+INSIDE = TargetRules(allow_private_addresses=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/hooks",
+        "http://127.0.0.1/hooks",
+        "ftp://shop.example/hooks",
+        "https://user:password@shop.example/",
+        "https:///hooks",
+        "https://shop.example:port/",
+        "https://[::1/",
+        "shop.example/hooks",
+        "https://shop.example/" + "a" * 2048,
+    ],
+)
+def test_urls_that_are_refused(url: str) -> None:
+    assert url_refusal(url, STRICT)
+
+
+def test_https_is_allowed_and_plain_http_only_to_this_machine_in_development() -> None:
+    assert url_refusal("https://shop.example:8443/hooks?a=b", STRICT) is None
+    for url in ("http://127.0.0.1:9000/hooks", "http://localhost/hooks", "http://[::1]/"):
+        assert url_refusal(url, DEVELOPMENT) is None
+    assert url_refusal("http://localhost.shop.example/", DEVELOPMENT)
+    assert url_refusal(
+        "http://10.0.0.1/", TargetRules(allow_loopback=True, allow_private_addresses=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+    ],
+)
+def test_addresses_that_only_we_can_reach_are_refused(address: str) -> None:
+    assert address_refusal(address, STRICT)
+
+
+def test_public_addresses_are_allowed_and_others_by_setting() -> None:
+    assert address_refusal("93.184.216.34", STRICT) is None
+    assert address_refusal("2606:4700:4700::1111", STRICT) is None
+    assert address_refusal("127.0.0.1", DEVELOPMENT) is None
+    assert address_refusal("10.0.0.1", DEVELOPMENT)
+    assert address_refusal("10.0.0.1", INSIDE) is None
+    assert address_refusal("127.0.0.1", INSIDE)
+    assert address_refusal("0.0.0.0", INSIDE)
+
+
+async def test_the_address_is_checked_where_the_connection_is_made() -> None:
+    with pytest.raises(RefusedTarget, match="not a public"):
+        await GuardedBackend(STRICT).connect_tcp("10.0.0.1", 443)
+    with pytest.raises(RefusedTarget):
+        await GuardedBackend(STRICT).connect_unix_socket("some.sock")
+    assert issubclass(RefusedTarget, httpcore2.ConnectError)
+
+
+async def test_the_client_connects_through_the_check() -> None:
+    """Guards the replaced pool: an httpx2 that no longer used it would connect, or time out."""
+    poster = WebhookPoster(WebhookSettings())
+    try:
+        async with asyncio.timeout(5):
+            answer = await poster.post("https://169.254.169.254/latest", {}, b"{}")
+    finally:
+        await poster.close()
+    assert answer.result == AttemptResult.FAILED
+    assert "not a public address" in (answer.error or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (200, "delivered"),
+        (204, "delivered"),
+        (301, "failed"),
+        (404, "failed"),
+        (410, "given_up"),
+        (429, "failed"),
+        (500, "failed"),
+        (None, "failed"),
+    ],
+)
+def test_what_a_status_means(status: int | None, expected: str) -> None:
+    assert Answer(status, None).result == expected
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    later = format_datetime(datetime.fromtimestamp(1_000_090, UTC), usegmt=True)
+    assert retry_after_seconds("120", 0) == 120
+    assert retry_after_seconds(later, 1_000_000) == 90
+    assert retry_after_seconds(later, 2_000_000) == 0
+    assert retry_after_seconds("9" * 5000, 0) == 999_999_999
+    assert retry_after_seconds("soon", 0) is None
+    assert retry_after_seconds(None, 0) is None
