@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from devstack.services.child import Child, Launch
@@ -20,11 +21,11 @@ from devstack.services.ports import free_port
 from devstack.simulators.launch import answers
 from ingest_api.registration import new_api_key
 from runtime.identity import new_id
-from runtime.kafka import StoredRecord, producer_settings, read_topic
+from runtime.kafka import StoredRecord, consumer_settings, producer_settings, read_topic
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode, encode
-from schemas.records import ApiKey, Merchant, PaymentCommand
-from schemas.topics import MERCHANTS, PAYMENTS_COMMANDS, TOPICS
+from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, PaymentCommand
+from schemas.topics import MERCHANTS, MERCHANTS_COMMANDS, PAYMENTS_COMMANDS, TOPICS
 from schemas.vocabulary import Mode
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
@@ -187,3 +188,66 @@ def view(command: PaymentCommand, **changes: object) -> bytes:
         "last_command": {"id": command.command_id, "result": "applied", "reason": None},
     }
     return msgspec.json.encode(document | changes)
+
+
+def replaced(merchant: Merchant | None, command: MerchantCommand) -> Merchant:
+    """The least that the merchant agent does with a command."""
+    known = merchant.api_keys if merchant else []
+    endpoints = {e.endpoint_id: e for e in merchant.endpoints} if merchant else {}
+    if command.key_hash is not None:
+        key = ApiKey(
+            key_id=command.key_id or "", mode=command.key_mode or "", key_hash=command.key_hash
+        )
+        known = [*known, key]
+    if command.kind == "remove_endpoint":
+        endpoints.pop(command.endpoint_id or "")
+    elif command.endpoint_id is not None:
+        endpoints[command.endpoint_id] = Endpoint(
+            endpoint_id=command.endpoint_id,
+            url=command.endpoint_url or "",
+            secrets_sealed=[command.secret_sealed or ""],
+            enabled=True,
+        )
+    return Merchant(
+        merchant_id=command.merchant_id,
+        version=merchant.version + 1 if merchant else 1,
+        name="Shop",
+        status="active",
+        registered_at_ms=1,
+        updated_at_ms=1,
+        payout_schedule="daily",
+        fee_basis_points=0,
+        fee_fixed_minor=0,
+        api_keys=known,
+        endpoints=list(endpoints.values()),
+    )
+
+
+@contextmanager
+def merchant_agent(bootstrap: str) -> Iterator[None]:
+    """Publishes snapshots for the commands that come while it runs."""
+    stopping, assigned = threading.Event(), threading.Event()
+    merchants: dict[str, Merchant] = {}
+
+    def follow() -> None:
+        group = new_id("agent-")
+        settings = consumer_settings(bootstrap, group) | {"auto.offset.reset": "latest"}
+        consumer = Consumer(settings)
+        consumer.subscribe([MERCHANTS_COMMANDS], on_assign=lambda *_: assigned.set())
+        while not stopping.is_set():
+            message = consumer.poll(0.1)
+            if message is None or message.error():
+                continue
+            command = decode(MerchantCommand, message.value())
+            merchants[command.merchant_id] = replaced(merchants.get(command.merchant_id), command)
+            publish(bootstrap, merchants[command.merchant_id])
+        consumer.close()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        assert assigned.wait(20)
+        yield
+    finally:
+        stopping.set()
+        thread.join(20)
