@@ -90,11 +90,13 @@ class EngineApp(faust.App):
         decode: Decode,
         partitions: int | None = None,
         due_ms: DueMs | None = None,
+        expires_ms: DueMs | None = None,
         new_store: StoreFactory = memory_store,
     ) -> TransactionalTable:
         """A table with the changelog `<app>-<name>-changelog`.
 
         `due_ms(value)`: epoch ms at which an entry is due, or None; feeds `table.due`.
+        `expires_ms(value)`: epoch ms from which an entry is gone, by record time, or None.
         """
         table = TransactionalTable(
             self,
@@ -103,6 +105,7 @@ class EngineApp(faust.App):
             encode=encode,
             decode=decode,
             due_ms=due_ms,
+            expires_ms=expires_ms,
             new_store=new_store,
         )
         self.tables.add(table)

@@ -12,18 +12,34 @@ from engine.transaction import BatchScope
 class Batch:
     """Records in offset order; outputs and table writes of the batch are one unit of work."""
 
-    __slots__ = ("__weakref__", "partition", "records", "scope", "topic")
+    __slots__ = ("__weakref__", "expires", "partition", "records", "scope", "topic")
 
     def __init__(
-        self, topic: str, partition: int, records: Sequence[Record], scope: BatchScope
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        scope: BatchScope,
+        *,
+        expires: bool = False,
     ) -> None:
+        self.expires = expires
         self.topic = topic
         self.partition = partition
         self.records = records
         self.scope = scope
 
     def __iter__(self) -> Iterator[Record]:
-        return iter(self.records)
+        """In offset order; the record clock of expiring tables follows."""
+        if not self.expires:
+            return iter(self.records)
+        return self._timed()
+
+    def _timed(self) -> Iterator[Record]:
+        clock = self.scope.clock
+        for record in self.records:
+            clock.advance(record.timestamp_ms)
+            yield record
 
     def __len__(self) -> int:
         return len(self.records)

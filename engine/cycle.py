@@ -49,10 +49,13 @@ class Cycle:
         tables: Iterable[TransactionalTable],
         dead_letters: DeadLetters | None,
         messages: list[Any],
+        times: Mapping[SourcePartition, int] | None = None,
     ) -> None:
+        self._times = times or {}
         self._settings = settings
         self._topics = topics
         self._tables = tuple(tables)
+        self._expires = any(table.expires_ms is not None for table in self._tables)
         self._dead_letters = dead_letters
         self._pending = deque(group_by_partition(messages))
 
@@ -84,7 +87,9 @@ class Cycle:
             raise BatchFailed(f"{_place(message)} cannot be decoded: {error!r}") from error
         try:
             if records:
-                await topic.feed.deliver(Batch(*delivery.source, records, scope))
+                batch = Batch(*delivery.source, records, scope, expires=self._expires)
+                await topic.feed.deliver(batch)
+            self._advance(scope, records)
             scope.seal()
         except Retry:
             scope.drop()
@@ -99,6 +104,7 @@ class Cycle:
         for message, error in undecodable:
             self._bury(message, "decode_failed", error, transaction)
         transaction.offsets[delivery.source] = delivery.next_offset
+        transaction.times[delivery.source] = scope.clock.now_ms
 
     def _isolate(self, delivery: Delivery, transaction: Transaction, error: Exception) -> None:
         """Roll back and go record by record; a record that fails alone is dead-lettered."""
@@ -127,12 +133,19 @@ class Cycle:
         transaction.handled(source, message.offset() + 1, 1, good=False)
 
     def _new_scope(self, transaction: Transaction, delivery: Delivery) -> BatchScope:
+        source = delivery.source
         return BatchScope(
             transaction,
-            delivery.source[1],
+            source[1],
             record_bytes_max=self._settings.record_bytes_max,
             output_bytes_max=self._settings.output_bytes_max,
+            time_ms=transaction.times.get(source, self._times.get(source, 0)),
         )
+
+    def _advance(self, scope: BatchScope, records: list[Record]) -> None:
+        """Also for an agent that did not look at every record."""
+        if self._expires and records:
+            scope.clock.advance(max(record.timestamp_ms for record in records))
 
 
 def group_by_partition(messages: list[Any]) -> list[Delivery]:

@@ -15,6 +15,7 @@ from engine.producer import TransactionalProducer
 from engine.stats import EngineStats
 from engine.table import TransactionalTable
 from engine.topic import BatchTopic
+from engine.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Engine:
         self.fetcher = Fetcher(config)
         self.stats = EngineStats()
         self.member_id = ""
+        self.record_times: dict[SourcePartition, int] = {}
         self.ownership: Ownership | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
@@ -65,7 +67,14 @@ class Engine:
 
     def new_cycle(self, messages: list[Any]) -> Cycle:
         """For the messages of one poll."""
-        return Cycle(self.config.settings, self.topics, self.tables, self.dead_letters, messages)
+        return Cycle(
+            self.config.settings,
+            self.topics,
+            self.tables,
+            self.dead_letters,
+            messages,
+            self.record_times,
+        )
 
     async def start(self) -> None:
         """Before the group is joined."""

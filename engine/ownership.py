@@ -76,6 +76,7 @@ class Ownership:
             self._draining.set()
             return
         self.positions = dict(restored.positions)
+        engine.record_times = dict(restored.times)
         engine.fetcher.assign(self.positions)
         for table in engine.tables:
             table.own(self._numbers)
@@ -171,6 +172,7 @@ class Ownership:
         transaction.apply()
         engine.fuse = fuse
         self.positions.update(transaction.offsets)
+        engine.record_times.update(transaction.times)
         self._aborts_in_row = 0
         stats = engine.stats
         stats.commit_seconds += time.monotonic() - started

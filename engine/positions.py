@@ -18,24 +18,28 @@ SOURCE_HEADER = "engine-source:"
 
 
 class CommitNote(msgspec.Struct, frozen=True):
-    """`owner`: transactional id. `changelogs`: table -> end position of its partition."""
+    """`owner`: transactional id. `changelogs`: table -> end position of its partition.
+
+    `time_ms`: largest record time of the source partition so far; 0 when no table needs it.
+    """
 
     owner: str
     changelogs: Mapping[str, int]
+    time_ms: int = 0
 
     def encode(self) -> str:
         """As commit metadata; a few hundred bytes (the broker allows 4 KiB)."""
-        parts = [FORMAT, self.owner, *(f"{name}={end}" for name, end in self.changelogs.items())]
-        return "|".join(parts)
+        ends = (f"{name}={end}" for name, end in self.changelogs.items())
+        return "|".join([FORMAT, self.owner, str(self.time_ms), *ends])
 
     @classmethod
     def decode(cls, text: str | None) -> CommitNote | None:
         """None for metadata that the engine did not write (an operator's offset reset)."""
         if not text or not text.startswith(FORMAT + "|"):
             return None
-        _, owner, *ends = text.split("|")
+        _, owner, time_ms, *ends = text.split("|")
         pairs = (end.rsplit("=", 1) for end in ends)
-        return cls(owner, {name: int(end) for name, end in pairs})
+        return cls(owner, {name: int(end) for name, end in pairs}, int(time_ms))
 
 
 def source_headers(sources: Mapping[str, int]) -> list[tuple[str, bytes]]:

@@ -14,7 +14,7 @@ from engine.calls import CallThread
 from engine.clients import ClientConfig
 from engine.errors import CallHung, CommandRefused, SlotTaken, TransactionAborted
 from engine.positions import CommitNote, source_headers
-from engine.transaction import Transaction
+from engine.transaction import SourcePartition, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -191,16 +191,17 @@ class TransactionalProducer:
 
     def _offsets(self, transaction: Transaction) -> list[TopicPartition]:
         return [
-            TopicPartition(topic, number, offset, metadata=self._note(transaction, number))
+            TopicPartition(topic, number, offset, metadata=self._note(transaction, (topic, number)))
             for (topic, number), offset in transaction.offsets.items()
         ]
 
-    def _note(self, transaction: Transaction, number: int) -> str:
-        ends = {}
+    def _note(self, transaction: Transaction, source: SourcePartition) -> str:
+        ends, number = {}, source[1]
         for table in transaction.tables:
             position = transaction.positions.get((table, number))
             ends[table.name] = position or table.partition_state(number).store.position
-        return CommitNote(self._config.transactional_id, ends).encode()
+        time_ms = transaction.times.get(source, 0)
+        return CommitNote(self._config.transactional_id, ends, time_ms).encode()
 
     async def _pause(self) -> None:
         await self._thread.call(2.0, time.sleep, 0.5)

@@ -32,6 +32,7 @@ from engine.table import TransactionalTable
 from engine.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
+Notes = dict[SourcePartition, CommitNote]
 ADMIN_SECONDS = 5
 COMMITTED_SECONDS = 2
 UNDECIDED_CODES = frozenset({KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT})
@@ -40,8 +41,14 @@ UNDECIDED_CODES = frozenset({KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_C
 class Restored:
     """Where to go on, and how much was read."""
 
-    def __init__(self, positions: Mapping[SourcePartition, int], record_count: int) -> None:
+    def __init__(
+        self,
+        positions: Mapping[SourcePartition, int],
+        times: Mapping[SourcePartition, int],
+        record_count: int,
+    ) -> None:
         self.positions = positions
+        self.times = times
         self.record_count = record_count
 
 
@@ -95,12 +102,13 @@ class Restore:
             source: offset if offset >= 0 else OFFSET_BEGINNING
             for source, offset in offsets.items()
         }
-        return Restored(positions, record_count)
+        times = {source: note.time_ms for source, note in notes.items()}
+        return Restored(positions, times, record_count)
 
     def _note_progress(self) -> None:
         self.progress_at = time.monotonic()
 
-    def _committed(self) -> tuple[dict[SourcePartition, int], dict[int, list[CommitNote]]]:
+    def _committed(self) -> tuple[dict[SourcePartition, int], Notes]:
         """Stable committed offsets: the broker lets a read_committed reader wait for commits."""
         if not self._sources:
             return {}, {}
@@ -114,20 +122,20 @@ class Restore:
     def _fence_undecided(self) -> None:
         """Somebody's offsets are written but not committed: end the transactions of former owners.
 
-        A dead one would hold us up until its transaction times out; a live one is no owner any more.
+        A dead one would hold us up until its transaction times out; a live one owns nothing now.
         """
         consumer = Consumer(self._config.unstable_consumer())
         try:
             _, notes = read_committed_offsets(consumer, self._sources)
         finally:
             consumer.close()
-        owners = {note.owner for found in notes.values() for note in found}
+        owners = {note.owner for note in notes.values()}
         for owner in owners - self._fenced - {self._config.transactional_id}:
             log.warning("offsets of %s are undecided: fencing it", owner)
             self._fenced.add(owner)
             fence_owner(self._config, owner)
 
-    def _sections(self, notes: Mapping[int, list[CommitNote]]) -> list[Section]:
+    def _sections(self, notes: Notes) -> list[Section]:
         numbers = sorted({number for _, number in self._sources})
         parts = [(table, number) for table in self._tables for number in numbers]
         if not parts:
@@ -136,7 +144,7 @@ class Restore:
         ends = self._list_offsets(asked, OffsetSpec.latest())
         starts = self._list_offsets(asked, OffsetSpec.earliest())
         return [
-            self._section(table, number, starts, ends, notes.get(number, []))
+            self._section(table, number, starts, ends, _notes_of(notes, number))
             for table, number in parts
         ]
 
@@ -204,18 +212,22 @@ class Restore:
         )
 
 
+def _notes_of(notes: Notes, number: int) -> list[CommitNote]:
+    return [note for (_, partition), note in notes.items() if partition == number]
+
+
 def read_committed_offsets(
     consumer: Any, sources: Sequence[SourcePartition]
-) -> tuple[dict[SourcePartition, int], dict[int, list[CommitNote]]]:
-    """(offset per source, notes per partition number). Raises `KafkaException`."""
+) -> tuple[dict[SourcePartition, int], Notes]:
+    """(offset, note) of each source. Raises `KafkaException`."""
     asked = [TopicPartition(topic, number) for topic, number in sources]
     offsets: dict[SourcePartition, int] = {}
-    notes: dict[int, list[CommitNote]] = {}
+    notes: Notes = {}
     for found in consumer.committed(asked, timeout=COMMITTED_SECONDS):
         if found.error is not None:
             raise KafkaException(found.error)
         offsets[found.topic, found.partition] = found.offset
         note = CommitNote.decode(found.metadata)
         if note is not None:
-            notes.setdefault(found.partition, []).append(note)
+            notes[found.topic, found.partition] = note
     return offsets, notes

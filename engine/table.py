@@ -33,12 +33,14 @@ class TransactionalTable(faust.Table):
         encode: Encode,
         decode: Decode,
         due_ms: DueMs | None,
+        expires_ms: DueMs | None = None,
         new_store: StoreFactory = memory_store,
         **options: Any,
     ) -> None:
         self.encode_value = encode
         self.decode_value = decode
         self.due_ms = due_ms
+        self.expires_ms = expires_ms
         self._new_partition_store = new_store
         self._states: dict[int, TablePartition] = {}
         self._owned: frozenset[int] = frozenset()
@@ -118,7 +120,8 @@ class TransactionalTable(faust.Table):
         state = self._states.get(number)
         if state is None:
             store = self._new_partition_store(self.name, number)
-            state = self._states[number] = TablePartition(store, self.decode_value, self.due_ms)
+            state = TablePartition(store, self.decode_value, self.due_ms, self.expires_ms)
+            self._states[number] = state
         return state
 
     def own(self, partitions: frozenset[int]) -> None:

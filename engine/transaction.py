@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import ClosedBatch, RecordTooLarge
 from engine.outgoing import Outgoing
+from engine.partition import Marks
 
 if TYPE_CHECKING:
     from engine.table import TransactionalTable
@@ -20,6 +21,8 @@ TablePart = tuple["TransactionalTable", int]
 SourcePartition = tuple[str, int]
 """(topic, partition)"""
 _MISSING = object()
+SWEEP_ENTRIES_MAX = 500
+"""Expired entries that one batch deletes at most; they are invisible already."""
 
 
 class Transaction:
@@ -27,17 +30,19 @@ class Transaction:
 
     `writes`: last encoded value per dirty key (None deletes). `offsets`: next offset to process.
     `outcomes`: runs of (handled, count) for the fuse. `positions`: changelog position after the
-    last write, known once delivered.
+    last write, known once delivered. `times`: largest record time per source, in ms, when a table
+    lets entries expire.
     """
 
     __slots__ = (
-        "dues",
+        "marks",
         "offsets",
         "outcomes",
         "outputs",
         "positions",
         "record_count",
         "tables",
+        "times",
         "writes",
     )
 
@@ -45,7 +50,8 @@ class Transaction:
         self.tables = tables
         self.outputs: list[Outgoing] = []
         self.writes: dict[TablePart, dict[str, bytes | None]] = {}
-        self.dues: dict[TablePart, dict[str, int | None]] = {}
+        self.marks: dict[TablePart, dict[str, Marks]] = {}
+        self.times: dict[SourcePartition, int] = {}
         self.offsets: dict[SourcePartition, int] = {}
         self.outcomes: list[tuple[bool, int]] = []
         self.positions: dict[TablePart, int] = {}
@@ -71,8 +77,8 @@ class Transaction:
         for (table, number), writes in self.writes.items():
             partition = table.partition_state(number)
             position = self.positions.get((table, number), partition.store.position)
-            dues = self.dues.get((table, number), {})
-            partition.commit(writes, dues, position, self.sources_of(number))
+            marks = self.marks.get((table, number), {})
+            partition.commit(writes, marks, position, self.sources_of(number))
 
 
 class BatchScope:
@@ -83,6 +89,7 @@ class BatchScope:
         "_partition",
         "_transaction",
         "_views",
+        "clock",
         "closed",
         "limits",
         "output_bytes",
@@ -95,7 +102,9 @@ class BatchScope:
         *,
         record_bytes_max: int,
         output_bytes_max: int,
+        time_ms: int = 0,
     ) -> None:
+        self.clock = RecordClock(time_ms)
         self._transaction = transaction
         self._partition = partition
         self._views: dict[TransactionalTable, PartitionView] = {}
@@ -109,7 +118,8 @@ class BatchScope:
         self._check_open()
         view = self._views.get(table)
         if view is None:
-            view = self._views[table] = PartitionView(table, self._partition, self._transaction)
+            view = PartitionView(table, self._partition, self._transaction, self.clock)
+            self._views[table] = view
         return view
 
     def emit(self, output: Outgoing) -> None:
@@ -139,10 +149,10 @@ class BatchScope:
             for table, view in self._views.items()
         ]
         self.closed = True
-        for part, writes, dues in sealed:
+        for part, writes, marks in sealed:
             if writes:
                 self._transaction.writes.setdefault(part, {}).update(writes)
-                self._transaction.dues.setdefault(part, {}).update(dues)
+                self._transaction.marks.setdefault(part, {}).update(marks)
         self._transaction.outputs += self._outputs
 
     def drop(self) -> None:
@@ -156,17 +166,43 @@ class BatchScope:
             )
 
 
+class RecordClock:
+    """Largest record time of the source partition so far (ms): what expiry goes by.
+
+    Never the wall clock: the same log gives the same state, whenever it is read.
+    """
+
+    __slots__ = ("now_ms",)
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+    def advance(self, record_ms: int) -> None:
+        """A record with this time is being handled."""
+        self.now_ms = max(self.now_ms, record_ms)
+
+
 class PartitionView:
     """Mutable mapping over one table partition, visible only inside the batch.
 
     Values are decoded copies: changing one in place without assigning it back changes nothing.
+    An entry that expired before the record in hand, by record time, is not there.
     """
 
-    __slots__ = ("_cache", "_committed", "_dirty", "_pending", "_table")
+    __slots__ = ("_cache", "_clock", "_committed", "_dirty", "_expiry", "_pending", "_table")
 
-    def __init__(self, table: TransactionalTable, partition: int, transaction: Transaction) -> None:
+    def __init__(
+        self,
+        table: TransactionalTable,
+        partition: int,
+        transaction: Transaction,
+        clock: RecordClock,
+    ) -> None:
         self._table = table
-        self._committed = table.partition_state(partition).store.get
+        self._clock = clock
+        state = table.partition_state(partition)
+        self._committed = state.store.get
+        self._expiry = state.expiry
         self._pending: Mapping[str, bytes | None] = transaction.writes.get((table, partition), {})
         self._cache: dict[str, Any] = {}
         self._dirty: dict[str, None] = {}
@@ -176,7 +212,9 @@ class PartitionView:
         value = self._cache.get(key, _MISSING)
         if value is _MISSING:
             value = self._cache[key] = self._load(key)
-        return default if value is None else value
+        if value is None or self._is_expired(value):
+            return default
+        return value
 
     def __getitem__(self, key: str) -> Any:
         value = self.get(key)
@@ -207,25 +245,47 @@ class PartitionView:
     def __iter__(self) -> Iterator[str]:
         raise TypeError("a view has no iteration: read committed entries through table.items()")
 
-    def encoded(self, bytes_max: int) -> tuple[dict[str, bytes | None], dict[str, int | None]]:
-        """(last value per dirty key, due time per dirty key). Raises `RecordTooLarge`, or encode's
-        error.
+    def encoded(self, bytes_max: int) -> tuple[dict[str, bytes | None], dict[str, Marks]]:
+        """(last value, due and expiry time) per dirty key; expired entries become tombstones.
+
+        Raises `RecordTooLarge`, or what the table's encode raises.
         """
-        encode, due_ms, cache = self._table.encode_value, self._table.due_ms, self._cache
         writes: dict[str, bytes | None] = {}
-        dues: dict[str, int | None] = {}
+        marks: dict[str, Marks] = {}
+        table, cache = self._table, self._cache
+        timed = table.due_ms is not None or table.expires_ms is not None
         for key in self._dirty:
             value = cache[key]
-            raw = None if value is None else encode(value)
-            if raw is not None and len(raw) + len(key) > bytes_max:
-                raise RecordTooLarge(
-                    f"the value of {key!r} in table {self._table.name} has {len(raw)} bytes, above "
-                    f"record_bytes_max ({bytes_max}); keep less in one entry"
-                )
-            writes[key] = raw
-            if due_ms is not None:
-                dues[key] = None if value is None else due_ms(value)
-        return writes, dues
+            writes[key] = None if value is None else self._encode(key, value, bytes_max)
+            if timed:
+                marks[key] = (None, None) if value is None else self._marks(value)
+        for _, key in self._expiry.due(self._clock.now_ms, SWEEP_ENTRIES_MAX):
+            if key not in self._dirty and key not in self._pending:
+                writes[key], marks[key] = None, (None, None)
+        return writes, marks
+
+    def _encode(self, key: str, value: Any, bytes_max: int) -> bytes:
+        raw = self._table.encode_value(value)
+        if len(raw) + len(key) > bytes_max:
+            raise RecordTooLarge(
+                f"the value of {key!r} in table {self._table.name} has {len(raw)} bytes, above "
+                f"record_bytes_max ({bytes_max}); keep less in one entry"
+            )
+        return raw
+
+    def _marks(self, value: Any) -> Marks:
+        due_ms, expires_ms = self._table.due_ms, self._table.expires_ms
+        return (
+            None if due_ms is None else due_ms(value),
+            None if expires_ms is None else expires_ms(value),
+        )
+
+    def _is_expired(self, value: Any) -> bool:
+        expires_ms = self._table.expires_ms
+        if expires_ms is None:
+            return False
+        at_ms = expires_ms(value)
+        return at_ms is not None and at_ms <= self._clock.now_ms
 
     def _load(self, key: str) -> Any:
         raw = self._pending[key] if key in self._pending else self._committed(key)

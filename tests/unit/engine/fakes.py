@@ -52,7 +52,8 @@ class FakeMessage:
 class FakeTable:
     """What transactions need of a table; JSON values."""
 
-    def __init__(self, name: str = "counts", due_ms: Any = None) -> None:
+    def __init__(self, name: str = "counts", due_ms: Any = None, expires_ms: Any = None) -> None:
+        self.expires_ms = expires_ms
         self.name = name
         self.changelog_topic_name = f"app-{name}-changelog"
         self.encode_value = msgspec.json.encode
@@ -62,5 +63,7 @@ class FakeTable:
 
     def partition_state(self, number: int) -> TablePartition:
         if number not in self._states:
-            self._states[number] = TablePartition(MemoryStore(), self.decode_value, self.due_ms)
+            self._states[number] = TablePartition(
+                MemoryStore(), self.decode_value, self.due_ms, self.expires_ms
+            )
         return self._states[number]

@@ -4,7 +4,7 @@ from engine.positions import CommitNote, source_headers, sources_from_headers
 
 
 def test_a_note_survives_the_commit_metadata() -> None:
-    note = CommitNote("app-0", {"payments": 17, "a=b": 3})
+    note = CommitNote("app-0", {"payments": 17, "a=b": 3}, 1_700_000_000_000)
     assert CommitNote.decode(note.encode()) == note
     assert CommitNote.decode(CommitNote("app-0", {}).encode()) == CommitNote("app-0", {})
 

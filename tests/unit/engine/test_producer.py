@@ -1,4 +1,4 @@
-"""Every way a commit can go, with a scripted client; the real one is in tests/stream and tests/faults."""
+"""Every way a commit can go, with a scripted client; the real one is in tests/stream."""
 
 from __future__ import annotations
 

@@ -141,3 +141,38 @@ def test_none_is_no_value() -> None:
     view = scope_of(Transaction()).view(FakeTable())
     with pytest.raises(TypeError, match="del"):
         view["a"] = None
+
+
+def expiring() -> FakeTable:
+    return FakeTable(expires_ms=lambda value: value["until"])
+
+
+def test_an_entry_is_gone_from_its_time_on_by_record_time() -> None:
+    table, transaction = expiring(), Transaction()
+    scope = BatchScope(transaction, 0, record_bytes_max=100, output_bytes_max=100, time_ms=50)
+    view = scope.view(table)
+    view["a"] = {"until": 100}
+    view["for ever"] = {"until": None}
+    assert "a" in view
+    scope.clock.advance(99)
+    scope.clock.advance(20)
+    assert "a" in view, "time goes by the largest record time"
+    scope.clock.advance(100)
+    assert "a" not in view
+    assert "for ever" in view
+
+
+def test_expired_entries_become_tombstones_unless_they_were_renewed() -> None:
+    table, transaction = expiring(), Transaction()
+    first = scope_of(transaction)
+    for key in ("old", "renewed", "young"):
+        first.view(table)[key] = {"until": 500 if key == "young" else 100}
+    first.seal()
+    transaction.apply()
+    later = Transaction()
+    scope = BatchScope(later, 0, record_bytes_max=100, output_bytes_max=100, time_ms=200)
+    scope.view(table)["renewed"] = {"until": 900}
+    scope.seal()
+    assert later.writes[table, 0] == {"renewed": b'{"until":900}', "old": None}
+    later.apply()
+    assert table.partition_state(0).expiry.due(1000, 10) == [(500, "young"), (900, "renewed")]
