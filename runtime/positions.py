@@ -20,6 +20,7 @@ GROUPS = (
     "sinks-status",
 )
 """Consumer groups of the pipeline, as every worker calls itself."""
+_LANE = "-lane"  # how the engine names the group of an app's external lane
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -96,7 +97,8 @@ def committed(client: AdminClient, group: str) -> dict[tuple[str, int], int]:
 
 def subscribed(group: str) -> list[str]:
     """Topics that the catalogue says the group reads; followers of `merchants` commit nothing."""
-    return [t.name for t in TOPICS.values() if group in t.readers and t.name != MERCHANTS]
+    reader = group.removesuffix(_LANE)
+    return [t.name for t in TOPICS.values() if reader in t.readers and t.name != MERCHANTS]
 
 
 def positions(bootstrap: str, groups: Iterable[str] = GROUPS) -> list[Position]:
