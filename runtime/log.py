@@ -7,6 +7,10 @@ from typing import Any
 import structlog
 
 
+_CHATTY = ("httpx2", "httpcore2", "mode.timers", "aiokafka.consumer.subscription_state")
+"""Libraries that log each request or tick at INFO."""
+
+
 def _shared_processors() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -36,6 +40,8 @@ def configure(process: str, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
 
 

@@ -4,7 +4,8 @@ What counts as one, so that epoch times, amounts and ids do not:
 - 13 to 19 digits, in one run or in groups of four parted by single spaces or hyphens,
 - that satisfy the Luhn check (ISO/IEC 7812-1, annex B),
 - begin with the issuer range of a scheme that issues that length,
-- and have neither letter nor digit before or behind them (so no part of base64 or of an id).
+- and have neither letter nor digit before or behind them (so no part of base64 or of an id),
+  nor a point before them (the fraction of a decimal number).
 The simulated network's test numbers count wherever they stand, also inside a longer word.
 """
 
@@ -21,7 +22,7 @@ TEST_NUMBERS = frozenset(card.number.encode() for card in CARDS)
 _TEST_NUMBER = re.compile(b"|".join(sorted(TEST_NUMBERS)))
 _RUN = rb"[0-9]{13,19}"
 _GROUPS = rb"[0-9]{4}(?:[ -][0-9]{4}){2,3}(?:[ -][0-9]{1,3})?"
-_DIGITS = re.compile(rb"(?<![0-9A-Za-z_])(?:" + _RUN + rb"|" + _GROUPS + rb")(?![0-9A-Za-z_])")
+_DIGITS = re.compile(rb"(?<![0-9A-Za-z_.])(?:" + _RUN + rb"|" + _GROUPS + rb")(?![0-9A-Za-z_])")
 _SCHEMES: tuple[tuple[re.Pattern[bytes], frozenset[int]], ...] = (
     (re.compile(rb"4"), frozenset({13, 16, 19})),  # Visa
     (re.compile(rb"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), frozenset({16})),  # Mastercard
