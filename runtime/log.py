@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 
-
 _CHATTY = ("httpx2", "httpcore2", "mode.timers", "aiokafka.consumer.subscription_state")
 """Libraries that log each request or tick at INFO."""
 
