@@ -147,6 +147,9 @@ class RejectionReason(StrEnum):
     PAYMENT_ID_MISMATCH = "payment_id_mismatch"
     NOT_DUE = "not_due"
     TOO_MANY_COMMANDS = "too_many_commands"
+    NO_SUCH_MERCHANT = "no_such_merchant"
+    NO_SUCH_ENDPOINT = "no_such_endpoint"
+    TOO_MANY_ENDPOINTS = "too_many_endpoints"
 
 
 class MerchantCommandKind(StrEnum):

@@ -1,0 +1,66 @@
+"""The merchants agent: commands in, events and the compacted record of each merchant out."""
+
+from typing import Protocol
+
+import msgspec
+
+from engine import Batch, Record
+from schemas.codec import encode
+from schemas.headers import TRACEPARENT, record_headers
+from schemas.records import MerchantCommand
+from schemas.topics import MERCHANTS, MERCHANTS_EVENTS
+from streams.agents.payments import MisroutedCommand
+from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
+
+GROUP = "streams-merchants"
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(MerchantState)
+
+
+def encode_merchant(state: MerchantState) -> bytes:
+    """The same bytes for the same state."""
+    return _encoder.encode(state)
+
+
+def decode_merchant(data: bytes) -> MerchantState:
+    """The state. Raises msgspec.DecodeError."""
+    return _decoder.decode(data)
+
+
+class States(Protocol):
+    """The partition of the table that a batch works on; `engine.PartitionView` is one."""
+
+    def get(self, key: str, /) -> MerchantState | None:
+        """State of a merchant, None if it was never heard of."""
+
+    def __setitem__(self, key: str, value: MerchantState, /) -> None: ...
+
+
+class MerchantsAgent:
+    """Handles batches of merchants.commands."""
+
+    def __init__(self, policy: MerchantPolicy) -> None:
+        self._policy = policy
+
+    def handle(self, batch: Batch, states: States) -> None:
+        """Decide every command of the batch, in order."""
+        for record in batch:
+            self.take(batch, states, record)
+
+    def take(self, batch: Batch, states: States, record: Record) -> None:
+        """Decide one command. Raises MisroutedCommand."""
+        command: MerchantCommand = record.value
+        merchant_id = command.merchant_id
+        if record.key != merchant_id:
+            raise MisroutedCommand(f"key {record.key!r} of a command for {merchant_id!r}")
+        decision = decide_merchant(states.get(merchant_id), command, self._policy)
+        event = decision.event
+        if event is None:
+            return
+        states[merchant_id] = decision.state
+        trace = record.headers.get(TRACEPARENT)
+        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
+        batch.emit(MERCHANTS_EVENTS, merchant_id, encode(event), headers)
+        merchant = decision.state.merchant
+        if decision.applied and merchant is not None:
+            batch.emit(MERCHANTS, merchant_id, encode(merchant), headers)

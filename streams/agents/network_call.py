@@ -1,0 +1,148 @@
+"""The card network's HTTP interface: one call, and what its answer means."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import msgspec
+
+from schemas.records import NetworkRequest
+from schemas.vocabulary import DeclineCode, Operation, Outcome
+
+ANSWER_BYTES_MAX = 65_536
+REASON_CHARACTERS_MAX = 200
+_OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN}
+_DECLINE_CODES = frozenset(DeclineCode)
+_NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
+"""Refusals that say nothing about the operation: ours to mend, or the network's to get over."""
+
+
+class NetworkAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the network said about an operation; unknown if it said nothing that counts."""
+
+    outcome: str
+    network_reference: str | None = None
+    decline_code: str | None = None
+    action_url: str | None = None
+    reason: str | None = None
+
+
+class NeverSeen(msgspec.Struct, frozen=True):
+    """The network has no operation with this key."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """No answer, or one that decides nothing; the operation may have taken effect."""
+
+    reason: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The network does not take the request as it is: this call moved nothing."""
+
+    reason: str
+
+
+Reply = NetworkAnswer | NeverSeen | Unavailable | Refused
+
+
+class _Body(msgspec.Struct, frozen=True):
+    outcome: str
+    network_reference: str | None = None
+    decline_code: str | None = None
+    action_url: str | None = None
+
+
+class NetworkClient:
+    """Bounded connections to the network; calls never raise for what the network does."""
+
+    def __init__(self, url: str, timeout_seconds: float, connections_max: int) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._client = httpx2.AsyncClient(
+            base_url=url,
+            timeout=timeout_seconds,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx2.Limits(max_connections=connections_max),
+        )
+
+    async def operate(self, request: NetworkRequest, trace: str | None) -> Reply:
+        """Ask for the operation under its key; a repeat has no second effect there."""
+        return await self._call("POST", "/v1/operations", trace, _refusal, json=body_of(request))
+
+    async def status(self, operation_id: str, trace: str | None) -> Reply:
+        """Ask what became of the operation with this key."""
+        return await self._call("GET", f"/v1/operations/{operation_id}", trace, _no_status)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        trace: str | None,
+        refused: Callable[[httpx2.Response], Reply],
+        **options: Any,
+    ) -> Reply:
+        headers = {"traceparent": trace} if trace else {}
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.request(method, path, headers=headers, **options)
+        except (httpx2.HTTPError, TimeoutError, OSError) as error:
+            return Unavailable(f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
+        return _understood(response, refused)
+
+
+def body_of(request: NetworkRequest) -> dict[str, Any]:
+    """The same body for the first call and for a repeat that a status request makes."""
+    body = {
+        "idempotency_key": request.operation_id,
+        "operation": request.subject_operation or request.operation,
+        "amount_minor": request.amount_minor,
+        "currency": request.currency,
+        "card": request.card,
+        "network_reference": request.network_reference,
+        "return_url": request.return_url,
+    }
+    if body["operation"] == Operation.AUTHORIZE:
+        body["network_reference"] = None
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _understood(response: httpx2.Response, refused: Callable[[httpx2.Response], Reply]) -> Reply:
+    status = response.status_code
+    if 400 <= status < 500 and status not in _NOT_NOW:
+        return refused(response)
+    if status != httpx2.codes.OK or len(response.content) > ANSWER_BYTES_MAX:
+        return Unavailable(f"HTTP {status}")
+    try:
+        body = msgspec.json.decode(response.content, type=_Body)
+    except msgspec.DecodeError as error:
+        return Unavailable(f"unreadable answer: {error}"[:REASON_CHARACTERS_MAX])
+    if body.outcome not in _OUTCOMES:
+        return Unavailable(f"unknown outcome {body.outcome!r}"[:REASON_CHARACTERS_MAX])
+    return _answer(body)
+
+
+def _answer(body: _Body) -> NetworkAnswer:
+    code = body.decline_code
+    declined = body.outcome == Outcome.DECLINED
+    known = code if code in _DECLINE_CODES else DeclineCode.GENERIC
+    return NetworkAnswer(
+        outcome=body.outcome,
+        network_reference=body.network_reference,
+        decline_code=known if declined else None,
+        action_url=body.action_url,
+        reason=None if code is None or (code == known and declined) else code,
+    )
+
+
+def _refusal(response: httpx2.Response) -> Reply:
+    return Refused(f"HTTP {response.status_code}: {response.text}"[:REASON_CHARACTERS_MAX])
+
+
+def _no_status(response: httpx2.Response) -> Reply:
+    return NeverSeen() if response.status_code == httpx2.codes.NOT_FOUND else _refusal(response)

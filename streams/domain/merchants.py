@@ -1,0 +1,225 @@
+"""Registrations of merchants as pure functions: a command in, an event and the new record out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.ids import event_id
+from schemas.money import AMOUNT_MINOR_MAX, BASIS_POINTS
+from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, MerchantEvent
+from schemas.vocabulary import MerchantCommandKind, MerchantEventType, Mode, RejectionReason
+from streams.domain.state import SeenCommand
+
+COMMANDS_REMEMBERED_MAX = 128
+"""The last commands about one merchant; an older repeat is refused by what it would do twice."""
+ENDPOINTS_MAX = 20
+SECRETS_MAX = 2
+KEYS_PER_MODE_MAX = 5
+PAYOUT_SCHEDULES = frozenset({"daily", "manual"})
+
+
+class MerchantPolicy(Struct, frozen=True, kw_only=True):
+    """What a merchant gets that asked for nothing else."""
+
+    fee_basis_points: int = 150
+    """1/100 percent of each capture."""
+    fee_fixed_minor: int = 25
+    """Minor units of the payment's currency, once per payment."""
+    payout_schedule: str = "daily"
+
+
+class MerchantState(Struct, frozen=True, array_like=True):
+    """One merchant's registration; `merchant` None while there were only refused commands."""
+
+    merchant: Merchant | None = None
+    sequence: int = 0
+    commands: tuple[SeenCommand, ...] = ()
+
+
+class MerchantDecision(Struct, frozen=True):
+    """`event` None for a repeat; `state.merchant` is the record to publish if it was applied."""
+
+    state: MerchantState
+    event: MerchantEvent | None = None
+
+    @property
+    def applied(self) -> bool:
+        """Whether the registration changed."""
+        event = self.event
+        return event is not None and event.type != MerchantEventType.COMMAND_REJECTED
+
+
+Change = Callable[[Merchant, MerchantCommand], Merchant | RejectionReason]
+
+
+def decide_merchant(
+    state: MerchantState | None, command: MerchantCommand, policy: MerchantPolicy
+) -> MerchantDecision:
+    """What the command does; a repeat does nothing."""
+    before = state or MerchantState()
+    known = [seen for seen in before.commands if seen.command_id == command.command_id]
+    if any(seen.fingerprint == command.fingerprint for seen in known):
+        return MerchantDecision(before)
+    if known:
+        return _decided(before, command, RejectionReason.IDEMPOTENCY_MISMATCH)
+    if command.kind == MerchantCommandKind.REGISTER:
+        return _decided(before, command, _registered(before.merchant, command, policy))
+    change = _CHANGES.get(command.kind)
+    if change is None:
+        return _decided(before, command, RejectionReason.UNKNOWN_KIND)
+    if before.merchant is None:
+        return _decided(before, command, RejectionReason.NO_SUCH_MERCHANT)
+    return _decided(before, command, change[1](before.merchant, command))
+
+
+def _decided(
+    before: MerchantState, command: MerchantCommand, result: Merchant | RejectionReason
+) -> MerchantDecision:
+    refused = isinstance(result, RejectionReason)
+    sequence = before.sequence + 1
+    event = MerchantEvent(
+        event_id=event_id(command.merchant_id, sequence),
+        merchant_id=command.merchant_id,
+        sequence=sequence,
+        type=MerchantEventType.COMMAND_REJECTED if refused else _event_type(command),
+        command_id=command.command_id,
+        fingerprint=command.fingerprint,
+        occurred_at_ms=command.issued_at_ms,
+        source=command.source,
+        endpoint_id=command.endpoint_id,
+        key_id=command.key_id,
+        reason=result if isinstance(result, RejectionReason) else None,
+    )
+    seen = SeenCommand(command.command_id, command.fingerprint, event.reason)
+    commands = (*before.commands[1 - COMMANDS_REMEMBERED_MAX :], seen)
+    merchant = before.merchant
+    if isinstance(result, Merchant):
+        merchant = replace(result, version=sequence, updated_at_ms=command.issued_at_ms)
+    return MerchantDecision(MerchantState(merchant, sequence, commands), event)
+
+
+def _event_type(command: MerchantCommand) -> MerchantEventType:
+    if command.kind == MerchantCommandKind.REGISTER:
+        return MerchantEventType.REGISTERED
+    return _CHANGES[command.kind][0]
+
+
+def _registered(
+    existing: Merchant | None, command: MerchantCommand, policy: MerchantPolicy
+) -> Merchant | RejectionReason:
+    if existing is not None:
+        return RejectionReason.ALREADY_EXISTS
+    merchant = Merchant(
+        merchant_id=command.merchant_id,
+        version=1,
+        name=command.name or "",
+        status="active",
+        registered_at_ms=command.issued_at_ms,
+        updated_at_ms=command.issued_at_ms,
+        payout_schedule=policy.payout_schedule,
+        fee_basis_points=policy.fee_basis_points,
+        fee_fixed_minor=policy.fee_fixed_minor,
+    )
+    if not command.name:
+        return RejectionReason.FIELD_INVALID
+    with_payouts = _payouts_set(merchant, command)
+    if isinstance(with_payouts, RejectionReason):
+        return with_payouts
+    return _fees_set(with_payouts, command)
+
+
+def _fees_set(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    basis_points = _given(command.fee_basis_points, merchant.fee_basis_points)
+    fixed_minor = _given(command.fee_fixed_minor, merchant.fee_fixed_minor)
+    if not (0 <= basis_points <= BASIS_POINTS and 0 <= fixed_minor <= AMOUNT_MINOR_MAX):
+        return RejectionReason.FIELD_INVALID
+    return replace(merchant, fee_basis_points=basis_points, fee_fixed_minor=fixed_minor)
+
+
+def _payouts_set(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    schedule = _given(command.payout_schedule, merchant.payout_schedule)
+    if schedule not in PAYOUT_SCHEDULES:
+        return RejectionReason.FIELD_INVALID
+    account = _given(command.bank_account, merchant.bank_account)
+    return replace(merchant, payout_schedule=schedule, bank_account=account)
+
+
+def _given(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None else value
+
+
+def _key_rotated(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    """A new key; older ones of its mode end at `key_expires_at_ms`, without it at once."""
+    key_id, key_hash, mode = command.key_id, command.key_hash, command.key_mode
+    if not key_id or not key_hash or mode not in set(Mode):
+        return RejectionReason.FIELD_INVALID
+    if any(key.key_id == key_id or key.key_hash == key_hash for key in merchant.api_keys):
+        return RejectionReason.ALREADY_EXISTS
+    now_ms = command.issued_at_ms
+    end_ms = _given(command.key_expires_at_ms, now_ms)
+    others = [key for key in merchant.api_keys if key.mode != mode]
+    older = [
+        replace(key, expires_at_ms=min(end_ms, _given(key.expires_at_ms, end_ms)))
+        for key in merchant.api_keys
+        if key.mode == mode
+    ]
+    valid = [key for key in older if (key.expires_at_ms or 0) > now_ms]
+    new = ApiKey(key_id=key_id, mode=mode, key_hash=key_hash)
+    return replace(merchant, api_keys=[*others, *valid[1 - KEYS_PER_MODE_MAX :], new])
+
+
+def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    endpoint_id, url, secret = command.endpoint_id, command.endpoint_url, command.secret_sealed
+    if not endpoint_id or not url or not secret:
+        return RejectionReason.FIELD_INVALID
+    if any(endpoint.endpoint_id == endpoint_id for endpoint in merchant.endpoints):
+        return RejectionReason.ALREADY_EXISTS
+    kept = merchant.endpoints
+    if len(kept) >= ENDPOINTS_MAX:
+        kept = [endpoint for endpoint in kept if endpoint.enabled]
+    if len(kept) >= ENDPOINTS_MAX:
+        return RejectionReason.TOO_MANY_ENDPOINTS
+    new = Endpoint(endpoint_id=endpoint_id, url=url, secrets_sealed=[secret], enabled=True)
+    return replace(merchant, endpoints=[*kept, new])
+
+
+def _endpoint_removed(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    """Disabled, so that what is on its way to it ends with a reason."""
+    return _with_endpoint(merchant, command, lambda found: replace(found, enabled=False))
+
+
+def _secret_rotated(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    """The newest secret first; it and the one before sign both."""
+    secret = command.secret_sealed
+    if not secret:
+        return RejectionReason.FIELD_INVALID
+
+    def rotated(found: Endpoint) -> Endpoint:
+        secrets = [secret, *found.secrets_sealed][:SECRETS_MAX]
+        return replace(found, secrets_sealed=secrets)
+
+    return _with_endpoint(merchant, command, rotated)
+
+
+def _with_endpoint(
+    merchant: Merchant, command: MerchantCommand, change: Callable[[Endpoint], Endpoint]
+) -> Merchant | RejectionReason:
+    if not any(e.endpoint_id == command.endpoint_id and e.enabled for e in merchant.endpoints):
+        return RejectionReason.NO_SUCH_ENDPOINT
+    endpoints = [
+        change(endpoint) if endpoint.endpoint_id == command.endpoint_id else endpoint
+        for endpoint in merchant.endpoints
+    ]
+    return replace(merchant, endpoints=endpoints)
+
+
+_CHANGES: dict[str, tuple[MerchantEventType, Change]] = {
+    MerchantCommandKind.ROTATE_API_KEY: (MerchantEventType.API_KEY_ROTATED, _key_rotated),
+    MerchantCommandKind.ADD_ENDPOINT: (MerchantEventType.ENDPOINT_ADDED, _endpoint_added),
+    MerchantCommandKind.REMOVE_ENDPOINT: (MerchantEventType.ENDPOINT_REMOVED, _endpoint_removed),
+    MerchantCommandKind.ROTATE_SECRET: (MerchantEventType.SECRET_ROTATED, _secret_rotated),
+    MerchantCommandKind.SET_FEES: (MerchantEventType.FEES_SET, _fees_set),
+    MerchantCommandKind.SET_PAYOUTS: (MerchantEventType.PAYOUTS_SET, _payouts_set),
+}

@@ -1,0 +1,101 @@
+"""Settings of the three workers of this room: defaults, sections and units."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from engine import EngineApp, EngineSettings
+from runtime.dead_letters import encode_dead_letter
+from runtime.settings import BadSetting, connections, load
+from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS, TOPICS
+from streams.domain.merchants import MerchantPolicy
+from streams.domain.policy import Policy
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all workers share; section [worker], PAYSTREAM_WORKER_*."""
+
+    partitions: int = TOPICS[PAYMENTS_COMMANDS].partitions
+    """Of every topic and table; must be what the topics were created with."""
+    replication: int = 1
+    """Of changelogs: 3 where there are three brokers."""
+
+
+class DeadlineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section [deadlines], PAYSTREAM_DEADLINES_*."""
+
+    interval_seconds: float = 0.5
+    """How often the table is asked what is due."""
+    sends_max: int = 500
+    """Commands sent per interval; the rest waits for the next."""
+    resend_after_seconds: float = 30.0
+    """A command that was sent and had no effect yet is not sent again before this."""
+    in_flight_max: int = 5_000
+    """Commands that are remembered as sent."""
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section [network], PAYSTREAM_NETWORK_*."""
+
+    timeout_seconds: float = 3.0
+    """One HTTP call, from the connection to the last byte of the answer."""
+    tries_max: int = 4
+    """Calls for one request, with the same idempotency key; then its status is asked for."""
+    backoff_seconds: float = 0.2
+    """First pause between two tries is drawn from 0 to this; the bound doubles with each try."""
+    backoff_seconds_max: float = 5.0
+    """Largest bound of a pause."""
+    in_flight_max: int = 200
+    """Requests in the network's hands, and connections to it, per worker."""
+    never_seen_after_seconds: float = 120.0
+    """An authorization that the network does not know so long after it was asked for has failed."""
+    breaker_window_calls: int = 20
+    """The circuit breaker looks at so many of the last calls."""
+    breaker_failure_ratio: float = 0.5
+    """At this share of failures it opens."""
+    breaker_open_seconds: float = 5.0
+    """So long nothing is sent; then one call tries."""
+
+    @property
+    def call_seconds_max(self) -> float:
+        """The longest that one request takes: status, operation, status, with all their tries."""
+        return 3 * self.tries_max * (self.timeout_seconds + self.backoff_seconds_max)
+
+
+def policy(env: Mapping[str, str]) -> Policy:
+    """The lifecycle's times; section [payments], PAYSTREAM_PAYMENTS_*. Raises BadSetting."""
+    chosen = load(Policy, "payments", env)
+    smallest = min(msgspec.structs.astuple(chosen))
+    if smallest <= 0:
+        raise BadSetting("[payments]: every time and number must be above 0")
+    if chosen.capture_delay_seconds_max >= chosen.authorization_valid_seconds:
+        return msgspec.structs.replace(
+            chosen, capture_delay_seconds_max=chosen.authorization_valid_seconds - 1
+        )
+    return chosen
+
+
+def merchant_policy(env: Mapping[str, str]) -> MerchantPolicy:
+    """What merchants get by default; section [merchants], PAYSTREAM_MERCHANTS_*."""
+    return load(MerchantPolicy, "merchants", env)
+
+
+def new_app(group: str, slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The app of one worker, without agents yet. Raises BadSetting."""
+    chosen = load(WorkerSettings, "worker", env)
+    known = connections(env).need("kafka_bootstrap_servers")
+    data_dir = Path(known.paystream_state_dir or tempfile.gettempdir()) / "paystream-engine"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    return EngineApp(
+        group,
+        bootstrap_servers=known.kafka_bootstrap_servers,
+        slot=slot,
+        settings=load(EngineSettings, "engine", env),
+        topic_partitions=chosen.partitions,
+        replication=chosen.replication,
+        data_dir=data_dir,
+        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
+        encode_dead_letter=encode_dead_letter,
+    )
