@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from devstack.services.child import ChildFailedError
 from devstack.services.kafka_jars import JarsMissingError
 from devstack.services.ports import NoFreePortError, PortBook
 from devstack.supervisor import addresses, paystream_table
+from devstack.supervisor.local_settings import local_settings
 from devstack.supervisor.options import UpOptions
 from devstack.supervisor.state_dir import StateDir, StateDirInUseError, write_env_file
 from devstack.supervisor.supervisor import GaveUpError, StartFailedError, Supervisor
@@ -72,7 +74,8 @@ class Stack:
         book = PortBook(state.path / "ports.json")
         given = addresses.claim(state, book, options.workers)
         stores, where = paystream_table.stores(state, book, given, options.brokers)
-        self.variables = given.variables(where)
+        local = local_settings(options.brokers, {**os.environ, **options.environment})
+        self.variables = {**given.variables(where), **local}
         return [
             *stores,
             *paystream_table.preparations(stores, where, options.brokers),
