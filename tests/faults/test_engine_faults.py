@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
 
 from devstack.services import kafka, kafka_jars
@@ -135,6 +136,17 @@ def test_many_kills_and_stops(single: Scenario, seed: int) -> None:
             time.sleep(rng.uniform(0.5, 4))
     single.wait_done(120)
     check_exactly_once(single)
+
+
+def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
+    """The client itself looks for it for 30 s; then the worker ends, with nothing committed."""
+    admin = AdminClient({"bootstrap.servers": single.bootstrap})
+    admin.delete_topics([f"{single.name}.out"])[f"{single.name}.out"].result(20)
+    single.load(10)
+    worker = single.start()
+    assert worker.process.wait(90) == 1
+    assert "CommandRefused" in single.logs()
+    assert sum(single.committed().values()) == 0
 
 
 def test_two_machines_with_one_slot(single: Scenario) -> None:

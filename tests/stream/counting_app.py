@@ -65,6 +65,8 @@ async def count(stream: Any) -> None:
         state = counts.partition(batch)
         for record in batch:
             command = record.value
+            if command.get("hang"):
+                await asyncio.sleep(3600)
             if command.get("poison"):
                 raise ValueError("poison")
             entry = state.get(record.key) or {"count": 0, "sum": 0, "due_ms": None}

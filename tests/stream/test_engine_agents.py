@@ -67,6 +67,15 @@ def test_sigterm_ends_a_retrying_worker(scenario: Scenario) -> None:
     assert worker.terminate(15) == 0
 
 
+def test_sigterm_ends_a_worker_whose_agent_hangs(scenario: Scenario) -> None:
+    scenario.produce([("k1", {"amount": 1}), ("k1", {"hang": True})])
+    worker = scenario.start(settings={"drain_seconds": 1.0})
+    worker.wait_ready()
+    time.sleep(1)
+    assert worker.terminate(15) == 0
+    assert sum(scenario.committed().values()) == 0, "a batch is handled as a whole or not at all"
+
+
 def test_restore_brings_back_entries_and_due_times(scenario: Scenario) -> None:
     now_ms = int(time.time() * 1000)
     scenario.load(1000, keys=50, due_ms=now_ms - 1)
