@@ -14,8 +14,8 @@ from devstack.services.kafka_config import Node, properties
 from devstack.services.ports import PortBook, accepts
 
 HEAP_MEGABYTES = 384
-FORMAT_TIMEOUT_SECONDS = 60.0
-METADATA_TIMEOUT_SECONDS = 1.0
+FORMAT_TIMEOUT_SECONDS = 120.0
+METADATA_TIMEOUT_SECONDS = 3.0
 BROKER_COUNTS = (1, 3)
 JVM_OPTIONS = (
     f"-Xmx{HEAP_MEGABYTES}m",
@@ -125,7 +125,9 @@ def _java(node: Node, classpath: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _format(nodes: tuple[Node, ...], cluster_id: str, classpath: str, logs_dir: Path) -> None:
-    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id)
+    # One argument: an id may begin with a hyphen.
+    cluster = f"--cluster-id={cluster_id}"
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", cluster)
     launches = [
         Launch(
             f"kafka-{node.id} format",
@@ -144,7 +146,7 @@ def _launch(node: Node, classpath: str, logs_dir: Path) -> Launch:
         command=_java(node, classpath, "kafka.Kafka", str(node.config_path)),
         log_path=logs_dir / f"kafka-{node.id}.log",
         ready=partial(_answers, node),
-        ready_timeout_seconds=90.0,
+        ready_timeout_seconds=180.0,
     )
 
 

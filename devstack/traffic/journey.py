@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
-
 from devstack.traffic.accepted_log import AcceptedLog
 from devstack.traffic.api_client import Answer, ApiClient, GaveUpError
 from devstack.traffic.card_encryption import CardEncryption
@@ -47,7 +45,7 @@ class Roads:
     """What journeys share."""
 
     api: ApiClient
-    customer: httpx2.AsyncClient
+    customer: ApiClient
     cards: CardEncryption
     accepted: AcceptedLog
     tally: Tally
@@ -208,11 +206,9 @@ class Journey:
 
     async def _answer_question(self, action_url: str, result: str) -> None:
         """What the customer does on the network's page."""
-        try:
-            response = await self._roads.customer.post(action_url, json={"result": result})
-            response.raise_for_status()
-        except httpx2.HTTPError as error:
-            self._roads.tally.problem(f"3-D Secure of {self._payment_id}: {error!r}")
+        answer = await self._roads.customer.send("POST", action_url, body={"result": result})
+        if answer.status != 200:
+            self._roads.tally.problem(f"3-D Secure of {self._payment_id}: {_refusal(answer)}")
 
     def _seen(self, body: dict[str, Any]) -> None:
         self._seen_sequence = max(self._seen_sequence, body.get("sequence", 0))

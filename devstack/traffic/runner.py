@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import stamina
 import uvloop
 
@@ -24,7 +23,6 @@ from devstack.traffic.tally import Tally, TrafficResult, result_of
 from runtime.settings import Connections, connections
 
 PROGRESS_SECONDS = 0.2
-CUSTOMER_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +66,10 @@ async def _run(
         api = await stack.enter_async_context(_client(at.api_url, tally, settings))
         shops = await _register(stack, api, at, tally, settings)
         key_set = await api.send("GET", "/.well-known/jwks.json")
-        customer = httpx2.AsyncClient(timeout=CUSTOMER_TIMEOUT_SECONDS)
         accepted = AcceptedLog(Path(at.paystream_state_dir))
         roads = Roads(
             api=api,
-            customer=await stack.enter_async_context(customer),
+            customer=await stack.enter_async_context(_client("", tally, settings)),
             cards=CardEncryption(key_set.body),
             accepted=accepted,
             tally=tally,

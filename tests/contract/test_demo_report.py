@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore
 
 pytestmark = pytest.mark.services
+COORDINATOR_SECONDS = 120  # a new broker makes its topic of offsets when first asked
 RESULT = result_of(Tally(10), 1.0)
 
 
@@ -109,8 +111,11 @@ def test_a_part_that_is_away_leaves_the_others(env: dict[str, str]) -> None:
 def test_what_is_under_way_is_found_in_the_views(
     env: dict[str, str], views: str, kafka_broker: str
 ) -> None:
-    found = look(connections(env | {"KAFKA_BOOTSTRAP_SERVERS": kafka_broker}), views)
-    assert not found.unread
+    at = connections(env | {"KAFKA_BOOTSTRAP_SERVERS": kafka_broker})
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while (found := look(at, views)).trouble and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert (found.trouble, dict(found.unread)) == ("", {})
     assert (dict(found.payments), found.refunds) == ({"unknown": 1}, 0)
     assert found.sentence() == "1 payments are unknown"
 
