@@ -83,6 +83,7 @@ CATALOGUE: dict[str, Metric] = {
         Metric("paystream_status_retries_total", "counter", "Batches that Valkey did not take."),
         Metric("paystream_ledger_rows_total", "counter", "Rows inserted.", ("table",)),
         Metric("paystream_ledger_insert_seconds", "histogram", "Time of an insert.", ("table",)),
+        Metric("paystream_console_round_seconds", "gauge", "Time to ask all parts once."),
         Metric("paystream_dead_letters_total", "counter", "Dead letters written.", ("reason",)),
     )
 }

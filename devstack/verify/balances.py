@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devstack.verify.evidence import Evidence
 from devstack.verify.payouts import by_id
 from devstack.verify.result import Findings
 from schemas import topics
+from schemas.records import PaymentEvent
 from schemas.vocabulary import EventType, PayoutEventType
 from sinks.payouts import folding_state
 
@@ -31,27 +32,30 @@ def balances_add_up(evidence: Evidence, findings: Findings) -> None:
     """Per merchant and currency: captures - refunds - fees - disputes = what the parts sum to.
 
     Payment events, payout items, the payouts' table and the ledger are added up apart and must
-    agree: earned = sum of items, open balance = available, and available + in payout + paid =
-    earned, with the disputed held in reserve.
+    agree: sum of items and open balance with what can be paid out (live money, unless set
+    otherwise), the ledger's available + in payout + paid with all that was earned, and its reserve
+    with the open disputes.
     """
-    earned = _earned(evidence)
-    items = _items(evidence, findings, earned)
+    earned = _earned(evidence.all_events())
+    payable = _earned(event for event in evidence.all_events() if evidence.pays(event))
+    items = _items(evidence, findings, payable)
     open_balances = _open_balances(evidence)
     expected = _expected_parts(evidence, earned)
     ledger = {(row["merchant_id"], row["currency"]): row for row in evidence.ledger(BALANCES)}
     for account in sorted({*earned, *items, *open_balances, *ledger}):
         who = " ".join(account)
-        problem = f"events earned {earned[account]}, payout items sum to {items[account]}"
-        findings.expect(earned[account] == items[account], who, problem)
-        want, have = expected[account]["available"], open_balances[account]
+        problem = f"events earned {payable[account]}, payout items sum to {items[account]}"
+        findings.expect(payable[account] == items[account], who, problem)
+        unpayable = earned[account] - payable[account]
+        want, have = expected[account]["available"] - unpayable, open_balances[account]
         findings.expect(want == have, who, f"open balance by events {want}, in the table {have}")
         problem = _differences(expected[account], ledger.get(account))
         findings.expect(not problem, who, problem)
 
 
-def _earned(evidence: Evidence) -> Sums:
+def _earned(events: Iterable[PaymentEvent]) -> Sums:
     earned: Sums = Counter()
-    for event in evidence.all_events():
+    for event in events:
         account = (event.merchant_id, event.currency)
         if event.type in _ADDS:
             earned[account] += event.amount_minor - event.fee_minor
@@ -60,11 +64,11 @@ def _earned(evidence: Evidence) -> Sums:
     return earned
 
 
-def _items(evidence: Evidence, findings: Findings, earned: Sums) -> Sums:
+def _items(evidence: Evidence, findings: Findings, payable: Sums) -> Sums:
     """Sums of the items topic; where retention took its beginning, what was earned instead."""
     if evidence.cut_off(topics.PAYOUTS_ITEMS):
         findings.note("payouts.items begins late (retention): its sums were not compared")
-        return earned
+        return payable
     items: Sums = Counter()
     for item in evidence.payout_items:
         items[item.merchant_id, item.currency] += item.amount_minor

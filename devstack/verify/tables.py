@@ -49,7 +49,7 @@ def _fields_that_differ(found: msgspec.Struct, wanted: msgspec.Struct) -> str:
 def _views(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
     views: dict[str, Mapping[str, Any]] = {}
     for event in evidence.all_events():
-        if event.payment_id in views or not is_about_nothing(event):
+        if not is_about_nothing(event):
             views[event.payment_id] = public_view(event, views.get(event.payment_id))
     return views
 

@@ -17,17 +17,21 @@ import redis
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import NewTopic
+from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "devstack" / "verify"))
-from verify_shop import PARTITIONS, Shop, ShopSources, open_shop
+from verify_shop import MERCHANT, MODE, PARTITIONS, Shop, ShopSources, open_shop
 
 from devstack import topics as topics_on_broker
+from devstack.explain import explain, print_story
 from devstack.services import kafka, kafka_jars
+from devstack.topics_report import print_topics, topics_report
 from devstack.verify.live import ACCEPTED_LOG
 from devstack.verify.result import RuleResult
 from devstack.verify.run import run_verify
 from runtime import positions
 from schemas import topics
+from schemas.ids import payment_id
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
 
@@ -200,3 +204,47 @@ def test_parts_that_are_away_make_their_rules_not_checked(stack: dict[str, str])
     assert "Valkey does not answer" in skipped["tables_match_events"]
     assert not report.ok
     assert run_verify(away, allow_skipped=True).ok
+
+
+def test_explain_tells_the_whole_story_of_a_payment(stack: dict[str, str]) -> None:
+    payment = payment_id(MERCHANT, MODE, "one")
+    story = explain(stack, payment)
+    assert story["missing"] == {}
+    assert [c["kind"] for c in story["commands"]] == [
+        "create",
+        "network_result",
+        "network_result",
+        "refund",
+        "network_result",
+    ]
+    assert story["events"][-1]["type"] == "refund.succeeded"
+    assert [line["operation"] for line in story["network"]] == ["authorize", "capture", "refund"]
+    assert sum(row["amount_minor"] for row in story["ledger"]) == 0
+    assert len(story["deliveries"]) == len(story["events"])
+    assert all(d["attempts"][0]["result"] == "delivered" for d in story["deliveries"])
+    assert [e["type"] for e in story["payouts"][0]["events"]] == ["payout.created", "payout.paid"]
+    assert "jwe" not in json.dumps(story)
+    out = Console(record=True, width=160)
+    print_story(story, out)
+    assert "refund.succeeded" in out.export_text()
+
+
+def test_explain_says_which_part_is_away(stack: dict[str, str]) -> None:
+    story = explain({**stack, "NETWORK_URL": "http://127.0.0.1:1"}, "pay_unknown")
+    assert story["commands"] == []
+    assert "does not answer" in story["missing"]["network"]
+
+
+def test_topics_report_counts_records_and_lags(stack: dict[str, str]) -> None:
+    bootstrap = stack["KAFKA_BOOTSTRAP_SERVERS"]
+    _commit_to_end(bootstrap, "sinks-audit", records_back=1)
+    report = topics_report(bootstrap)
+    _commit_to_end(bootstrap, "sinks-audit")
+    events = next(t for t in report["topics"] if t["name"] == topics.PAYMENTS_EVENTS)
+    assert events["partitions"] == PARTITIONS
+    assert events["offsets"] >= len(open_shop().events)
+    assert events["lags"]["sinks-audit"] > events["lags"]["sinks-status"]
+    assert report["missing"] == []
+    out = Console(record=True, width=200)
+    print_topics(report, out)
+    assert "payments.events" in out.export_text()

@@ -412,6 +412,21 @@ def test_a_pending_delivery_is_no_violation_and_is_counted() -> None:
     assert result.notes == ("1 deliveries wait for their next attempt",)
 
 
+def test_test_money_is_in_the_ledger_and_in_no_payout() -> None:
+    shop = Shop()
+    create = {"currency": "EUR", "fee_basis_points": 0, "fee_fixed_minor": 0, "card": "jwe"}
+    shop.send("live", CommandKind.CREATE, amount_minor=500, **create)
+    shop.answer()
+    shop.answer()
+    shop.mode = "test"
+    shop.send("test", CommandKind.CREATE, amount_minor=70, **create)
+    shop.answer()
+    shop.answer()
+    shop.settle()
+    assert verify(shop.evidence()).violated == ()
+    assert [item.amount_minor for item in shop.items] == [500]
+
+
 # -- honesty
 
 

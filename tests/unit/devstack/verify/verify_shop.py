@@ -42,6 +42,7 @@ from streams.state_codec import encode_state
 
 PARTITIONS = 3
 MERCHANT = "mer_shop"
+MODE = "live"
 ENDPOINT = "we_shop"
 BEGAN_AT_MS = 1_790_000_000_000
 
@@ -73,15 +74,16 @@ class Shop:
     missing: set[str] = field(default_factory=set)
     starts: dict[str, dict[int, int]] = field(default_factory=dict)
     now_ms: int = BEGAN_AT_MS
+    mode: str = MODE
 
     def send(self, key: str, kind: str, **fields: Any) -> PaymentCommand:
         """A merchant's command, accepted and decided."""
-        payment = payment_id(MERCHANT, "test", key)
+        payment = payment_id(MERCHANT, self.mode, key)
         command = PaymentCommand(
             command_id=command_id(payment, kind, f"{key}/{fields.get('refund_id', '')}"),
             payment_id=payment,
             merchant_id=MERCHANT,
-            mode="test",
+            mode=self.mode,
             kind=kind,
             fingerprint=fingerprint({"kind": kind, **fields}),
             issued_at_ms=self.now_ms,
@@ -121,7 +123,7 @@ class Shop:
                 command_id=command_id(request.payment_id, request.operation, request.request_id),
                 payment_id=request.payment_id,
                 merchant_id=MERCHANT,
-                mode="test",
+                mode=self.mode,
                 kind=CommandKind.NETWORK_RESULT,
                 fingerprint=fingerprint({"outcome": outcome, "request": request.request_id}),
                 issued_at_ms=self.now_ms,
@@ -158,9 +160,10 @@ class Shop:
     def _pay_out(self) -> None:
         accounts = {MERCHANT: folding_rules.Account(bank_account="acct_1", schedule="manual")}
         fold = folding.PayoutFold(self.payouts_table, folding_rules.PayoutPolicy(), accounts.get)
-        items = (folding_rules.item_of(event) for event in self.events)
+        paid_out = (event for event in self.events if event.mode == MODE)
+        items = (folding_rules.item_of(event) for event in paid_out)
         self.items = [item for item in items if item is not None]
-        for item in self.items[:-1]:
+        for item in self.items[:-1] or self.items:
             self.payouts += fold.add(item)
         self.payouts += fold.apply(self._payout_request("close"))
         for payout in tuple(self.payouts):
@@ -175,7 +178,7 @@ class Shop:
             )
             paid = {"payout_id": payout.payout_id, "attempt": 1, "outcome": "paid"}
             self.payouts += fold.apply(self._payout_request("bank_result", **paid))
-        for item in self.items[-1:]:
+        for item in self.items[-1:] if len(self.items) > 1 else ():
             self.payouts += fold.add(item)
 
     def _payout_request(self, kind: str, **fields: Any) -> PayoutRequest:
