@@ -10,6 +10,7 @@ from engine import EngineApp, run_worker
 from runtime import log
 from runtime.health import HealthServer
 from runtime.settings import BadSetting, connections
+from runtime.telemetry import gauge
 
 Build = Callable[[str, Mapping[str, str]], EngineApp]
 
@@ -41,6 +42,8 @@ def run(name: str, slot: str, env: Mapping[str, str]) -> int:
     except BadSetting as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    ready = gauge("paystream_worker_ready").labels(name, slot)
+    ready.set_function(lambda: float(app.ready))
     health = HealthServer(port, ready=lambda: app.ready).start()
     try:
         return run_worker(app)
