@@ -34,7 +34,7 @@ def always_ready() -> bool:
 class Launch:
     """What to start and how to know that it is ready.
 
-    `environment` is laid over the starter's own; `ready` must answer within about a second and
+    `environment` is laid over the starter's own; `ready` must answer within a few seconds and
     never raise.
     """
 

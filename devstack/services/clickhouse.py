@@ -19,7 +19,7 @@ def launch(directory: Path, port: int, logs_dir: Path) -> Launch:
         command=(sys.executable, *module, "--path", str(directory), "--port", str(port)),
         log_path=logs_dir / "clickhouse.log",
         ready=partial(answers_ok, f"{url(port)}/ping"),
-        ready_timeout_seconds=60.0,
+        ready_timeout_seconds=120.0,
     )
 
 

@@ -57,9 +57,6 @@ def _identity(node: Node, nodes: Sequence[Node]) -> dict[str, object]:
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": node.data_dir,
         "auto.create.topics.enable": "false",
-        # How soon a killed broker loses its leaderships: the floor of every unclean failover.
-        "broker.heartbeat.interval.ms": 1_000,
-        "broker.session.timeout.ms": 6_000,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1_000,
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,

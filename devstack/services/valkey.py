@@ -33,7 +33,7 @@ def launch(directory: Path, port: int, logs_dir: Path) -> Launch:
         command=(str(get_binary_path()), *arguments),
         log_path=logs_dir / "valkey.log",
         ready=partial(answers_ping, port),
-        ready_timeout_seconds=30.0,
+        ready_timeout_seconds=60.0,
     )
 
 
