@@ -6,7 +6,7 @@ Events of payments come from the real `decide`; the rest is written out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ from streams.domain.state import PaymentState
 
 TEN_O_CLOCK_MS = 1_795_168_800_000  # 2026-11-20 10:00:00 UTC
 MINUTE_MS = 60_000
+NEXT_DAY_MS = TEN_O_CLOCK_MS + 24 * 60 * MINUTE_MS
 PARTITIONS = 12
 
 
@@ -247,29 +248,32 @@ def a_day_at_the_shop() -> Shop:
     return shop
 
 
-def records_of(shop: Shop) -> dict[str, list[Sourced]]:
+def records_of(shop: Shop, ingested_at_ms: int = NEXT_DAY_MS) -> dict[str, list[Sourced]]:
     """Topic -> its records with the place that Kafka would give them."""
+    sources: dict[str, tuple[Sequence[Any], str]] = {
+        PAYMENTS_EVENTS: (shop.payments, "payment_id"),
+        PAYOUTS_EVENTS: (shop.payouts, "merchant_id"),
+        WEBHOOKS_ATTEMPTS: (shop.attempts, "endpoint_id"),
+        PAYMENTS_DEAD_LETTERS: (shop.dead_letters, "key"),
+    }
     return {
-        PAYMENTS_EVENTS: _placed(PAYMENTS_EVENTS, shop.payments, "payment_id"),
-        PAYOUTS_EVENTS: _placed(PAYOUTS_EVENTS, shop.payouts, "merchant_id"),
-        WEBHOOKS_ATTEMPTS: _placed(WEBHOOKS_ATTEMPTS, shop.attempts, "endpoint_id"),
-        PAYMENTS_DEAD_LETTERS: _placed(PAYMENTS_DEAD_LETTERS, shop.dead_letters, "key"),
+        topic: _placed(topic, records, key, ingested_at_ms)
+        for topic, (records, key) in sources.items()
     }
 
 
-def _placed(topic: str, records: Iterable[Any], key: str) -> list[Sourced]:
+def _placed(topic: str, records: Iterable[Any], key: str, at_ms: int) -> list[Sourced]:
     offsets: dict[int, int] = defaultdict(int)
     placed = []
     for record in records:
         partition = partition_of(getattr(record, key), PARTITIONS)
-        at_ms = TEN_O_CLOCK_MS + 24 * 60 * MINUTE_MS
         placed.append(Sourced(record, Origin(topic, partition, offsets[partition], at_ms)))
         offsets[partition] += 1
     return placed
 
 
-def insert(store: LedgerStore, shop: Shop) -> None:
-    """All rows of the shop, as the sink would insert them."""
-    for topic, records in records_of(shop).items():
+def insert(store: LedgerStore, shop: Shop, ingested_at_ms: int = NEXT_DAY_MS) -> None:
+    """All rows of the shop, as the sink would insert them at that time."""
+    for topic, records in records_of(shop, ingested_at_ms).items():
         for table in SOURCES[topic][1]:
             store.insert(table, rows_of(table, records))

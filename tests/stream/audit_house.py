@@ -31,7 +31,7 @@ from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 
 TESTS = Path(__file__).resolve().parents[1]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 class AuditHouse:
