@@ -189,3 +189,24 @@ def test_an_agent_must_be_a_coroutine_without_yield() -> None:
 
     with pytest.raises(TypeError, match=r"batch\.emit"):
         check_agent_function(generator)
+
+
+async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
+    """Also past a poison record, and when the agent does not look at every record."""
+    bench.table.expires_ms = lambda value: 1001
+
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            view = batch.scope.view(bench.table)
+            bench.seen.append(["a" in view])
+            view["a"] = 1
+
+    bench.run_agent(agent)
+    first, _ = await bench.cycle(1, 2, 3).transaction()
+    assert first.times == {("in", 0): 1002}
+    first.apply()
+    cycle = bench.cycle(1)
+    cycle._times = first.times
+    second, _ = await cycle.transaction()
+    assert second.times == {("in", 0): 1002}, "an older record does not turn time back"
+    assert bench.seen == [[False], [False]], "it expired at 1001, before the second cycle"
