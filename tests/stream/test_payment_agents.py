@@ -1,0 +1,373 @@
+"""Payments through both agents on a real broker, with the simulated card network behind HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from confluent_kafka import Producer
+from msgspec.structs import replace
+from sink_worker import eventually, publish, publish_keyed, start_worker, stored, worker
+
+from devstack.services.child import Child
+from devstack.services.ports import free_port
+from devstack.simulators.launch import simulator
+from devstack.topics import create_all
+from devstack.traffic.card_encryption import CardEncryption
+from runtime.clock import now_ms
+from runtime.kafka import producer_settings, read_topic
+from schemas import ids
+from schemas.codec import decode, encode
+from schemas.headers import CE_ID, TRACEPARENT
+from schemas.records import DeadLetter, PaymentCommand, PaymentEvent
+from schemas.topics import (
+    NETWORK_REQUESTS,
+    PAYMENTS_COMMANDS,
+    PAYMENTS_DEAD_LETTERS,
+    PAYMENTS_EVENTS,
+)
+from schemas.vocabulary import EventType as E
+from streams.domain import PaymentState, Policy, decide
+from streams.state_codec import decode_state
+
+pytestmark = pytest.mark.services
+MERCHANT = "mer_stream"
+POLICY = {
+    "PAYSTREAM_PAYMENTS_ANSWER_TIMEOUT_SECONDS": "20",
+    "PAYSTREAM_PAYMENTS_RESOLVE_BACKOFF_SECONDS": "1",
+    "PAYSTREAM_PAYMENTS_ACTION_TIMEOUT_SECONDS": "2",
+}
+
+
+class House(NamedTuple):
+    """What the tests of this module share."""
+
+    broker: str
+    network_url: str
+    cards: CardEncryption
+    network: Child
+    directory: Path
+    simulated: Path
+
+    def log(self, payment_id: str) -> list[dict[str, Any]]:
+        """Operations of a payment that took effect at the network."""
+        with urllib.request.urlopen(f"{self.network_url}/log", timeout=5) as response:
+            lines = [json.loads(line) for line in response.read().splitlines()]
+        return [line for line in lines if line["idempotency_key"].startswith(payment_id)]
+
+    def create(self, card: str, **fields: Any) -> PaymentCommand:
+        key = f"key-{time.time_ns()}"
+        payment_id = ids.payment_id(MERCHANT, "test", key)
+        body = {"amount_minor": 1000, "currency": "EUR", "idempotency_key": key, **fields}
+        return self.command(payment_id, "create", card=self.cards.card(card), **body)
+
+    def command(self, payment_id: str, kind: str, **fields: Any) -> PaymentCommand:
+        meaning = {name: value for name, value in fields.items() if name != "card"}
+        return PaymentCommand(
+            command_id=ids.command_id(payment_id, kind, str(time.time_ns())),
+            payment_id=payment_id,
+            merchant_id=MERCHANT,
+            mode="test",
+            kind=kind,
+            fingerprint=ids.fingerprint({"kind": kind, **meaning}),
+            issued_at_ms=now_ms(),
+            source="producer",
+            **fields,
+        )
+
+    def send(self, *commands: PaymentCommand) -> None:
+        publish_keyed(self.broker, PAYMENTS_COMMANDS, [(c.payment_id, c) for c in commands])
+
+    def ask(self, payment_id: str, kind: str, **fields: Any) -> None:
+        self.send(self.command(payment_id, kind, **fields))
+
+    def events(self, payment_id: str) -> list[PaymentEvent]:
+        return stored(
+            self.broker, PAYMENTS_EVENTS, PaymentEvent, lambda e: e.payment_id == payment_id
+        )
+
+    def reaches(self, payment_id: str, *types: str) -> list[PaymentEvent]:
+        """Waits until the payment's events are exactly of these types."""
+
+        def there() -> list[PaymentEvent] | None:
+            found = self.events(payment_id)
+            return found if [event.type for event in found] == list(types) else None
+
+        try:
+            return list(eventually(there, f"events {types}", 40))
+        except AssertionError as error:
+            seen = [(event.type, event.reason) for event in self.events(payment_id)]
+            raise AssertionError(f"{error}; there are {seen}") from None
+
+
+CHARGED = (E.CREATED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED)
+
+
+@pytest.fixture(scope="module")
+def house(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    create_all(kafka_broker)
+    directory, port = tmp_path_factory.mktemp("streams"), free_port()
+    simulated = tmp_path_factory.mktemp("network")
+    network = Child(network_launch(simulated, port))
+    try:
+        network.wait_ready()
+        url = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{url}/.well-known/jwks.json", timeout=5) as response:
+            cards = CardEncryption(json.loads(response.read()))
+        yield House(kafka_broker, url, cards, network, directory, simulated)
+    finally:
+        network.kill_group()
+
+
+def network_launch(directory: Path, port: int) -> Any:
+    quick = {"latency_p50_ms": 10.0, "latency_p99_ms": 50.0, "faults": 0.0, "hold_seconds": 3.0}
+    return simulator("network", port, directory, directory / "network.out", **quick)
+
+
+def network_environment(url: str) -> dict[str, str]:
+    return {
+        "NETWORK_URL": url,
+        "PAYSTREAM_NETWORK_TIMEOUT_SECONDS": "1",
+        "PAYSTREAM_NETWORK_BACKOFF_SECONDS": "0.1",
+        "PAYSTREAM_NETWORK_BREAKER_OPEN_SECONDS": "1",
+        "PAYSTREAM_NETWORK_BREAKER_WINDOW_CALLS": "5",
+        "PAYSTREAM_NETWORK_NEVER_SEEN_AFTER_SECONDS": "3",
+    }
+
+
+@pytest.fixture(scope="module")
+def payments(house: House) -> Iterator[Child]:
+    with worker("payments", house.broker, house.directory, POLICY) as child:
+        yield child
+
+
+@pytest.fixture(scope="module")
+def network_worker(house: House) -> Iterator[Child]:
+    environment = network_environment(house.network_url)
+    with worker("network", house.broker, house.directory, environment) as child:
+        yield child
+
+
+TIME_OUTS = ["time_out_with_effect", "time_out_without_effect", "capture_time_out_with_effect"]
+both = pytest.mark.usefixtures("payments", "network_worker")
+
+
+@both
+def test_a_payment_is_charged_once_however_often_its_create_arrives(house: House) -> None:
+    create = house.create("approve", fee_basis_points=100)
+    house.send(create, create)
+    house.send(create)
+    events = house.reaches(create.payment_id, *CHARGED)
+    house.send(create)
+    house.ask(create.payment_id, "refund", amount_minor=300)
+    events = house.reaches(create.payment_id, *CHARGED, E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
+    assert (events[-1].captured_minor, events[-1].refunded_minor) == (1000, 300)
+    assert events[-1].fees_minor == 10
+    done = Counter(line["operation"] for line in house.log(create.payment_id))
+    assert done == {"authorize": 1, "capture": 1, "refund": 1}
+
+
+@both
+def test_the_trace_goes_from_the_command_to_the_last_event(house: House) -> None:
+    create = house.create("approve")
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    producer = Producer(producer_settings(house.broker))
+    headers = {TRACEPARENT: trace}
+    producer.produce(PAYMENTS_COMMANDS, encode(create), create.payment_id, headers=headers)
+    producer.flush(10)
+    house.reaches(create.payment_id, *CHARGED)
+    for topic in (PAYMENTS_EVENTS, NETWORK_REQUESTS):
+        mine = [r for r in read_topic(house.broker, topic) if r.key == create.payment_id]
+        assert {record.headers[TRACEPARENT] for record in mine} == {trace}
+        assert all(record.headers[CE_ID].decode().startswith("pay_") for record in mine)
+
+
+@both
+@pytest.mark.parametrize(
+    ("card", "code"),
+    [
+        ("decline_generic", "generic_decline"),
+        ("decline_funds", "insufficient_funds"),
+        ("decline_expired", "expired_card"),
+    ],
+)
+def test_declines_have_stable_codes(house: House, card: str, code: str) -> None:
+    create = house.create(card)
+    house.send(create)
+    assert house.reaches(create.payment_id, E.CREATED, E.DECLINED)[-1].decline_code == code
+
+
+@both
+def test_a_card_that_cannot_be_read_is_declined(house: House) -> None:
+    create = house.create("approve")
+    house.send(replace(create, card="not.a.jwe"))
+    events = house.reaches(create.payment_id, E.CREATED, E.DECLINED)
+    assert events[-1].decline_code == "card_not_readable"
+
+
+@both
+@pytest.mark.parametrize(
+    "card", ["time_out_with_effect", "time_out_without_effect", "capture_time_out_with_effect"]
+)
+def test_a_time_out_is_resolved_and_charges_once(house: House, card: str) -> None:
+    """The network took it and did not answer; it did not take it; it charged and did not say."""
+    create = house.create(card)
+    house.send(create)
+    house.reaches(create.payment_id, *CHARGED)
+    log = house.log(create.payment_id)
+    assert Counter(line["operation"] for line in log) == {"authorize": 1, "capture": 1}
+
+
+@both
+def test_three_d_secure(house: House) -> None:
+    create = house.create("three_d_secure", return_url="https://shop.example/back")
+    house.send(create)
+    waiting = house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION)[-1]
+    assert waiting.action_url is not None
+    question = urllib.request.Request(
+        waiting.action_url,
+        data=b'{"result": "success"}',
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(question, timeout=5) as response:
+        assert response.status == 200
+    house.ask(create.payment_id, "complete_action")
+    house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.ACTION_COMPLETED, *CHARGED[1:])
+
+
+@both
+def test_a_customer_who_stays_away_ends_the_payment(house: House) -> None:
+    create = house.create("three_d_secure")
+    house.send(create)
+    events = house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.FAILED)
+    assert (events[-1].source, events[-1].reason) == ("deadlines", "action_timed_out")
+    assert events[-1].occurred_at_ms >= events[1].occurred_at_ms + 2000
+
+
+@both
+def test_a_background_capture_comes_with_its_delay(house: House) -> None:
+    create = house.create("approve", capture_delay_seconds=2)
+    house.send(create)
+    events = house.reaches(create.payment_id, *CHARGED)
+    assert events[2].command_kind == "capture_due"
+    assert events[2].occurred_at_ms >= events[1].occurred_at_ms + 2000
+
+
+@both
+def test_manual_capture_void_and_refusals(house: House) -> None:
+    create = house.create("approve", capture_method="manual")
+    house.send(create)
+    house.reaches(create.payment_id, E.CREATED, E.AUTHORIZED)
+    house.ask(create.payment_id, "capture", amount_minor=5000)
+    house.reaches(create.payment_id, E.CREATED, E.AUTHORIZED, E.COMMAND_REJECTED)
+    house.ask(create.payment_id, "void")
+    events = house.reaches(
+        create.payment_id,
+        *(E.CREATED, E.AUTHORIZED, E.COMMAND_REJECTED, E.VOID_REQUESTED, E.VOIDED),
+    )
+    assert events[-1].status == "voided"
+
+
+@both
+def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(house: House) -> None:
+    good, stray = house.create("approve"), house.create("approve")
+    publish(house.broker, PAYMENTS_COMMANDS, good.payment_id, stray)
+    producer = Producer(producer_settings(house.broker))
+    producer.produce(PAYMENTS_COMMANDS, b"no avro", good.payment_id)
+    producer.flush(10)
+    house.send(good)
+    house.reaches(good.payment_id, *CHARGED)
+
+    def mine() -> list[DeadLetter]:
+        return [
+            letter
+            for record in read_topic(house.broker, PAYMENTS_DEAD_LETTERS)
+            if record.value is not None
+            and (letter := decode(DeadLetter, record.value)).key == good.payment_id
+        ]
+
+    letters = mine()
+    assert [letter.value for letter in letters] == [encode(stray), b"no avro"]
+    assert "MisroutedCommand" in letters[0].detail
+    assert {letter.source_app for letter in letters} == {"streams-payments"}
+    assert house.events(stray.payment_id) == []
+
+
+def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
+    house: House, payments: Child, network_worker: Child
+) -> None:
+    payments.stop()
+    network_worker.stop()
+    port = free_port()
+    environment = network_environment(f"http://127.0.0.1:{port}")
+    creates = [house.create("approve") for _ in range(30)]
+    first = [
+        start_worker("payments", house.broker, house.directory, POLICY),
+        start_worker("network", house.broker, house.directory, environment),
+    ]
+    house.network.stop()
+    second: list[Child] = []
+    try:
+        house.send(*creates)
+        eventually(lambda: len(house.events(creates[-1].payment_id)) >= 1, "the first event")
+        time.sleep(3)
+        second.append(Child(network_launch(house.simulated, port)))
+        second[0].wait_ready()
+        time.sleep(0.7)
+        for child in first:
+            child.signal(signal.SIGKILL)
+        for child in first:
+            eventually(lambda c=child: c.exit_code() is not None, "death")  # type: ignore[misc] # bound now
+        for name, settings in (("payments", POLICY), ("network", environment)):
+            second.append(start_worker(name, house.broker, house.directory, settings))
+        moved = house._replace(network_url=f"http://127.0.0.1:{port}")
+
+        def captured(create: PaymentCommand) -> bool:
+            events = moved.events(create.payment_id)
+            return bool(events) and events[-1].status == "captured"
+
+        eventually(lambda: all(map(captured, creates)), "all captured", 90)
+        for create in creates:
+            log = moved.log(create.payment_id)
+            assert Counter(line["operation"] for line in log) == {"authorize": 1, "capture": 1}
+        assert [child.stop(30) for child in second[1:]] == [0, 0]
+        assert_recomputable(house.broker)
+    finally:
+        for child in (*first, *second):
+            child.kill_group()
+
+
+def assert_recomputable(broker: str) -> None:
+    """Events and table are what `decide` makes of the commands, in order, byte for byte."""
+    policy = Policy(answer_timeout_seconds=20, resolve_backoff_seconds=1, action_timeout_seconds=2)
+    states: dict[str, PaymentState] = {}
+    events: dict[str, list[bytes]] = {}
+    for record in read_topic(broker, PAYMENTS_COMMANDS):
+        assert record.value is not None
+        if not record.value.startswith(b"\0"):
+            continue
+        command = decode(PaymentCommand, record.value)
+        if record.key != command.payment_id:
+            continue
+        decision = decide(states.get(command.payment_id), command, policy)
+        assert decision.state is not None
+        states[command.payment_id] = decision.state
+        events.setdefault(command.payment_id, []).extend(map(encode, decision.events))
+    written: dict[str, list[bytes]] = {}
+    for record in read_topic(broker, PAYMENTS_EVENTS):
+        if record.key in states and record.value is not None:
+            written.setdefault(record.key, []).append(record.value)
+    assert written == events
+    table: dict[str, PaymentState] = {}
+    for record in read_topic(broker, "streams-payments-payments-changelog"):
+        if record.key in states and record.value is not None:
+            table[record.key] = decode_state(record.value)
+    assert table == states
