@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engine import EngineApp, Outgoing, Record
+from engine.worker_app import WorkerSettings, new_app
 from runtime import log
 from runtime.clock import now_ms
 from runtime.settings import connections, load
@@ -16,9 +17,7 @@ from streams.domain import next_due_at_ms
 from streams.settings import (
     DeadlineSettings,
     NetworkSettings,
-    WorkerSettings,
     merchant_policy,
-    new_app,
     policy,
 )
 from streams.state_codec import decode_state, encode_state

@@ -1,26 +1,12 @@
 """Settings of the three workers of this room: defaults, sections and units."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
-from engine import EngineApp, EngineSettings
-from runtime.dead_letters import encode_dead_letter
-from runtime.settings import BadSetting, connections, load
-from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS, TOPICS
+from runtime.settings import BadSetting, load
 from streams.domain.merchants import MerchantPolicy
 from streams.domain.policy import Policy
-
-
-class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What all workers share; section [worker], PAYSTREAM_WORKER_*."""
-
-    partitions: int = TOPICS[PAYMENTS_COMMANDS].partitions
-    """Of every topic and table; must be what the topics were created with."""
-    replication: int = 1
-    """Of changelogs: 3 where there are three brokers."""
 
 
 class DeadlineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,22 +66,3 @@ def policy(env: Mapping[str, str]) -> Policy:
 def merchant_policy(env: Mapping[str, str]) -> MerchantPolicy:
     """What merchants get by default; section [merchants], PAYSTREAM_MERCHANTS_*."""
     return load(MerchantPolicy, "merchants", env)
-
-
-def new_app(group: str, slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The app of one worker, without agents yet. Raises BadSetting."""
-    chosen = load(WorkerSettings, "worker", env)
-    known = connections(env).need("kafka_bootstrap_servers")
-    data_dir = Path(known.paystream_state_dir or tempfile.gettempdir()) / "paystream-engine"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    return EngineApp(
-        group,
-        bootstrap_servers=known.kafka_bootstrap_servers,
-        slot=slot,
-        settings=load(EngineSettings, "engine", env),
-        topic_partitions=chosen.partitions,
-        replication=chosen.replication,
-        data_dir=data_dir,
-        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
-        encode_dead_letter=encode_dead_letter,
-    )

@@ -12,6 +12,8 @@ def local_settings(brokers: int, environment: Mapping[str, str]) -> dict[str, st
         "PAYSTREAM_WORKER_REPLICATION": str(min(brokers, 3)),
         "PAYSTREAM_WEBHOOKS_ALLOW_LOOPBACK": "true",
         "PAYSTREAM_WEBHOOKS_SCHEDULE_FACTOR": "0.01",  # retries after 50 ms, 3 s, 18 s, 72 s, …
+        "PAYSTREAM_WEBHOOKS_PROBE_SECONDS": "0.2",
+        "PAYSTREAM_WEBHOOKS_PROBE_SECONDS_MAX": "2",
         "PAYSTREAM_PAYOUTS_PAY_TEST_MODE": "true",
         "PAYSTREAM_PAYOUTS_RETRY_SECONDS": "1",
     }

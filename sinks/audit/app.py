@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from engine import EngineApp, Retry
+from engine.worker_app import new_app
 from runtime import log
 from runtime.settings import connections, load
 from schemas.codec import decode
@@ -31,7 +32,6 @@ from sinks.audit.tables import (
     WEBHOOK_ATTEMPTS,
     Table,
 )
-from sinks.worker_app import new_app
 
 APP_ID = "sinks-audit"
 SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from engine import Batch, EngineApp, Retry, TransactionalTable
+from engine.worker_app import new_app
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -17,7 +18,6 @@ from sinks.payouts.due_work import GROUP, DueWork
 from sinks.payouts.folding import PayoutFold
 from sinks.payouts.folding_rules import Account, item_of
 from sinks.payouts.settings import PayoutSettings
-from sinks.worker_app import new_app
 
 REGISTRY_RETRY_SECONDS = 0.2
 

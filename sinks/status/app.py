@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from engine import EngineApp, Retry
+from engine.worker_app import new_app
 from runtime import log
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -12,7 +13,6 @@ from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import outcomes, view_key, views
 from sinks.status.settings import StatusSettings
 from sinks.status.store import StatusStore, StoreUnavailable
-from sinks.worker_app import new_app
 
 GROUP = "sinks-status"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from engine import Batch, EngineApp, TransactionalTable
+from engine.worker_app import new_app
 from runtime.clock import now_ms
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
@@ -27,7 +28,6 @@ from sinks.webhooks.fanout import deliveries as deliveries_of
 from sinks.webhooks.fanout import is_public
 from sinks.webhooks.merchants import MerchantLookup
 from sinks.webhooks.settings import WebhookSettings
-from sinks.worker_app import new_app
 
 
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:

@@ -1,4 +1,4 @@
-"""How each sink's EngineApp is made from the environment: the same for all, but for its group."""
+"""How each worker's app is made from the environment: the same for all, but for its group."""
 
 import tempfile
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from engine import EngineApp, EngineSettings
+from engine.app import EngineApp
+from engine.settings import EngineSettings
 from runtime.dead_letters import encode_dead_letter
 from runtime.settings import connections, load
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, TOPICS
