@@ -131,21 +131,28 @@ class Journey:
         )
         answers = await asyncio.gather(*requests)
         repeats = copies if is_repeat else copies - 1
-        self._roads.tally.counts["repeats_sent"] += repeats
         for answer in answers:
             await self._note(answer, kind, key)
+        self._count(answers, repeats)
         self._check_copies(kind, answers)
         return answers
 
     async def _note(self, answer: Answer, kind: str, key: str) -> None:
-        tally = self._roads.tally
         if not answer.is_accepted:
-            tally.refusals[answer.code] += 1
+            self._roads.tally.refusals[answer.code] += 1
             return
-        tally.counts["accepted"] += not answer.is_replayed
-        tally.counts["repeats_absorbed"] += answer.is_replayed
         payment_id = answer.body.get("payment_id") or answer.body["id"]
         await self._roads.accepted.note(payment_id, kind, key, self._shop.merchant_id)
+
+    def _count(self, answers: list[Answer], repeats: int) -> None:
+        """A retry after a lost answer is a replay too, but no repeat that was meant."""
+        counts = self._roads.tally.counts
+        replayed = sum(answer.is_replayed for answer in answers)
+        is_new = len(answers) > repeats and any(answer.is_accepted for answer in answers)
+        counts["accepted"] += is_new
+        counts["repeats_sent"] += repeats
+        counts["repeats_absorbed"] += min(replayed, repeats)
+        counts["retries_absorbed"] += max(0, replayed - repeats)
 
     def _check_copies(self, kind: str, answers: list[Answer]) -> None:
         ids = {a.body.get("payment_id") or a.body["id"] for a in answers if a.is_accepted}

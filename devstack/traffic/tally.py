@@ -42,8 +42,9 @@ class Tally:
 class TrafficResult:
     """What was sent and how it was answered.
 
-    `problems` are answers that break a promise of the API; `refused_by_code` are refusals by
-    their problem code.
+    `accepted` counts commands once, however often they were sent; `retries_absorbed` are retries of
+    requests that had been accepted. `problems` are answers that break a promise of the API;
+    `refused_by_code` are refusals by their problem code.
     """
 
     payments: int
@@ -52,6 +53,7 @@ class TrafficResult:
     repeats_absorbed: int
     repeats_sent: int
     retries: int
+    retries_absorbed: int
     other_bodies_refused: int
     steps: int
     steps_refused: int
@@ -89,6 +91,7 @@ def result_of(tally: Tally, seconds: float) -> TrafficResult:
         repeats_absorbed=counts["repeats_absorbed"],
         repeats_sent=counts["repeats_sent"],
         retries=counts["retries"],
+        retries_absorbed=counts["retries_absorbed"],
         other_bodies_refused=counts["other_bodies_refused"],
         steps=counts["steps"],
         steps_refused=counts["steps_refused"],

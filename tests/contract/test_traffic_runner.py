@@ -133,6 +133,9 @@ def test_faults_are_retried_with_the_same_key(server: Server, environment: Envir
     result = run(environment(), settings())
     assert result.problems == []
     assert result.retries > 5
+    assert result.retries_absorbed > 0
+    assert result.accepted == PAYMENTS + result.steps - result.steps_refused
+    assert result.repeats_absorbed == result.repeats_sent
     expected(server.api)
 
 
