@@ -1,0 +1,172 @@
+"""What can be asked of a merchant's registration, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.records import Merchant, MerchantCommand
+from schemas.vocabulary import MerchantCommandKind as K
+from schemas.vocabulary import MerchantEventType as E
+from schemas.vocabulary import RejectionReason as R
+from streams.agents.merchants import decode_merchant, encode_merchant
+from streams.domain.merchants import (
+    COMMANDS_REMEMBERED_MAX,
+    ENDPOINTS_MAX,
+    MerchantPolicy,
+    MerchantState,
+    decide_merchant,
+)
+
+
+class Shop:
+    """One merchant, told command by command."""
+
+    def __init__(self) -> None:
+        self.state: MerchantState | None = None
+        self.now_ms = 1000
+        self.last: MerchantCommand | None = None
+        self.reason: str | None = None
+
+    def tell(self, kind: str, **fields: Any) -> str | None:
+        """Type of the event; None for a repeat."""
+        self.now_ms += 1
+        defaults = {"command_id": f"cmd_{self.now_ms}", "fingerprint": "f", "source": "api"}
+        command = MerchantCommand(
+            merchant_id="mer_1", kind=kind, issued_at_ms=self.now_ms, **{**defaults, **fields}
+        )
+        return self.send(command)
+
+    def send(self, command: MerchantCommand) -> str | None:
+        decision = decide_merchant(self.state, command, MerchantPolicy())
+        self.state, self.last = decision.state, command
+        self.reason = decision.event.reason if decision.event else None
+        return decision.event.type if decision.event else None
+
+    @property
+    def merchant(self) -> Merchant:
+        assert self.state is not None
+        assert self.state.merchant is not None
+        return self.state.merchant
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """A merchant that is registered."""
+    made = Shop()
+    assert made.tell(K.REGISTER, name="Shop") == E.REGISTERED
+    return made
+
+
+def test_registration_takes_the_defaults_and_what_is_asked_for() -> None:
+    shop = Shop()
+    fields = {"fee_basis_points": 90, "bank_account": "DE1", "payout_schedule": "manual"}
+    shop.tell(K.REGISTER, name="Shop", **fields)
+    merchant = shop.merchant
+    assert (merchant.name, merchant.status, merchant.version) == ("Shop", "active", 1)
+    assert (merchant.fee_basis_points, merchant.fee_fixed_minor) == (90, 25)
+    assert (merchant.bank_account, merchant.payout_schedule) == ("DE1", "manual")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "x", "fee_basis_points": 10_001},
+        {"name": "x", "fee_fixed_minor": -1},
+        {"name": "x", "payout_schedule": "hourly"},
+    ],
+)
+def test_a_registration_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
+    shop = Shop()
+    assert shop.tell(K.REGISTER, **fields) == E.COMMAND_REJECTED
+    assert shop.reason == R.FIELD_INVALID
+    assert shop.tell(K.REGISTER, name="right") == E.REGISTERED
+    assert shop.merchant.version == 2
+
+
+def test_repeats_other_bodies_and_second_registrations(shop: Shop) -> None:
+    first = shop.last
+    assert first is not None
+    assert shop.send(first) is None
+    assert shop.tell(K.REGISTER, name="Other", command_id=first.command_id, fingerprint="g")
+    assert shop.reason == R.IDEMPOTENCY_MISMATCH
+    shop.tell(K.REGISTER, name="Other")
+    assert (shop.reason, shop.merchant.name) == (R.ALREADY_EXISTS, "Shop")
+
+
+def test_nothing_can_be_asked_of_an_unknown_merchant() -> None:
+    shop = Shop()
+    assert shop.tell(K.SET_FEES, fee_basis_points=1) == E.COMMAND_REJECTED
+    assert shop.reason == R.NO_SUCH_MERCHANT
+    assert shop.tell("dance") == E.COMMAND_REJECTED
+    assert shop.reason == R.UNKNOWN_KIND
+
+
+def key(number: int, mode: str = "test", **more: Any) -> dict[str, Any]:
+    return {"key_id": f"key_{number}", "key_hash": f"hash_{number}", "key_mode": mode, **more}
+
+
+def test_a_rotated_key_ends_the_older_ones_of_its_mode(shop: Shop) -> None:
+    shop.tell(K.ROTATE_API_KEY, **key(1))
+    shop.tell(K.ROTATE_API_KEY, **key(2, "live"))
+    assert shop.tell(K.ROTATE_API_KEY, **key(3, key_expires_at_ms=9000)) == E.API_KEY_ROTATED
+    ends = {k.key_id: k.expires_at_ms for k in shop.merchant.api_keys}
+    assert ends == {"key_1": 9000, "key_2": None, "key_3": None}
+    shop.tell(K.ROTATE_API_KEY, **key(4))
+    assert {k.key_id for k in shop.merchant.api_keys} == {"key_2", "key_4"}
+
+
+def test_keys_that_are_refused(shop: Shop) -> None:
+    shop.tell(K.ROTATE_API_KEY, **key(1))
+    shop.tell(K.ROTATE_API_KEY, **key(1))
+    assert shop.reason == R.ALREADY_EXISTS
+    shop.tell(K.ROTATE_API_KEY, **key(2, "production"))
+    assert shop.reason == R.FIELD_INVALID
+
+
+def endpoint(number: int) -> dict[str, Any]:
+    return {
+        "endpoint_id": f"we_{number}",
+        "endpoint_url": f"https://shop.example/{number}",
+        "secret_sealed": f"sealed_{number}",
+    }
+
+
+def test_endpoints_come_rotate_their_secret_and_go(shop: Shop) -> None:
+    assert shop.tell(K.ADD_ENDPOINT, **endpoint(1)) == E.ENDPOINT_ADDED
+    for name in ("b", "c"):
+        shop.tell(K.ROTATE_SECRET, endpoint_id="we_1", secret_sealed=name)
+    assert shop.merchant.endpoints[0].secrets_sealed == ["c", "b"]
+    assert shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_1") == E.ENDPOINT_REMOVED
+    assert [e.enabled for e in shop.merchant.endpoints] == [False]
+    shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_1")
+    assert shop.reason == R.NO_SUCH_ENDPOINT
+
+
+def test_endpoints_are_bounded_and_removed_ones_make_room(shop: Shop) -> None:
+    for number in range(ENDPOINTS_MAX):
+        shop.tell(K.ADD_ENDPOINT, **endpoint(number))
+    shop.tell(K.ADD_ENDPOINT, **endpoint(99))
+    assert shop.reason == R.TOO_MANY_ENDPOINTS
+    shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_0")
+    assert shop.tell(K.ADD_ENDPOINT, **endpoint(99)) == E.ENDPOINT_ADDED
+    assert len(shop.merchant.endpoints) == ENDPOINTS_MAX
+
+
+def test_fees_and_payouts_are_set(shop: Shop) -> None:
+    assert shop.tell(K.SET_FEES, fee_basis_points=10, fee_fixed_minor=0) == E.FEES_SET
+    assert shop.tell(K.SET_PAYOUTS, bank_account="DE2", payout_schedule="manual") == E.PAYOUTS_SET
+    merchant = shop.merchant
+    assert (merchant.fee_basis_points, merchant.fee_fixed_minor) == (10, 0)
+    assert (merchant.bank_account, merchant.payout_schedule) == ("DE2", "manual")
+    assert (merchant.version, merchant.registered_at_ms) == (3, 1001)
+
+
+def test_the_memory_is_bounded_and_survives_encoding(shop: Shop) -> None:
+    for _ in range(COMMANDS_REMEMBERED_MAX + 10):
+        shop.tell(K.SET_FEES, fee_basis_points=10)
+    assert shop.state is not None
+    assert len(shop.state.commands) == COMMANDS_REMEMBERED_MAX
+    assert decode_merchant(encode_merchant(shop.state)) == shop.state
