@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,11 +100,16 @@ class LiveSources:
     def log_lines(self) -> Iterator[tuple[str, bytes]]:
         """Lines of all text logs under the state directory."""
         root = Path(self._need("paystream_state_dir"))
-        for path in sorted(root.rglob("*")):
-            if path.suffix in _LOG_SUFFIXES and not _is_segment(path) and path.is_file():
-                with path.open("rb") as file:
-                    while line := file.readline(_LINE_BYTES_MAX):
-                        yield str(path.relative_to(root)), line
+        for path in _text_logs(root):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # rotated away
+                while line := file.readline(_LINE_BYTES_MAX):
+                    yield str(path.relative_to(root)), line
+
+
+def _text_logs(root: Path) -> list[Path]:
+    """Directories may vanish meanwhile: stores merge their files."""
+    files = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
+    return sorted(path for path in files if path.suffix in _LOG_SUFFIXES and not _is_segment(path))
 
 
 def _is_segment(path: Path) -> bool:
