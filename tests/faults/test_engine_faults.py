@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+from stream.engine_harness import (
+    FAST_SESSION,
+    Scenario,
+    check_exactly_once,
+    stop_a_worker_and_wake_it_after_its_heir,
+)
 
 from devstack.services import kafka, kafka_jars
 from devstack.services.child import Child
@@ -147,6 +152,11 @@ def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
     assert worker.process.wait(90) == 1
     assert "CommandRefused" in single.logs()
     assert sum(single.committed().values()) == 0
+
+
+@pytest.mark.parametrize("step", ["between_produces", "before_send_offsets"])
+def test_a_zombie_cannot_commit(single: Scenario, step: str) -> None:
+    stop_a_worker_and_wake_it_after_its_heir(single, step)
 
 
 def test_two_machines_with_one_slot(single: Scenario) -> None:

@@ -266,3 +266,21 @@ def _changelog(scenario: Scenario) -> dict[str, Any]:
         else:
             table[key] = json.loads(message.value())
     return table
+
+
+def stop_a_worker_and_wake_it_after_its_heir(scenario: Scenario, step: str) -> None:
+    """SIGSTOP at this step of an open transaction, beyond the session time-out."""
+    scenario.load(2000)
+    zombie = scenario.start(
+        "zombie", FAST_SESSION | {"batch_records_max": 300}, HOOK=f"{step}:3:stop"
+    )
+    zombie.wait_stopped()
+    heir = scenario.start("heir", FAST_SESSION)
+    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=30)
+    scenario.load(1000)
+    scenario.wait_done()
+    zombie.signal(signal.SIGCONT)
+    zombie.wait_for(lambda report: report["aborts"] == 1 and report["ready"])
+    scenario.load(1000)
+    scenario.wait_done()
+    check_exactly_once(scenario)
