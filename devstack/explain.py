@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +35,7 @@ _ENTRIES = """
 SELECT entry_id, transaction_type, account, state, amount_minor, currency, occurred_at
 FROM {views}.ledger_entries WHERE payment_id = '{payment_id}' ORDER BY kafka_offset, leg
 """
+_TIMES = frozenset({"at", "issued_at", "occurred_at", "created_at", "when"})
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -185,13 +187,19 @@ def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print(f"{title}: none", style="dim")
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         table.add_column(name.replace("_", " "), justify="right" if name == "amount" else "left")
     for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in names))
+        table.add_row(*(_short(name, row.get(name, "")) for name in names))
     console.print(table)
+
+
+def _short(name: str, value: Any) -> str:
+    """Times without their zone (all are UTC); everything else as it is."""
+    text = str(value)
+    return text.replace("T", " ").removesuffix("Z") if name in _TIMES else text
 
 
 def _pick(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -208,13 +216,13 @@ def _money(amount_minor: int | None, row: Mapping[str, Any]) -> str:
 
 
 def _commands_for_people(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = ("issued_at", "source", "kind", "amount", "operation", "outcome", "command_id", "at")
+    names = ("issued_at", "source", "kind", "amount", "operation", "outcome")
     rows = ({**row, "amount": _money(row.get("amount_minor"), row)} for row in commands)
     return [_pick(row, names) for row in rows]
 
 
 def _events_for_people(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = ("occurred_at", "sequence", "type", "status", "amount", "fee", "reason", "at")
+    names = ("occurred_at", "sequence", "type", "status", "amount", "fee", "reason")
     rows = (
         {**row, "amount": _money(row["amount_minor"], row), "fee": _money(row["fee_minor"], row)}
         for row in events

@@ -55,7 +55,7 @@ PAYMENT: dict[str, str] = {
     "payment": "SELECT * FROM {views}.payments WHERE payment_id = {payment_id:String}",
     "events": """
         SELECT sequence, type, status, occurred_at, amount_decimal, fee_decimal, currency,
-            source, operation, reason, decline_code, command_id, kafka_partition, kafka_offset
+            source, operation, reason, decline_code, command_id
         FROM {views}.payment_events WHERE payment_id = {payment_id:String} ORDER BY sequence""",
     "ledger": """
         SELECT occurred_at, transaction_type, account, state, direction, amount_decimal, currency

@@ -116,13 +116,21 @@ async function refresh() {
   setTimeout(refresh, REFRESH_MS);
 }
 
+// Times of a payment's story in UTC, ids small.
+function plain(value) {
+  const time = /^(\d{4}-\d\d-\d\d)T([\d:.]+)\+00:00$/.exec(value);
+  if (time) return `${time[1]} ${time[2]}`;
+  return /^(cmd|we|po|pay|mer)_/.test(value) ? id(value) : value;
+}
+
 async function explain(payment) {
+  at("taken").textContent = "times in UTC";
   const answer = await fetch(`/api/payments/${encodeURIComponent(payment)}`);
   const story = await answer.json();
   const part = (title, content) => make("section", { class: "wide" }, make("h2", {}, title), content);
   const back = make("section", { class: "wide" }, make("a", { href: "#" }, "← all payments"), " ", id(payment));
   if (story.error) return at("payment").replaceChildren(back, part("Not found", make("p", { class: "away" }, story.error)));
-  const any = (rows, none) => table(rows, Object.keys(rows[0] ?? {}).map((name) => [name.replaceAll("_", " "), (r) => r[name]]), none);
+  const any = (rows, none) => table(rows, Object.keys(rows[0] ?? {}).map((name) => [name.replace("_decimal", "").replaceAll("_", " "), (r) => plain(r[name]), name.includes("decimal")]), none);
   at("payment").replaceChildren(back, part("Events", any(story.events, "")), part("Ledger entries", any(story.ledger, "none")),
     part("Webhook attempts", any(story.webhooks, "none yet")), part("Payouts", any(story.payouts, "in no payout yet")));
 }

@@ -1,0 +1,1 @@
+"""Grafana: provisioning, and boards built by `python -m dashboards.grafana`."""
