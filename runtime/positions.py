@@ -42,8 +42,21 @@ class Position(NamedTuple):
     @property
     def lag(self) -> int:
         """Offsets still to go; up to one more per transaction than records (its marker)."""
-        from_offset = self.start if self.committed is None else max(self.committed, self.start)
-        return max(0, self.stable_end - from_offset)
+        return max(0, self.stable_end - self.next_offset)
+
+    @property
+    def next_offset(self) -> int:
+        """Where the group goes on to read."""
+        return self.start if self.committed is None else max(self.committed, self.start)
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Group, topic, partition."""
+        return self.group, self.topic, self.partition
+
+    def up_to(self, end: int) -> "Position":
+        """As if the log ended there."""
+        return self._replace(stable_end=min(self.stable_end, end), end=end)
 
 
 def admin(bootstrap: str) -> AdminClient:

@@ -7,22 +7,22 @@ a webhook that is tried again later.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from devstack.clickhouse_client import connect
+from devstack.unread import unread
 from runtime import positions
-from runtime.kafka import TopicUnreadable, consumer_settings
+from runtime.kafka import TopicUnreadable
 from runtime.settings import Connections, connections
 from runtime.settings import load as load_settings
 from sinks.audit.settings import AuditSettings
 
 LOOK_SECONDS = 1.0
 EXACT_COUNT_OFFSETS_MAX = 2_000
-EOF_SECONDS = 5.0
 PAYMENTS_UNDER_WAY = """
 SELECT status, count() FROM payments
 WHERE status IN ('new', 'authorizing', 'capturing', 'voiding', 'unknown')
@@ -115,42 +115,14 @@ def look(at: Connections, database: str) -> UnderWay:
 def unread_records(bootstrap: str, groups: Iterable[str] = positions.GROUPS) -> dict[str, int]:
     """Records that each consumer group has not read; groups that are at the end are left out.
 
-    Offsets of transaction markers do not count, so a short lag is counted by reading it. Raises
-    TopicUnreadable.
+    A long lag is told in offsets, a short one is counted by reading it. Raises TopicUnreadable.
     """
-    unread: dict[str, int] = {}
-    behind: dict[str, list[positions.Position]] = {}
-    for position in positions.positions(bootstrap, groups):
-        if position.lag:
-            behind.setdefault(position.group, []).append(position)
-    for group, lagging in behind.items():
-        lag = sum(position.lag for position in lagging)
-        count = lag if lag > EXACT_COUNT_OFFSETS_MAX else _count(bootstrap, lagging)
-        if count:
-            unread[group] = count
-    return unread
-
-
-def _count(bootstrap: str, lagging: Iterable[positions.Position]) -> int:
-    """Committed records between the group's offsets and the ends."""
-    starts = [
-        TopicPartition(p.topic, p.partition, p.start if p.committed is None else p.committed)
-        for p in lagging
-    ]
-    settings = consumer_settings(bootstrap, "paystream-reader") | {"enable.partition.eof": True}
-    consumer = Consumer(settings)
-    consumer.assign(starts)
-    open_partitions, count = len(starts), 0
-    deadline = time.monotonic() + EOF_SECONDS
-    try:
-        while open_partitions and time.monotonic() < deadline:
-            for message in consumer.consume(EXACT_COUNT_OFFSETS_MAX, 0.2):
-                if message.error() is None:
-                    count += 1
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    open_partitions -= 1
-    finally:
-        consumer.close()
-    if open_partitions and not count:
-        raise TopicUnreadable(f"{open_partitions} partitions did not answer")
-    return count
+    found = positions.positions(bootstrap, groups)
+    lags: Counter[str] = Counter()
+    for position in found:
+        lags[position.group] += position.lag
+    short = {group for group, lag in lags.items() if lag <= EXACT_COUNT_OFFSETS_MAX}
+    counts = Counter({group: lag for group, lag in lags.items() if group not in short})
+    for one in unread(bootstrap, (p for p in found if p.group in short)):
+        counts[one.position.group] += one.records
+    return {group: count for group, count in counts.items() if count}

@@ -9,19 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError
-from confluent_kafka import TopicPartition as At
-
+from devstack.unread import after_catching_up
 from devstack.verify import stores
 from devstack.verify.sources import EvidenceMissing, GroupPosition
 from runtime import positions
-from runtime.kafka import StoredRecord, TopicUnreadable, consumer_settings, read_topic
+from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
 from runtime.settings import BadSetting, connections
 
 ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
-_UNREAD_RECORDS_MAX = 10_000
-_POLL_SECONDS = 0.1
-_SILENT_POLLS_MAX = 200
+_CATCH_UP_SECONDS_MAX = 30.0
 _LINE_BYTES_MAX = 1 << 20
 _LOG_SUFFIXES = {".log", ".ndjson", ".jsonl", ".txt", ".env"}
 _SEGMENT_NAME_DIGITS = 20  # Kafka's own data files are named by a 20-digit offset
@@ -69,10 +65,10 @@ class LiveSources:
         """Every group of the pipeline, with what it has left to read."""
         bootstrap = self._need("kafka_bootstrap_servers")
         try:
-            found = positions.positions(bootstrap)
+            found = after_catching_up(bootstrap, _CATCH_UP_SECONDS_MAX)
         except TopicUnreadable as error:
             raise EvidenceMissing(f"Kafka: {error}") from error
-        return [GroupPosition(at, _unread(bootstrap, at) if at.lag else 0) for at in found]
+        return [GroupPosition(*one) for one in found]
 
     def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
         """Rows of a ClickHouse query."""
@@ -122,27 +118,3 @@ def _json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
         for line in file:
             if line.endswith(b"\n"):
                 yield json.loads(line)
-
-
-def _unread(bootstrap: str, at: positions.Position) -> int:
-    """Records that a read_committed reader still gets, up to _UNREAD_RECORDS_MAX."""
-    settings = consumer_settings(bootstrap, "paystream-reader") | {"enable.partition.eof": True}
-    consumer = Consumer(settings)
-    start = at.start if at.committed is None else max(at.start, at.committed)
-    consumer.assign([At(at.topic, at.partition, start)])
-    unread = silent_polls = 0
-    try:
-        while unread < _UNREAD_RECORDS_MAX and silent_polls < _SILENT_POLLS_MAX:
-            message = consumer.poll(_POLL_SECONDS)
-            error = message.error() if message is not None else None
-            if message is None or error is not None:
-                silent_polls += 1
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    return unread
-            else:
-                unread += 1
-    finally:
-        consumer.close()
-    if unread:
-        return unread
-    raise EvidenceMissing(f"Kafka: {at.topic}/{at.partition} did not answer")
