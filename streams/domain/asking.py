@@ -17,7 +17,7 @@ def new_operation(
 ) -> OperationState:
     """The payment's next operation of a kind, under an idempotency key of its own."""
     return OperationState(
-        operation=kind,
+        operation=kind.value,
         number=turn.state.next_number(kind),
         amount_minor=amount_minor,
         attempt=1,

@@ -26,7 +26,7 @@ def claim(turn: Turn) -> RejectionReason | None:
         return reason
     amount_minor = command.amount_minor or 0
     operation = OperationState(
-        operation=Operation.AUTHORIZE,
+        operation=Operation.AUTHORIZE.value,
         number=1,
         amount_minor=amount_minor,
         attempt=1,

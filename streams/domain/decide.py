@@ -60,9 +60,10 @@ def decide(state: PaymentState | None, command: PaymentCommand, policy: Policy) 
 def _seen(state: PaymentState, command: PaymentCommand) -> bool:
     kept = command.fingerprint[:FINGERPRINT_CHARACTERS]
     memory = state.echoes if command.kind in ECHO_KINDS else state.commands
-    return any(
-        seen.command_id == command.command_id and seen.fingerprint == kept for seen in memory
-    )
+    for seen in memory:
+        if seen.command_id == command.command_id and seen.fingerprint == kept:
+            return True
+    return False
 
 
 def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | None:
@@ -71,8 +72,9 @@ def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | 
         return RejectionReason.NO_SUCH_PAYMENT
     if command.kind in ECHO_KINDS:
         return None
-    if any(seen.command_id == command.command_id for seen in state.commands):
-        return RejectionReason.IDEMPOTENCY_MISMATCH
+    for seen in state.commands:
+        if seen.command_id == command.command_id:
+            return RejectionReason.IDEMPOTENCY_MISMATCH
     if len(state.commands) >= COMMANDS_REMEMBERED_MAX:
         return RejectionReason.TOO_MANY_COMMANDS
     return None

@@ -142,7 +142,7 @@ def resting_status(
     return PaymentStatus.SETTLED if settled else PaymentStatus.CAPTURED
 
 
-_BUSY = {
+_BUSY: dict[str, PaymentStatus] = {
     Operation.AUTHORIZE: PaymentStatus.AUTHORIZING,
     Operation.CAPTURE: PaymentStatus.CAPTURING,
     Operation.VOID: PaymentStatus.VOIDING,
@@ -156,13 +156,13 @@ def overall_status(
 
     Unknown money comes first, then what is in flight; a refund in flight leaves the main state.
     """
-    operations = with_operation(state.operations, changed)
-    if any(operation.status == OperationStatus.UNKNOWN for operation in operations):
-        return PaymentStatus.UNKNOWN
-    for operation in operations:
-        if operation.status == OperationStatus.IN_FLIGHT and operation.operation in _BUSY:
-            return _BUSY[Operation(operation.operation)]
-    return resting
+    busy = None
+    for operation in with_operation(state.operations, changed):
+        if operation.status == OperationStatus.UNKNOWN:
+            return PaymentStatus.UNKNOWN
+        if operation.status == OperationStatus.IN_FLIGHT:
+            busy = _BUSY.get(operation.operation) or busy
+    return busy or resting
 
 
 def with_operation(

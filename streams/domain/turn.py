@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.ids import event_id
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
@@ -49,46 +50,44 @@ class Turn:
     ) -> None:
         """Record an event; totals stay as they are unless `facts` says otherwise."""
         state, command = self.state, self.command
-        fields: dict[str, object] = {
-            "event_id": event_id(state.payment_id, state.sequence + 1),
-            "payment_id": state.payment_id,
-            "merchant_id": state.merchant_id,
-            "mode": state.mode,
-            "sequence": state.sequence + 1,
-            "type": event_type,
-            "status": status,
-            "command_id": command.command_id,
-            "command_kind": command.kind,
-            "fingerprint": command.fingerprint,
-            "occurred_at_ms": command.issued_at_ms,
-            "source": command.source,
-            "currency": state.currency,
-            "amount_minor": 0,
-            "fee_minor": 0,
-            "requested_minor": state.requested_minor,
-            "authorized_minor": state.authorized_minor,
-            "captured_minor": state.captured_minor,
-            "refunded_minor": state.refunded_minor,
-            "fees_minor": state.fees_minor,
-            "capture_method": state.capture_method,
-            "capture_delay_seconds": state.capture_delay_seconds,
-            "idempotency_key": state.idempotency_key,
-            "reference": state.reference,
-            "return_url": state.return_url,
-            "fee_basis_points": state.fee_basis_points,
-            "fee_fixed_minor": state.fee_fixed_minor,
-            "network_reference": state.network_reference,
-        }
-        if operation is not None:
-            fields["operation"] = operation.operation
-            fields["operation_id"] = operation.key(state.payment_id)
-            fields["attempt"] = operation.attempt
-            fields["amount_minor"] = operation.amount_minor
-            fields["refund_id"] = operation.refund_id
-            fields["due_at_ms"] = operation.due_at_ms
-            fields["final"] = operation.final or None
-        fields.update(facts)
-        event = PaymentEvent(**fields)  # type: ignore[arg-type] # the names are the record's own
+        event = PaymentEvent(
+            event_id=event_id(state.payment_id, state.sequence + 1),
+            payment_id=state.payment_id,
+            merchant_id=state.merchant_id,
+            mode=state.mode,
+            sequence=state.sequence + 1,
+            type=event_type,
+            status=status,
+            command_id=command.command_id,
+            command_kind=command.kind,
+            fingerprint=command.fingerprint,
+            occurred_at_ms=command.issued_at_ms,
+            source=command.source,
+            currency=state.currency,
+            amount_minor=0 if operation is None else operation.amount_minor,
+            fee_minor=0,
+            requested_minor=state.requested_minor,
+            authorized_minor=state.authorized_minor,
+            captured_minor=state.captured_minor,
+            refunded_minor=state.refunded_minor,
+            fees_minor=state.fees_minor,
+            capture_method=state.capture_method,
+            capture_delay_seconds=state.capture_delay_seconds,
+            idempotency_key=state.idempotency_key,
+            reference=state.reference,
+            return_url=state.return_url,
+            fee_basis_points=state.fee_basis_points,
+            fee_fixed_minor=state.fee_fixed_minor,
+            operation=None if operation is None else operation.operation,
+            operation_id=None if operation is None else operation.key(state.payment_id),
+            attempt=None if operation is None else operation.attempt,
+            network_reference=state.network_reference,
+            final=None if operation is None else operation.final or None,
+            refund_id=None if operation is None else operation.refund_id,
+            due_at_ms=None if operation is None else operation.due_at_ms,
+        )
+        if facts:
+            event = replace(event, **facts)
         self.events.append(event)
         self.state = evolve(state, event)
 
