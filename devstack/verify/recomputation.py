@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import zip_longest
 
-from streams.settings import policy
-
 from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
 from schemas import topics
 from schemas.records import PaymentCommand, PaymentEvent
 from streams.domain import PaymentState, Policy, SequenceGap, decide, evolve
+from streams.settings import policy
 
 States = dict[str, PaymentState | None]
 
