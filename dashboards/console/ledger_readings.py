@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,10 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from dashboards.console.settings import ConsoleSettings
+from schemas.money import CURRENCIES
 
 Rows = list[dict[str, Any]]
+_DIGITS_MAX = max(CURRENCIES.values())
 
 OVERVIEW: dict[str, str] = {
     "payments": """
@@ -103,10 +105,7 @@ class LedgerReader:
             self._client = None
             raise
         names = answer.column_names
-        return [
-            {name: _plain(value) for name, value in zip(names, row, strict=True)}
-            for row in answer.result_rows
-        ]
+        return [_plain(dict(zip(names, row, strict=True))) for row in answer.result_rows]
 
 
 def _connect(url: str, seconds_max: int) -> Client:
@@ -123,11 +122,15 @@ def _connect(url: str, seconds_max: int) -> Client:
     )
 
 
-def _plain(value: Any) -> Any:
-    """Values as JSON has them: decimals as text, so that no digit is lost; times RFC 3339."""
-    conversions: dict[type, Callable[[Any], Any]] = {
-        Decimal: lambda number: f"{number.normalize():f}",
-        datetime: lambda time: time.replace(tzinfo=UTC).isoformat(timespec="milliseconds"),
-    }
-    convert = conversions.get(type(value))
-    return convert(value) if convert else value
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Values as JSON has them: money as text with its currency's decimals, times RFC 3339."""
+    digits = CURRENCIES.get(row.get("currency", ""), _DIGITS_MAX)
+    return {name: _value(value, digits) for name, value in row.items()}
+
+
+def _value(value: Any, digits: int) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:.{digits}f}"
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat(timespec="milliseconds")
+    return value

@@ -159,7 +159,7 @@ MONEY = Board(
         Panel(
             title="What merchants are owed",
             kind="table",
-            sql="SELECT merchant_id, currency, available_decimal, in_payout_minor, reserved_minor,"
+            sql="SELECT merchant_id, mode, currency, available_decimal, in_payout_minor, reserved_minor,"
             " paid_out_minor FROM merchant_balances ORDER BY available_decimal DESC LIMIT 50",
             width_units=16,
         ),

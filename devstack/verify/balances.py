@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from devstack.verify.evidence import Evidence
 from devstack.verify.payouts import by_id
@@ -19,44 +18,45 @@ BALANCES = """
 SELECT merchant_id, currency, paid_out_minor, in_payout_minor, available_minor, reserved_minor
 FROM {views}.merchant_balances
 """
-PARTS = ("available", "reserved", "in payout", "paid")
+PARTS = {
+    "available": "available_minor",
+    "reserved": "reserved_minor",
+    "in payout": "in_payout_minor",
+    "paid": "paid_out_minor",
+}
+"""Part of a balance -> column of the view."""
 
 _ADDS = {EventType.CAPTURED, EventType.DISPUTE_WON}
 _TAKES = {EventType.REFUND_SUCCEEDED, EventType.DISPUTE_OPENED}
 
-Account = tuple[str, str]  # merchant id, currency
+Account = tuple[str, str, str]  # merchant id, mode, currency
 Sums = Counter[Account]
 
 
 def balances_add_up(evidence: Evidence, findings: Findings) -> None:
-    """Per merchant and currency: captures - refunds - fees - disputes = what the parts sum to.
+    """Per merchant, mode and currency: captures - refunds - fees - disputes = what the parts are.
 
     Payment events, payout items, the payouts' table and the ledger are added up apart and must
-    agree: sum of items and open balance with what can be paid out (live money, unless set
-    otherwise), the ledger's available + in payout + paid with all that was earned, and its reserve
-    with the open disputes.
+    agree: earned = sum of the items; open balance = earned - payouts; and the ledger's available,
+    in payout, paid and reserve (there per merchant and currency) with what the events say.
     """
     earned = _earned(evidence.all_events())
-    payable = _earned(event for event in evidence.all_events() if evidence.pays(event))
-    items = _items(evidence, findings, payable)
+    items = _items(evidence, findings, earned)
     open_balances = _open_balances(evidence)
     expected = _expected_parts(evidence, earned)
-    ledger = {(row["merchant_id"], row["currency"]): row for row in evidence.ledger(BALANCES)}
-    for account in sorted({*earned, *items, *open_balances, *ledger}):
+    for account in sorted({*earned, *items, *open_balances}):
         who = " ".join(account)
-        problem = f"events earned {payable[account]}, payout items sum to {items[account]}"
-        findings.expect(payable[account] == items[account], who, problem)
-        unpayable = earned[account] - payable[account]
-        want, have = expected[account]["available"] - unpayable, open_balances[account]
+        problem = f"events earned {earned[account]}, payout items sum to {items[account]}"
+        findings.expect(earned[account] == items[account], who, problem)
+        want, have = expected[account]["available"], open_balances[account]
         findings.expect(want == have, who, f"open balance by events {want}, in the table {have}")
-        problem = _differences(expected[account], ledger.get(account))
-        findings.expect(not problem, who, problem)
+    _ledger_agrees(evidence, expected, findings)
 
 
 def _earned(events: Iterable[PaymentEvent]) -> Sums:
     earned: Sums = Counter()
     for event in events:
-        account = (event.merchant_id, event.currency)
+        account = (event.merchant_id, event.mode, event.currency)
         if event.type in _ADDS:
             earned[account] += event.amount_minor - event.fee_minor
         elif event.type in _TAKES:
@@ -64,14 +64,14 @@ def _earned(events: Iterable[PaymentEvent]) -> Sums:
     return earned
 
 
-def _items(evidence: Evidence, findings: Findings, payable: Sums) -> Sums:
+def _items(evidence: Evidence, findings: Findings, earned: Sums) -> Sums:
     """Sums of the items topic; where retention took its beginning, what was earned instead."""
     if evidence.cut_off(topics.PAYOUTS_ITEMS):
         findings.note("payouts.items begins late (retention): its sums were not compared")
-        return payable
+        return earned
     items: Sums = Counter()
     for item in evidence.payout_items:
-        items[item.merchant_id, item.currency] += item.amount_minor
+        items[item.merchant_id, item.mode, item.currency] += item.amount_minor
     return items
 
 
@@ -83,13 +83,14 @@ def _expected_parts(evidence: Evidence, earned: Sums) -> dict[Account, Counter[s
     for state in evidence.states.values():
         for dispute in state.disputes:
             if dispute.status == "open":
-                parts[state.merchant_id, state.currency]["reserved"] += dispute.amount_minor
+                account = (state.merchant_id, state.mode, state.currency)
+                parts[account]["reserved"] += dispute.amount_minor
     for payout in by_id(evidence.payout_events).values():
         if payout.came_back:
             continue
         began, ended = payout
         paid = ended is not None and ended.type == PayoutEventType.PAID
-        account = (began.merchant_id, began.currency)
+        account = (began.merchant_id, began.mode, began.currency)
         parts[account]["paid" if paid else "in payout"] += began.amount_minor
         parts[account]["available"] -= began.amount_minor
     return parts
@@ -101,17 +102,24 @@ def _open_balances(evidence: Evidence) -> Sums:
     for value in evidence.last_values(PAYOUTS_CHANGELOG).values():
         entry = folding_state.decode(value)
         if isinstance(entry, folding_state.OpenBalance):
-            found[entry.merchant_id, entry.currency] += entry.amount_minor
+            found[entry.merchant_id, entry.mode, entry.currency] += entry.amount_minor
     return found
 
 
-def _differences(expected: Counter[str], row: Mapping[str, Any] | None) -> str:
-    """What the ledger says otherwise."""
-    columns = {"paid": "paid_out_minor"}
-    wrong = []
-    for part in PARTS:
-        column = columns.get(part, f"{part.replace(' ', '_')}_minor")
-        found = int(row[column]) if row is not None else 0
-        if found != expected[part]:
-            wrong.append(f"{part} is {found} in the ledger, {expected[part]} by the events")
-    return "; ".join(wrong)
+def _ledger_agrees(
+    evidence: Evidence, expected: Mapping[Account, Counter[str]], findings: Findings
+) -> None:
+    wanted: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for (merchant_id, _, currency), parts in expected.items():
+        wanted[merchant_id, currency].update(parts)
+    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in evidence.ledger(BALANCES):
+        amounts = {part: int(row[column]) for part, column in PARTS.items()}
+        found[row["merchant_id"], row["currency"]].update(amounts)
+    for who in sorted({*wanted, *found}):
+        problem = "; ".join(
+            f"{part} is {found[who][part]} in the ledger, {wanted[who][part]} by the events"
+            for part in PARTS
+            if found[who][part] != wanted[who][part]
+        )
+        findings.expect(not problem, " ".join(who), problem)

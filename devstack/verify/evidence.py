@@ -29,7 +29,6 @@ from schemas.records import (
     WebhookDelivery,
 )
 from sinks.audit.settings import AuditSettings, DatabaseNames
-from sinks.payouts.settings import PayoutSettings
 from streams.domain import PaymentState, SequenceGap, evolve
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -151,14 +150,6 @@ class Evidence:
     def table_lines(self) -> Iterator[tuple[str, bytes]]:
         """Every row of every ClickHouse table, as text."""
         return self.sources.table_lines(self._databases.raw)
-
-    @cached_property
-    def _payout_settings(self) -> PayoutSettings:
-        return load(PayoutSettings, "payouts", self.env)
-
-    def pays(self, event: PaymentEvent) -> bool:
-        """Whether money of the event's mode goes into payouts."""
-        return self._payout_settings.pays(event.mode)
 
     def dead_lettered(self, topic: str) -> set[tuple[int, int]]:
         """Partition and offset of the topic's records that were given up."""

@@ -87,7 +87,7 @@ def _as_instructed(
 
 
 def _items_sum_to_payouts(evidence: Evidence, payouts: Payouts, findings: Findings) -> None:
-    earned = (item_of(event) for event in evidence.all_events() if evidence.pays(event))
+    earned = (item_of(event) for event in evidence.all_events())
     amounts = {item.item_id: item.amount_minor for item in earned if item is not None}
     for payout_id, payout in payouts.items():
         if payout.came_back:

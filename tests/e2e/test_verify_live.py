@@ -237,7 +237,7 @@ def test_explain_says_which_part_is_away(stack: dict[str, str]) -> None:
 
 def test_topics_report_counts_records_and_lags(stack: dict[str, str]) -> None:
     bootstrap = stack["KAFKA_BOOTSTRAP_SERVERS"]
-    _commit_to_end(bootstrap, "sinks-audit", records_back=1)
+    _commit_to_end(bootstrap, "sinks-audit", records_back=3)
     report = topics_report(bootstrap)
     _commit_to_end(bootstrap, "sinks-audit")
     events = next(t for t in report["topics"] if t["name"] == topics.PAYMENTS_EVENTS)

@@ -85,7 +85,7 @@ const MARKS = { ready: "good", "not ready": "warn", down: "bad" };
 const draw = {
   throughput: chart,
   payments: bars,
-  lags: (rows) => table(rows, [["group", (r) => r.group], ["topic", (r) => r.topic], ["behind", (r) => (r.lag ? count(r.lag) : marked("0", "dim")), true], ["", (r) => (r.open ? marked("transaction open", "dim") : "")]], "no group has started"),
+  lags: (rows) => table(rows, [["group", (r) => r.group], ["topic", (r) => r.topic], ["behind", (r) => (r.lag ? count(r.lag) : marked("0", "dim")), true], ["", (r) => (r.open ? marked("open", "dim") : "")]], "no group has started"),
   processes: (rows) => table(rows, [["process", (r) => r.name], ["state", (r) => marked(r.state, MARKS[r.state])], ["memory", (r) => (r.memory_megabytes ? `${r.memory_megabytes} MB` : ""), true], ["", (r) => r.reason ?? (r.breaker && r.breaker !== "closed" ? marked(`breaker ${r.breaker}`, "warn") : "")]], "no address of a process is known"),
   trial_balance: (rows) => table(rows, [["account", (r) => r.account.replaceAll("_", " ")], ["state", (r) => marked(r.state, r.state === "pending" ? "dim" : "")], ["balance", (r) => r.balance_decimal, true], ["", (r) => r.currency]], "no entry yet"),
   freshness: (rows) => table(rows, [["table", (r) => r.table_name], ["newest event", (r) => clock(r.last_event_at)], ["took", (r) => `${Number(r.delay_seconds).toFixed(1)} s`, true], ["idle", (r) => `${count(Math.round(r.idle_seconds))} s`, true]], "no row yet"),

@@ -412,19 +412,19 @@ def test_a_pending_delivery_is_no_violation_and_is_counted() -> None:
     assert result.notes == ("1 deliveries wait for their next attempt",)
 
 
-def test_test_money_is_in_the_ledger_and_in_no_payout() -> None:
+def test_test_and_live_money_have_balances_of_their_own() -> None:
     shop = Shop()
     create = {"currency": "EUR", "fee_basis_points": 0, "fee_fixed_minor": 0, "card": "jwe"}
-    shop.send("live", CommandKind.CREATE, amount_minor=500, **create)
-    shop.answer()
-    shop.answer()
-    shop.mode = "test"
-    shop.send("test", CommandKind.CREATE, amount_minor=70, **create)
-    shop.answer()
-    shop.answer()
+    for mode, amount_minor in (("live", 500), ("test", 70), ("test", 30)):
+        shop.mode = mode
+        shop.send(f"{mode}{amount_minor}", CommandKind.CREATE, amount_minor=amount_minor, **create)
+        shop.answer()
+        shop.answer()
     shop.settle()
     assert verify(shop.evidence()).violated == ()
-    assert [item.amount_minor for item in shop.items] == [500]
+    assert [payout.amount_minor for payout in shop.payouts] == [500, 500]
+    shop.items[-1] = replace(shop.items[-1], mode="live")
+    assert not run("balances_add_up", shop).held
 
 
 # -- honesty

@@ -116,6 +116,7 @@ class Shop:
                 "outcome": outcome,
                 "amount_minor": request.amount_minor,
                 "currency": request.currency,
+                "at_ms": self.now_ms,
             }
         )
         self.decide(
@@ -160,8 +161,7 @@ class Shop:
     def _pay_out(self) -> None:
         accounts = {MERCHANT: folding_rules.Account(bank_account="acct_1", schedule="manual")}
         fold = folding.PayoutFold(self.payouts_table, folding_rules.PayoutPolicy(), accounts.get)
-        paid_out = (event for event in self.events if event.mode == MODE)
-        items = (folding_rules.item_of(event) for event in paid_out)
+        items = (folding_rules.item_of(event) for event in self.events)
         self.items = [item for item in items if item is not None]
         for item in self.items[:-1] or self.items:
             self.payouts += fold.add(item)
@@ -185,6 +185,7 @@ class Shop:
         return PayoutRequest(
             request_id=f"req_{kind}",
             merchant_id=MERCHANT,
+            mode=MODE,
             kind=kind,
             issued_at_ms=self.now_ms,
             source=Source.API,
