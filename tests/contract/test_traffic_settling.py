@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from devstack.services import kafka
 from devstack.traffic.settling import NotSettledError, settle, unread_records
 from runtime.kafka import consumer_settings
 
@@ -49,8 +51,17 @@ def test_markers_and_aborted_records_do_not_count(
     assert unread_records(kafka_broker, [group]) == expected
 
 
-def test_a_stack_that_does_not_settle_is_an_error_that_says_why(kafka_broker: str) -> None:
-    env = {"KAFKA_BOOTSTRAP_SERVERS": kafka_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[str]:
+    """A broker that no other test left unread records on."""
+    cluster, children = kafka.start_in(tmp_path)
+    yield cluster.bootstrap_servers
+    for child in children:
+        child.kill_group()
+
+
+def test_a_stack_that_does_not_settle_is_an_error_that_says_why(own_broker: str) -> None:
+    env = {"KAFKA_BOOTSTRAP_SERVERS": own_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
     looks: list[str] = []
     with pytest.raises(NotSettledError, match=r"After 0 s ClickHouse: .*paystream topics"):
         settle(env, timeout_seconds=0.1, on_look=lambda found: looks.append(found.sentence()))
