@@ -45,7 +45,7 @@ class BatchFeed:
         self._idle_failures = 0
 
     async def deliver(self, batch: Batch) -> None:
-        """Returns when the agent handled the batch. Raises `BatchFailed` or `Retry`.
+        """Returns when the agent handled the batch. Raises `BatchFailed`, `Retry` or `AgentEnded`.
 
         Cancelling abandons the batch: the author's coroutine is cancelled and started anew.
         """
@@ -74,7 +74,7 @@ class BatchFeed:
         return batch
 
     async def run(self, function: AgentFunction) -> None:
-        """Body of the Faust agent: runs the author's coroutine for ever."""
+        """Body of the Faust agent: runs the author's coroutine for ever. Raises `AgentEnded`."""
         try:
             while True:
                 await self._run_once(function)
@@ -88,9 +88,15 @@ class BatchFeed:
         await asyncio.wait({body})
         if body.cancelled():
             return
-        error = body.exception() or AgentEnded(f"the agent of {self.topic} returned")
         if self._stream is not stream:
             return
+        error = body.exception()
+        if error is None:
+            error = AgentEnded(
+                f"the agent of {self.topic} returned: it must iterate its stream to the end"
+            )
+            self._settle(error)
+            raise error
         if self._taken:
             self._taken = False
             self._settle(error)
@@ -107,7 +113,7 @@ class BatchFeed:
             return
         if error is None:
             outcome.set_result(None)
-        elif isinstance(error, Retry):
+        elif isinstance(error, Retry | AgentEnded):
             outcome.set_exception(error)
         else:
             failed = BatchFailed(f"agent of {self.topic}: {type(error).__name__}: {error}")

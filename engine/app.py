@@ -19,6 +19,7 @@ from engine.lane import CallFunction, ExternalLane
 from engine.outgoing import Key, Outgoing
 from engine.partition import Decode, DueMs, Encode
 from engine.poison import DeadLetters, EncodeDeadLetter
+from engine.security import faust_credentials
 from engine.sender import DurableSender
 from engine.settings import EngineSettings
 from engine.slot import SlotLock
@@ -251,6 +252,7 @@ class EngineApp(faust.App):
         web = {"web_port": web_port} if web_port is not None else {}
         return web | {
             "broker": [f"{SCHEME}://{server}" for server in bootstrap_servers.split(",")],
+            "broker_credentials": faust_credentials(settings.extra),
             "broker_client_id": f"faust-{self.engine.config.transactional_id}",
             "broker_session_timeout": settings.session_timeout_seconds,
             "broker_heartbeat_interval": settings.heartbeat_seconds,

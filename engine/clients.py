@@ -50,6 +50,7 @@ class ClientConfig:
         return self._read_committed() | {
             "group.id": self.app_id,
             "auto.offset.reset": "error",
+            "enable.partition.eof": True,  # the only sign that a lag is of markers alone
             "fetch.wait.max.ms": 100,
             "queued.min.messages": self.settings.prefetch_records,
             "queued.max.messages.kbytes": self.settings.prefetch_kilobytes,

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.batch import Batch
-from engine.errors import BatchFailed, Retry
+from engine.errors import AgentEnded, BatchFailed, Retry
 from engine.poison import DeadLetters
 from engine.record import Record
 from engine.settings import EngineSettings
 from engine.table import TransactionalTable
 from engine.topic import BatchTopic
 from engine.transaction import BatchScope, SourcePartition, Transaction
+from schemas.vocabulary import DeadLetterReason
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Cycle:
         """Deliver to the agents; stops early when one of them asks for a retry.
 
         The transaction holds what was handled before (it may be empty). Raises `BatchFailed` for a
-        record that fails alone when there is no dead letter topic.
+        record that fails alone when there is no dead letter topic, and `AgentEnded`.
         """
         transaction = Transaction(self._tables)
         while self._pending:
@@ -91,7 +92,7 @@ class Cycle:
                 await topic.feed.deliver(batch)
             self._advance(scope, records)
             scope.seal()
-        except Retry:
+        except (Retry, AgentEnded):
             scope.drop()
             raise
         except Exception as exc:
@@ -102,7 +103,7 @@ class Cycle:
         if records:
             transaction.handled(delivery.source, delivery.next_offset, len(records), good=True)
         for message, error in undecodable:
-            self._bury(message, "decode_failed", error, transaction)
+            self._bury(message, DeadLetterReason.UNDECODABLE, error, transaction)
         transaction.offsets[delivery.source] = delivery.next_offset
         transaction.times[delivery.source] = scope.clock.now_ms
 
@@ -121,14 +122,14 @@ class Cycle:
         if self._dead_letters is None:
             raise BatchFailed(f"{_place(message)} cannot be processed: {cause!r}") from cause
         self._pending.popleft()
-        self._bury(message, "processing_failed", cause, transaction)
+        self._bury(message, DeadLetterReason.HANDLER_FAILED, cause, transaction)
 
     def _bury(
-        self, message: Any, reason_code: str, error: BaseException, transaction: Transaction
+        self, message: Any, reason: DeadLetterReason, error: BaseException, transaction: Transaction
     ) -> None:
         assert self._dead_letters is not None
-        log.error("%s goes to the dead letters (%s): %r", _place(message), reason_code, error)
-        transaction.outputs.append(self._dead_letters.letter(message, reason_code, error))
+        log.error("%s goes to the dead letters (%s): %r", _place(message), reason, error)
+        transaction.outputs.append(self._dead_letters.letter(message, reason, error))
         source = (message.topic(), message.partition())
         transaction.handled(source, message.offset() + 1, 1, good=False)
 

@@ -29,6 +29,7 @@ class Fetcher:
         self._thread = CallThread("engine-fetch")
         self._ahead: asyncio.Task[list[Any]] | None = None
         self._rest: list[Any] = []
+        self._ends: dict[SourcePartition, tuple[int, int]] = {}
         self.consumer: Any = None
 
     def open(self) -> None:
@@ -51,6 +52,7 @@ class Fetcher:
     def assign(self, positions: Mapping[SourcePartition, int]) -> None:
         """Go on from these offsets. Call `settle` before."""
         assert self._ahead is None
+        self._ends.clear()
         self.consumer.assign(
             [TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()]
         )
@@ -73,8 +75,9 @@ class Fetcher:
         return messages
 
     def lag_by_partition(self, positions: Mapping[SourcePartition, int]) -> dict[str, int]:
-        """Records not yet committed, from the client's cache (no request): "topic[partition]" ->
-        count.
+        """Offsets with records not yet committed, from the client's cache (no request).
+
+        "topic[partition]" -> count. Markers of transactions at the end are no lag.
         """
         lag = {}
         for (topic, number), offset in positions.items():
@@ -82,8 +85,14 @@ class Fetcher:
                 TopicPartition(topic, number), cached=True
             )
             if high >= 0:
-                lag[f"{topic}[{number}]"] = max(0, high - max(offset, 0))
+                behind = high - max(offset, self._end_after(topic, number, offset), 0)
+                lag[f"{topic}[{number}]"] = max(0, behind)
         return lag
+
+    def _end_after(self, topic: str, number: int, offset: int) -> int:
+        """Where the log ended when last seen, if only markers lay between `offset` and there."""
+        end, after_last_record = self._ends.get((topic, number), (-1, 0))
+        return end if offset >= after_last_record else -1
 
     async def close(self) -> None:
         """Bounded."""
@@ -106,7 +115,24 @@ class Fetcher:
         found = [first]
         if self._settings.batch_records_max > 1:
             found += consumer.consume(self._settings.batch_records_max - 1, 0)
-        return [message for message in found if _is_record(message)]
+        return [message for message in found if self._is_record(message, consumer)]
+
+    def _is_record(self, message: Any, consumer: Any) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._note_end(message, consumer)
+            return False
+        _raise_if_out_of_range(message, error)
+        log.warning("fetch: %s", error)
+        return False
+
+    def _note_end(self, message: Any, consumer: Any) -> None:
+        place = TopicPartition(message.topic(), message.partition())
+        after_last_record = consumer.position([place])[0].offset
+        if after_last_record <= message.offset():
+            self._ends[place.topic, place.partition] = (message.offset(), after_last_record)
 
     def _cut(self, messages: list[Any]) -> tuple[list[Any], list[Any]]:
         size = 0
@@ -117,10 +143,7 @@ class Fetcher:
         return messages, []
 
 
-def _is_record(message: Any) -> bool:
-    error = message.error()
-    if error is None:
-        return True
+def _raise_if_out_of_range(message: Any, error: Any) -> None:
     if error.code() == KafkaError._AUTO_OFFSET_RESET:
         raise StaleLog(
             f"{message.topic()}[{message.partition()}]: the committed offset is out of the log's "
@@ -128,5 +151,3 @@ def _is_record(message: Any) -> bool:
             "was made anew. "
             "Reset the group's offsets on purpose and start with accept_rewind=True"
         )
-    log.warning("fetch: %s", error)
-    return False

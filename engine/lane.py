@@ -21,6 +21,7 @@ from engine.offsets import OffsetTracker
 from engine.outgoing import Outgoing
 from engine.record import Record
 from engine.transaction import SourcePartition
+from schemas.vocabulary import DeadLetterReason
 
 CallResult = list[Outgoing]
 CallFunction = Callable[[Record], Awaitable[CallResult]]
@@ -206,7 +207,7 @@ class ExternalLane(Service):
         try:
             record = Record(errand.message, self._decode(errand.message.value()))
         except Exception as exc:
-            await self._bury(errand, "decode_failed", exc)
+            await self._bury(errand, DeadLetterReason.UNDECODABLE, exc)
             return
         attempt = 0
         while True:
@@ -218,7 +219,7 @@ class ExternalLane(Service):
             except Exception as exc:
                 attempt += 1
                 if attempt >= self._attempts_max:
-                    await self._bury(errand, "call_failed", exc)
+                    await self._bury(errand, DeadLetterReason.CALL_FAILED, exc)
                     return
                 log.warning("lane %s: attempt %d: %r", self.topic, attempt, exc)
                 await self._pause(self._backoff_seconds * 2 ** (attempt - 1))
@@ -241,14 +242,14 @@ class ExternalLane(Service):
             self.counts["results"] += len(results)
             return
 
-    async def _bury(self, errand: Errand, reason_code: str, error: Exception) -> None:
+    async def _bury(self, errand: Errand, reason: DeadLetterReason, error: Exception) -> None:
         dead_letters = self._app.engine.dead_letters
         message = errand.message
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         if dead_letters is None:
             raise BatchFailed(f"{place}: {error!r}") from error
-        log.error("%s goes to the dead letters (%s): %r", place, reason_code, error)
-        await self._write([dead_letters.letter(message, reason_code, error)])
+        log.error("%s goes to the dead letters (%s): %r", place, reason, error)
+        await self._write([dead_letters.letter(message, reason, error)])
         self.counts["dead_letters"] += 1
 
     async def _pause(self, seconds: float) -> None:

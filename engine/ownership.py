@@ -42,9 +42,17 @@ class Ownership:
         self.flowing = False
         self.step = "new"
         self.step_at = time.monotonic()
+        self.progress_at = time.monotonic()
         self.restore: Restore | None = None
         self._draining = asyncio.Event()
         self._aborts_in_row = 0
+
+    @property
+    def lag(self) -> int:
+        """Offsets with records that are not committed, as far as the client knows."""
+        if not self.flowing:
+            return 0
+        return sum(self._engine.fetcher.lag_by_partition(self.positions).values())
 
     def drain(self) -> None:
         """End after the cycle in hand."""
@@ -80,6 +88,7 @@ class Ownership:
         engine.fetcher.assign(self.positions)
         for table in engine.tables:
             table.own(self._numbers)
+        self.progress_at = time.monotonic()
         self.flowing = True
 
     async def _unless_drained(self, work: object) -> None:
@@ -174,6 +183,7 @@ class Ownership:
         self.positions.update(transaction.offsets)
         engine.record_times.update(transaction.times)
         self._aborts_in_row = 0
+        self.progress_at = time.monotonic()
         stats = engine.stats
         stats.commit_seconds += time.monotonic() - started
         stats.transactions += 1
@@ -183,6 +193,7 @@ class Ownership:
 
     async def _wait_for_retry(self, retry: Retry) -> None:
         self._engine.stats.retries += 1
+        self.progress_at = time.monotonic()  # the agent is alive and said why it waits
         seconds = min(max(retry.seconds, 0.0), self._engine.config.settings.retry_seconds_max)
         log.warning("an agent asks to retry in %.1f s: %s", seconds, retry)
         self._enter("retry")

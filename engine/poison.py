@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import FuseBlown
 from engine.outgoing import Outgoing
+from schemas.vocabulary import DeadLetterReason
 
 
 class RawRecord(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class RawRecord(msgspec.Struct, frozen=True):
 
 
 class EncodeDeadLetter(Protocol):
-    """Value of a dead letter: record, reason code (`decode_failed`), detail, app that gave up."""
+    """Value of a dead letter: record, reason (`DeadLetterReason`), detail, app that gave up."""
 
     def __call__(
         self, record: RawRecord, reason_code: str, detail: str, source_app: str, /
@@ -55,11 +56,11 @@ class DeadLetters:
         self._encode = encode
         self._app_id = app_id
 
-    def letter(self, message: Any, reason_code: str, error: BaseException) -> Outgoing:
+    def letter(self, message: Any, reason: DeadLetterReason, error: BaseException) -> Outgoing:
         """The dead letter of one message."""
         record = RawRecord.of(message)
         detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS_MAX]
-        value = self._encode(record, reason_code, detail, self._app_id)
+        value = self._encode(record, reason.value, detail, self._app_id)
         return Outgoing(self.topic, record.key, value, record.headers)
 
 

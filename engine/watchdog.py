@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -60,22 +60,43 @@ class Watchdog:
         stalled = now - ownership.step_at
         if ownership.step not in IDLE_STEPS and stalled > self._settings.progress_stall_seconds:
             return f"step {ownership.step!r} lasts {stalled:.0f} s"
+        return self._idle_under_lag(ownership, now)
+
+    def _idle_under_lag(self, ownership: Any, now: float) -> str | None:
+        """Records wait, and none of them comes: a client that no longer fetches."""
+        lag = ownership.lag
+        if lag == 0:
+            ownership.progress_at = now
+        stalled = now - ownership.progress_at
+        if stalled > self._settings.progress_stall_seconds:
+            return f"no commit for {stalled:.0f} s with {lag} records waiting"
         return None
 
     def _watch(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            now = time.monotonic()
-            if now - self._looked_at > 5 * LOOK_SECONDS:
-                self._loop_ran_at = (
-                    now  # the whole process was stopped (SIGSTOP, suspend): start afresh
-                )
-                if self._engine.ownership is not None:
-                    self._engine.ownership.step_at = now
-            self._looked_at = now
-            self._nudge()
-            problem = self.complaint(now)
-            if problem is not None and not self._stopping.is_set():
-                self._bark(problem)
+            try:
+                self._look(time.monotonic())
+            except Exception:  # a client that is being closed; the next look counts
+                log.exception("watchdog")
+
+    def _look(self, now: float) -> None:
+        if now - self._looked_at > 5 * LOOK_SECONDS:
+            self._start_afresh(now)
+        self._looked_at = now
+        self._nudge()
+        problem = self.complaint(now)
+        if problem is not None and not self._stopping.is_set():
+            self._bark(problem)
+
+    def _start_afresh(self, now: float) -> None:
+        """The whole process was stopped (SIGSTOP, suspend): that is nobody's stall."""
+        self._loop_ran_at = now
+        ownership = self._engine.ownership
+        if ownership is None:
+            return
+        ownership.step_at = ownership.progress_at = now
+        if ownership.restore is not None:
+            ownership.restore.progress_at = now
 
     def _nudge(self) -> None:
         if self._loop is not None and not self._loop.is_closed():

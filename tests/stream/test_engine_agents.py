@@ -22,7 +22,7 @@ def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(scenario: Sce
     assert report["dead_letters"] == 2
     assert report["aborts"] == 0
     letters = [json.loads(message.value()) for message in scenario.read(".dlq")]
-    assert sorted(letter[3] for letter in letters) == ["decode_failed", "processing_failed"]
+    assert sorted(letter[3] for letter in letters) == ["handler_failed", "undecodable"]
     assert any("ValueError: poison" in letter[4] for letter in letters)
     assert len(scenario.read(".out")) == 601
 

@@ -12,7 +12,7 @@ from fakes import FakeMessage, FakeTable
 
 from engine.agent import BatchFeed, check_agent_function
 from engine.cycle import Cycle
-from engine.errors import BatchFailed, Retry
+from engine.errors import AgentEnded, BatchFailed, Retry
 from engine.poison import DeadLetters
 from engine.settings import EngineSettings
 
@@ -92,7 +92,7 @@ async def test_poison_is_found_one_by_one_and_the_rest_survives(bench: Bench) ->
     assert transaction.writes[bench.table, 0] == {"sum": b"4"}
     assert [(o.topic, o.value) for o in transaction.outputs] == [
         ("out", b"1"),
-        ("dead", b"processing_failed"),
+        ("dead", b"handler_failed"),
         ("out", b"3"),
     ]
     assert transaction.offsets == {("in", 0): 3}
@@ -103,7 +103,7 @@ async def test_an_undecodable_record_does_not_reach_the_agent(bench: Bench) -> N
     bench.run_agent(bench.summing)
     transaction, _ = await bench.cycle(1, b"{", 3).transaction()
     assert bench.seen == [[0, 2]]
-    assert transaction.outputs[-1].value == b"decode_failed"
+    assert transaction.outputs[-1].value == b"undecodable"
     assert transaction.offsets == {("in", 0): 3}
     alone, _ = await bench.cycle(b"{").transaction()
     assert alone.offsets == {("in", 0): 1}
@@ -173,14 +173,14 @@ async def test_an_abandoned_batch_frees_the_agent_for_the_next(bench: Bench) -> 
     assert len(transaction.outputs) == 1
 
 
-async def test_an_agent_that_returns_is_an_error(bench: Bench) -> None:
+async def test_an_agent_that_returns_ends_the_worker(bench: Bench) -> None:
     async def agent(stream: Any) -> None:
         async for _ in stream:
             return
 
     bench.run_agent(agent)
-    transaction, _ = await bench.cycle(1).transaction()
-    assert transaction.outputs[0].topic == "dead"
+    with pytest.raises(AgentEnded, match="iterate its stream"):
+        await bench.cycle(1).transaction()
 
 
 def test_an_agent_must_be_a_coroutine_without_yield() -> None:

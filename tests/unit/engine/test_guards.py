@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 from fakes import FakeMessage
 
 from engine.clients import ClientConfig
 from engine.errors import SlotTaken, StaleLog
-from engine.fetcher import Fetcher, _is_record
+from engine.fetcher import Fetcher
 from engine.settings import EngineSettings
 from engine.slot import SlotLock
 from engine.topology import _mismatches
@@ -26,8 +27,8 @@ def watchdog(ownership: Any) -> Watchdog:
     return Watchdog(SimpleNamespace(config=config, ownership=ownership))  # type: ignore[arg-type] # what it reads
 
 
-def owner(step: str, since: float, restore: Any = None) -> Any:
-    return SimpleNamespace(step=step, step_at=since, restore=restore)
+def owner(step: str, since: float, restore: Any = None, lag: int = 0) -> Any:
+    return SimpleNamespace(step=step, step_at=since, restore=restore, lag=lag, progress_at=since)
 
 
 def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
@@ -38,6 +39,10 @@ def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
     assert complaint is not None
     assert "'commit'" in complaint
     assert watchdog(owner("idle", now - 9999)).complaint(now) is None
+    idle = owner("fetch", now - 9999)
+    assert watchdog(idle).complaint(now) is None
+    assert watchdog(owner("fetch", now - 100, lag=7)).complaint(now) is None
+    assert "7 records waiting" in (watchdog(owner("fetch", now - 200, lag=7)).complaint(now) or "")
     restoring = SimpleNamespace(progress_at=now - 100)
     assert watchdog(owner("restore", now - 9999, restoring)).complaint(now) is None
     restoring.progress_at = now - 400
@@ -90,11 +95,40 @@ def test_a_poll_is_cut_at_the_byte_bound() -> None:
 
 
 def test_an_offset_out_of_range_is_never_skipped() -> None:
-    from confluent_kafka import KafkaError
-
     class OutOfRange(FakeMessage):
         def error(self) -> Any:
             return KafkaError(KafkaError._AUTO_OFFSET_RESET)
 
+    fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     with pytest.raises(StaleLog, match="retention"):
-        _is_record(OutOfRange(1))
+        fetcher._is_record(OutOfRange(1), None)
+
+
+class EndedConsumer:
+    """Its partition holds records 0 to 6 and a transaction's marker at 7."""
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+
+    def position(self, places: list[Any]) -> list[Any]:
+        places[0].offset = self._position
+        return places
+
+    def get_watermark_offsets(self, place: Any, cached: bool) -> tuple[int, int]:
+        return 0, 8
+
+
+def test_markers_at_the_end_are_no_lag() -> None:
+    class End(FakeMessage):
+        def error(self) -> Any:
+            return KafkaError(KafkaError._PARTITION_EOF)
+
+    fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
+    fetcher.consumer = EndedConsumer(7)
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 1}, "the end was not seen yet"
+    assert not fetcher._is_record(End(8), fetcher.consumer)
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 0}
+    assert fetcher.lag_by_partition({("in", 0): 3}) == {"in[0]": 5}, "4 records are in hand"
+    fetcher._ends.clear()
+    fetcher._is_record(End(8), EndedConsumer(9))
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 1}, "more was read after that end"

@@ -5,6 +5,7 @@ from fakes import FakeMessage
 
 from engine.errors import FuseBlown
 from engine.poison import DETAIL_CHARACTERS_MAX, DeadLetters, Fuse, RawRecord
+from schemas.vocabulary import DeadLetterReason
 
 
 def fuse() -> Fuse:
@@ -52,11 +53,11 @@ def test_a_dead_letter_keeps_key_and_headers_and_bounds_the_detail() -> None:
 
     message = FakeMessage(7, b"raw", b"key", headers=[("traceparent", b"00-1")])
     letter = DeadLetters("dead", encode, "app").letter(
-        message, "decode_failed", ValueError("x" * 9999)
+        message, DeadLetterReason.UNDECODABLE, ValueError("x" * 9999)
     )
     assert (letter.topic, letter.key, letter.value) == ("dead", b"key", b"letter")
     assert letter.headers == {"traceparent": b"00-1"}
     record, reason, detail, app = seen[0]
-    assert (record.offset, record.value, reason, app) == (7, b"raw", "decode_failed", "app")
+    assert (record.offset, record.value, reason, app) == (7, b"raw", "undecodable", "app")
     assert detail.startswith("ValueError: xxx")
     assert len(detail) == DETAIL_CHARACTERS_MAX
