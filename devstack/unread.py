@@ -7,8 +7,9 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from runtime.kafka import TopicUnreadable, consumer_settings
-from runtime.positions import Position, positions
+from runtime.positions import GROUPS, Position, positions
 
+EXACT_COUNT_OFFSETS_MAX = 20_000
 _POLL_SECONDS = 0.2
 _POLL_RECORDS_MAX = 5_000
 _SILENCE_SECONDS_MAX = 10.0
@@ -23,7 +24,10 @@ class Unread(NamedTuple):
 
 
 def unread(bootstrap: str, found: Iterable[Position]) -> list[Unread]:
-    """Counted by reading what lies between, a reader per group. Raises TopicUnreadable."""
+    """Counted by reading what lies between, a reader per group. Raises TopicUnreadable.
+
+    A lag of a group above EXACT_COUNT_OFFSETS_MAX is told in offsets.
+    """
     result = []
     by_group: dict[str, list[Position]] = {}
     for position in found:
@@ -32,7 +36,10 @@ def unread(bootstrap: str, found: Iterable[Position]) -> list[Unread]:
         else:
             result.append(Unread(position, 0))
     for lagging in by_group.values():
-        result += _count(bootstrap, lagging)
+        if sum(p.lag for p in lagging) > EXACT_COUNT_OFFSETS_MAX:
+            result += [Unread(p, p.lag) for p in lagging]
+        else:
+            result += _count(bootstrap, lagging)
     return sorted(result)
 
 
@@ -62,16 +69,19 @@ def _count(bootstrap: str, lagging: list[Position]) -> list[Unread]:
     return [Unread(p, records[p.topic, p.partition]) for p in lagging]
 
 
-def after_catching_up(bootstrap: str, patience_seconds: float) -> list[Unread]:
+def after_catching_up(
+    bootstrap: str, patience_seconds: float, groups: Iterable[str] = GROUPS
+) -> list[Unread]:
     """How far the groups got, of what is in the log now, within the time.
 
     The ends are those of this moment: work that goes on meanwhile (a webhook's next attempt) does
     not count. Raises TopicUnreadable.
     """
     deadline = time.monotonic() + patience_seconds
-    goals = {p.place: p.end for p in positions(bootstrap)}
+    groups = tuple(groups)
+    goals = {p.place: p.end for p in positions(bootstrap, groups)}
     while True:
-        now = [p.up_to(goals[p.place]) for p in positions(bootstrap) if p.place in goals]
+        now = [p.up_to(goals[p.place]) for p in positions(bootstrap, groups) if p.place in goals]
         found = unread(bootstrap, now)
         done = all(u.records == 0 and u.position.stable_end == u.position.end for u in found)
         if done or time.monotonic() > deadline:

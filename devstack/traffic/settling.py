@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from devstack.clickhouse_client import connect
-from devstack.unread import unread
+from devstack.unread import after_catching_up
 from runtime import positions
 from runtime.kafka import TopicUnreadable
 from runtime.settings import Connections, connections
@@ -22,7 +22,7 @@ from runtime.settings import load as load_settings
 from sinks.audit.settings import AuditSettings
 
 LOOK_SECONDS = 1.0
-EXACT_COUNT_OFFSETS_MAX = 2_000
+CATCH_UP_SECONDS = 2.0
 PAYMENTS_UNDER_WAY = """
 SELECT status, count() FROM payments
 WHERE status IN ('new', 'authorizing', 'capturing', 'voiding', 'unknown')
@@ -113,16 +113,11 @@ def look(at: Connections, database: str) -> UnderWay:
 
 
 def unread_records(bootstrap: str, groups: Iterable[str] = positions.GROUPS) -> dict[str, int]:
-    """Records that each consumer group has not read; groups that are at the end are left out.
+    """Records of now that each group does not read within a moment; groups at the end are left out.
 
-    A long lag is told in offsets, a short one is counted by reading it. Raises TopicUnreadable.
+    Raises TopicUnreadable.
     """
-    found = positions.positions(bootstrap, groups)
-    lags: Counter[str] = Counter()
-    for position in found:
-        lags[position.group] += position.lag
-    short = {group for group, lag in lags.items() if lag <= EXACT_COUNT_OFFSETS_MAX}
-    counts = Counter({group: lag for group, lag in lags.items() if group not in short})
-    for one in unread(bootstrap, (p for p in found if p.group in short)):
+    counts: Counter[str] = Counter()
+    for one in after_catching_up(bootstrap, CATCH_UP_SECONDS, groups):
         counts[one.position.group] += one.records
     return {group: count for group, count in counts.items() if count}
