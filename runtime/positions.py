@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import Consumer, IsolationLevel, KafkaException
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from runtime.kafka import TopicUnreadable, client_settings
+from runtime.kafka import TopicUnreadable, client_settings, consumer_settings
 from schemas.topics import MERCHANTS, TOPICS
 
 GROUPS = (
@@ -97,14 +97,27 @@ def ends(
         raise TopicUnreadable(f"offsets: {error.args[0].str()}") from error
 
 
-def committed(client: AdminClient, group: str) -> dict[tuple[str, int], int]:
-    """Committed offsets of a group; empty if it is unknown. Raises TopicUnreadable."""
-    asked = [ConsumerGroupTopicPartitions(group)]
+def committed(
+    bootstrap: str, group: str, where: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Committed offsets of a group on these partitions; the group is asked, not joined.
+
+    Raises TopicUnreadable. The admin client's question for the same crashes librdkafka 2.16
+    (SIGSEGV) while the group's coordinator is loading; this one waits for it.
+    """
+    asked = [At(topic, partition) for topic, partition in where]
+    if not asked:
+        return {}
+    consumer = Consumer({**consumer_settings(bootstrap, group), "log_level": 0})
     try:
-        futures = client.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
-        found = futures[group].result().topic_partitions
+        found = consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
     except KafkaException as error:
         raise TopicUnreadable(f"offsets of {group}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    for at in found:
+        if at.error is not None:
+            raise TopicUnreadable(f"offset of {group} on {at.topic}: {at.error.str()}")
     return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
 
@@ -118,12 +131,13 @@ def positions(bootstrap: str, groups: Iterable[str] = GROUPS) -> list[Position]:
     """Every group on every partition that it reads or has committed on. Raises TopicUnreadable."""
     client = admin(bootstrap)
     existing = partitions(client)
+    everywhere = [(topic, p) for topic, numbers in existing.items() for p in numbers]
     at: dict[tuple[str, str, int], int | None] = {}
     for group in groups:
         for topic in subscribed(group):
             at.update({(group, topic, p): None for p in existing.get(topic, ())})
-        done = committed(client, group).items()
-        at.update({(group, t, p): offset for (t, p), offset in done if t in existing})
+        done = committed(bootstrap, group, everywhere).items()
+        at.update({(group, topic, p): offset for (topic, p), offset in done})
     where = {(topic, partition) for _, topic, partition in at}
     starts, stable, high = (ends(client, where, spec) for spec in ("start", "stable_end", "end"))
     return [
