@@ -12,14 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e.conftest import RunningStack
 
-from devstack.cli.environment import read_env_file
-from devstack.services import kafka_jars
-from devstack.services.child import Child, Launch
 from devstack.traffic.settling import settle
 from devstack.verify.run import run_verify
 
@@ -29,28 +26,6 @@ SEED = int(os.environ.get("PAYSTREAM_TEST_SEED", "0")) or random.SystemRandom().
 PAYMENTS = 400
 RATE = 10
 SECONDS_BETWEEN_DEATHS = 2.0
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    """State directory and variables of a stack of its own."""
-    kafka_jars.fetch()
-    directory = tmp_path_factory.mktemp("kill")
-    env_file = directory / "stack.env"
-    arguments = ("up", "--state-dir", str(directory / "state"), "--env-file", str(env_file))
-    launch = Launch(
-        name="up",
-        command=(sys.executable, "-m", "devstack.cli", *arguments, "--workers", "2"),
-        log_path=directory / "up.log",
-        ready=env_file.exists,
-        ready_timeout_seconds=240,
-    )
-    child = Child(launch)
-    try:
-        child.wait_ready()
-        yield directory / "state", read_env_file(env_file)
-    finally:
-        child.stop(20)
 
 
 def running(state: Path) -> dict[str, int]:
@@ -71,9 +46,9 @@ def kill_each(state: Path, names: list[str]) -> list[str]:
 
 
 def test_nothing_is_lost_or_doubled_when_each_child_dies_once(
-    stack: tuple[Path, dict[str, str]],
+    running_stack: RunningStack,
 ) -> None:
-    state, env = stack
+    state, env = running_stack
     names = sorted(running(state))
     random.Random(SEED).shuffle(names)
     print(f"SEED={SEED} deaths: {', '.join(names)}")
@@ -85,7 +60,7 @@ def test_nothing_is_lost_or_doubled_when_each_child_dies_once(
         text=True,
     ) as shop:
         killed = kill_each(state, names)
-        output, _ = shop.communicate(timeout=240)
+        output, _ = shop.communicate(timeout=300)
     assert len(killed) == len(names)
     assert shop.returncode == 0, output
     assert json.loads(output)["accepted"] >= PAYMENTS

@@ -1,0 +1,43 @@
+"""One stack for the tests that leave it well."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from devstack.cli.environment import read_env_file
+from devstack.services import kafka_jars
+from devstack.services.child import Child, Launch
+
+
+class RunningStack(NamedTuple):
+    """Where it keeps its files, and the variables of its env file."""
+
+    state_dir: Path
+    env: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """`paystream up --workers 2`, by the command line."""
+    kafka_jars.fetch()
+    directory = tmp_path_factory.mktemp("stack")
+    state_dir, env_file = directory / "state", directory / "stack.env"
+    arguments = ("up", "--state-dir", str(state_dir), "--env-file", str(env_file))
+    launch = Launch(
+        name="up",
+        command=(sys.executable, "-m", "devstack.cli", *arguments, "--workers", "2"),
+        log_path=directory / "up.log",
+        ready=env_file.exists,
+        ready_timeout_seconds=240,
+    )
+    child = Child(launch)
+    try:
+        child.wait_ready()
+        yield RunningStack(state_dir, read_env_file(env_file))
+    finally:
+        child.stop(20)
