@@ -94,6 +94,7 @@ def _print_webhooks(facts: Report, console: Console) -> None:
 def _print_payouts(facts: Report, console: Console) -> None:
     rows = [
         (
+            row["mode"],
             row["currency"],
             row["status"],
             str(row["count"]),
@@ -102,10 +103,10 @@ def _print_payouts(facts: Report, console: Console) -> None:
         for row in facts["made"]
     ]
     rows += [
-        (currency, "due", "", amount_text(amount, currency))
-        for currency, amount in facts["due_minor"].items()
+        (row["mode"], row["currency"], "due", "", amount_text(row["amount_minor"], row["currency"]))
+        for row in facts["due"]
     ]
-    _print_table(console, "Payouts", ("currency", "status", "payouts", "amount"), rows)
+    _print_table(console, "Payouts", ("mode", "currency", "status", "payouts", "amount"), rows)
 
 
 def _print_repeats(facts: Report, console: Console) -> None:

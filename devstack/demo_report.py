@@ -44,12 +44,12 @@ SELECT uniqExact(delivery_id), uniqExactIf(delivery_id, result = 'delivered'), c
 FROM webhook_attempts
 """
 PAYOUTS = """
-SELECT currency, status, count(), sum(amount_minor) FROM payouts
-GROUP BY currency, status ORDER BY currency, status
+SELECT mode, currency, status, count(), sum(amount_minor) FROM payouts
+GROUP BY mode, currency, status ORDER BY mode, currency, status
 """
 DUE = """
-SELECT currency, sum(available_minor) FROM merchant_balances
-GROUP BY currency ORDER BY currency
+SELECT mode, currency, sum(available_minor) FROM merchant_balances
+GROUP BY mode, currency ORDER BY mode, currency
 """
 EXAMPLE_SQL = "SELECT currency, account, balance_decimal FROM trial_balance ORDER BY ALL"
 
@@ -145,11 +145,20 @@ def _webhooks(at: Connections, client: Client) -> Report:
 
 def _payouts(client: Client) -> Report:
     made = [
-        {"currency": currency, "status": status, "count": int(count), "amount_minor": int(amount)}
-        for currency, status, count, amount in client.query(PAYOUTS).result_rows
+        {
+            "mode": mode,
+            "currency": currency,
+            "status": status,
+            "count": int(count),
+            "amount_minor": int(amount),
+        }
+        for mode, currency, status, count, amount in client.query(PAYOUTS).result_rows
     ]
-    due = {str(currency): int(amount) for currency, amount in client.query(DUE).result_rows}
-    return {"made": made, "due_minor": due}
+    due = [
+        {"mode": mode, "currency": currency, "amount_minor": int(amount)}
+        for mode, currency, amount in client.query(DUE).result_rows
+    ]
+    return {"made": made, "due": due}
 
 
 def _repeats(at: Connections, result: TrafficResult) -> Report:

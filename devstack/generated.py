@@ -6,7 +6,7 @@ from pathlib import Path
 from devstack.default_config import default_config
 from ingest_api.errors_page import errors_page
 from schemas import metrics, topics
-from schemas.generate import lock_text, records_text
+from schemas.generate import codecs_text, lock_text, records_text
 from sinks.audit.views_page import views_page
 from streams.lifecycle_page import lifecycle_page
 
@@ -49,6 +49,7 @@ def metrics_page() -> str:
 FILES: dict[str, Callable[[], str]] = {
     "schemas/ids.lock": lock_text,
     "schemas/records.py": records_text,
+    "schemas/generated_codecs.py": codecs_text,
     "devstack/config.default.toml": default_config,
     "docs/analysts/views.md": views_page,
     "docs/contributors/payment-lifecycle.md": lifecycle_page,

@@ -107,6 +107,7 @@ class AcceptedPayoutRequest(Struct, frozen=True):
 
     request_id: str
     merchant_id: str
+    mode: str
     currency: str | None
 
 

@@ -149,9 +149,13 @@ class AddEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ClosePayouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pay out now; all currencies unless one is named. Operators name the merchant."""
+    """Pay out now; all currencies unless one is named. Operators name the merchant.
+
+    Merchants close what belongs to the mode of their key; operators name it, live unless said.
+    """
 
     currency: Currency | None = None
+    mode: Literal["test", "live"] | None = None
     merchant_id: Annotated[str, Meta(pattern="^mer_[0-9a-z]{20,40}$")] | None = None
 
     def __post_init__(self) -> None:

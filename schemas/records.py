@@ -193,6 +193,7 @@ class PayoutEvent(Struct, frozen=True, kw_only=True, gc=False):
     event_id: str
     payout_id: str
     merchant_id: str
+    mode: str
     sequence: int
     type: str
     status: str
@@ -213,6 +214,7 @@ class PayoutItem(Struct, frozen=True, kw_only=True, gc=False):
 
     item_id: str
     merchant_id: str
+    mode: str
     currency: str
     amount_minor: int
     kind: str
@@ -225,6 +227,7 @@ class PayoutRequest(Struct, frozen=True, kw_only=True, gc=False):
 
     request_id: str
     merchant_id: str
+    mode: str
     kind: str
     issued_at_ms: int
     source: str

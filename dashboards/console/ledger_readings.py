@@ -38,8 +38,8 @@ OVERVIEW: dict[str, str] = {
         SELECT result, count() AS attempts FROM {views}.webhook_attempts
         WHERE attempted_at > now() - INTERVAL 1 HOUR GROUP BY result ORDER BY result""",
     "payouts": """
-        SELECT status, currency, count() AS payouts, sum(amount_decimal) AS amount
-        FROM {views}.payouts GROUP BY status, currency ORDER BY status, currency""",
+        SELECT mode, status, currency, count() AS payouts, sum(amount_decimal) AS amount
+        FROM {views}.payouts GROUP BY mode, status, currency ORDER BY mode, status, currency""",
     "dead_letters": """
         SELECT source_app, reason_code, count() AS records, max(failed_at) AS newest
         FROM {views}.dead_letters GROUP BY source_app, reason_code ORDER BY records DESC""",

@@ -15,7 +15,8 @@ from sinks.payouts import folding_state
 
 PAYOUTS_CHANGELOG = "sinks-payouts-payouts-changelog"
 BALANCES = """
-SELECT merchant_id, currency, paid_out_minor, in_payout_minor, available_minor, reserved_minor
+SELECT merchant_id, mode, currency, paid_out_minor, in_payout_minor, available_minor,
+    reserved_minor
 FROM {views}.merchant_balances
 """
 PARTS = {
@@ -38,7 +39,7 @@ def balances_add_up(evidence: Evidence, findings: Findings) -> None:
 
     Payment events, payout items, the payouts' table and the ledger are added up apart and must
     agree: earned = sum of the items; open balance = earned - payouts; and the ledger's available,
-    in payout, paid and reserve (there per merchant and currency) with what the events say.
+    in payout, paid and reserve with what the events say.
     """
     earned = _earned(evidence.all_events())
     items = _items(evidence, findings, earned)
@@ -109,17 +110,15 @@ def _open_balances(evidence: Evidence) -> Sums:
 def _ledger_agrees(
     evidence: Evidence, expected: Mapping[Account, Counter[str]], findings: Findings
 ) -> None:
-    wanted: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for (merchant_id, _, currency), parts in expected.items():
-        wanted[merchant_id, currency].update(parts)
-    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    found: dict[Account, Counter[str]] = defaultdict(Counter)
     for row in evidence.ledger(BALANCES):
-        amounts = {part: int(row[column]) for part, column in PARTS.items()}
-        found[row["merchant_id"], row["currency"]].update(amounts)
-    for who in sorted({*wanted, *found}):
+        account = (row["merchant_id"], row["mode"], row["currency"])
+        found[account] = Counter({part: int(row[column]) for part, column in PARTS.items()})
+    for who in sorted({*expected, *found}):
+        wanted = expected.get(who, Counter())
         problem = "; ".join(
-            f"{part} is {found[who][part]} in the ledger, {wanted[who][part]} by the events"
+            f"{part} is {found[who][part]} in the ledger, {wanted[part]} by the events"
             for part in PARTS
-            if found[who][part] != wanted[who][part]
+            if found[who][part] != wanted[part]
         )
         findings.expect(not problem, " ".join(who), problem)

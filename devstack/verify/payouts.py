@@ -88,16 +88,19 @@ def _as_instructed(
 
 def _items_sum_to_payouts(evidence: Evidence, payouts: Payouts, findings: Findings) -> None:
     earned = (item_of(event) for event in evidence.all_events())
-    amounts = {item.item_id: item.amount_minor for item in earned if item is not None}
+    items = {item.item_id: (item.mode, item.amount_minor) for item in earned if item is not None}
     for payout_id, payout in payouts.items():
         if payout.came_back:
-            amounts[payout_id] = payout.began.amount_minor
+            items[payout_id] = (payout.began.mode, payout.began.amount_minor)
     taken: dict[str, str] = {}
     for payout_id, payout in payouts.items():
         began = payout.began
-        missing = [item_id for item_id in began.items if item_id not in amounts]
+        missing = [item_id for item_id in began.items if item_id not in items]
         findings.expect(not missing, payout_id, f"takes items that nobody earned: {missing[:3]}")
-        total = sum(amounts.get(item_id, 0) for item_id in began.items)
+        total = sum(items.get(item_id, (began.mode, 0))[1] for item_id in began.items)
+        modes = {items[item_id][0] for item_id in began.items if item_id in items}
+        problem = f"a {began.mode} payout of {' and '.join(sorted(modes))} money"
+        findings.expect(modes <= {began.mode}, payout_id, problem)
         problem = f"its {len(began.items)} items sum to {total}, it says {began.amount_minor}"
         says = (began.amount_minor, began.item_count)
         findings.expect(bool(missing) or (total, len(began.items)) == says, payout_id, problem)

@@ -12,7 +12,7 @@ from runtime.clock import now_ms
 from runtime.identity import new_id
 from schemas import ids
 from schemas.records import PayoutRequest
-from schemas.vocabulary import PayoutRequestKind, Source
+from schemas.vocabulary import Mode, PayoutRequestKind, Source
 
 _REQUEST_PREFIX = "por_"
 
@@ -37,17 +37,18 @@ async def close_payouts(
 ) -> Response[AcceptedPayoutRequest]:
     """With an Idempotency-Key, which is optional here, a repeat closes nothing again."""
     asked = data or ClosePayouts()
-    merchant_id = _merchant(request, asked)
+    merchant_id, mode = _merchant(request, asked), _mode(request, asked)
     payout_request = PayoutRequest(
-        request_id=_request_id(request, merchant_id),
+        request_id=_request_id(request, merchant_id, mode),
         merchant_id=merchant_id,
+        mode=mode,
         kind=PayoutRequestKind.CLOSE.value,
         issued_at_ms=now_ms(),
         source=(Source.OPERATOR if request.caller.is_operator else Source.API).value,
         currency=asked.currency,
     )
     await request.parts.publisher.payout_request(payout_request, request.traceparent)
-    answer = AcceptedPayoutRequest(payout_request.request_id, merchant_id, asked.currency)
+    answer = AcceptedPayoutRequest(payout_request.request_id, merchant_id, mode, asked.currency)
     return Response(answer, status_code=202)
 
 
@@ -66,8 +67,18 @@ def _merchant(request: ApiRequest, asked: ClosePayouts) -> str:
     return asked.merchant_id
 
 
-def _request_id(request: ApiRequest, merchant_id: str) -> str:
+def _mode(request: ApiRequest, asked: ClosePayouts) -> str:
+    """A key's own mode; operators mean live money unless they say test."""
+    own = request.caller.mode
+    if own is None:
+        return asked.mode or Mode.LIVE.value
+    if asked.mode not in (None, own):
+        raise ApiProblem("forbidden", f"A {own} key closes {own} payouts only.")
+    return own
+
+
+def _request_id(request: ApiRequest, merchant_id: str, mode: str) -> str:
     sent = request.headers.get(IDEMPOTENCY_KEY)
     if sent is None:
         return new_id(_REQUEST_PREFIX)
-    return ids.derived_id(_REQUEST_PREFIX, merchant_id, idempotency_key(sent))
+    return ids.derived_id(_REQUEST_PREFIX, merchant_id, mode, idempotency_key(sent))

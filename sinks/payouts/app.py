@@ -34,7 +34,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
         decode=folding_state.decode,
         due_ms=folding_state.due_ms,
     )
-    _add_items(app, settings)
+    _add_items(app)
     _add_folding(app, payouts, registry, settings)
     work = DueWork(payouts, app.producer_send, settings)
 
@@ -50,12 +50,12 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     return app
 
 
-def _add_items(app: EngineApp, settings: PayoutSettings) -> None:
+def _add_items(app: EngineApp) -> None:
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
     async def make_items(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
         async for batch in stream:
             for record in batch:
-                item = item_of(record.value) if settings.pays(record.value.mode) else None
+                item = item_of(record.value)
                 if item is not None:
                     _emit_item(batch, item, record.headers.get(TRACEPARENT))
 

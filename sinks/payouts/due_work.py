@@ -30,6 +30,7 @@ class DueWork:
         self._payouts = payouts
         self._send = send
         self._settings = settings
+        self._policy = settings.policy()
         self._bank_calls = CallsInFlight("sinks.payouts.bank", settings.bank_in_flight_max)
         self._closings = CallsInFlight("sinks.payouts.closings", settings.closings_in_flight_max)
         self._rows = settings.due_rows_min
@@ -65,6 +66,8 @@ class DueWork:
         gauge("paystream_payouts_due").set(found)
 
     def _start_payment(self, bank: Bank, key: str, payout: PayoutInProgress) -> None:
+        if not self._policy.pays(payout.mode):
+            return
         if self._bank_calls.is_busy(key) or self._bank_calls.room <= 0:
             return
         settled = partial(self._has_answer, key, payout.attempts + 1)
@@ -105,6 +108,7 @@ def bank_result(payout: PayoutInProgress, answer: BankAnswer, at_ms: int) -> Pay
     return PayoutRequest(
         request_id=f"{payout.payout_id}#{attempt}",
         merchant_id=payout.merchant_id,
+        mode=payout.mode,
         kind=PayoutRequestKind.BANK_RESULT,
         issued_at_ms=at_ms,
         source=Source.BANK,
@@ -119,10 +123,11 @@ def bank_result(payout: PayoutInProgress, answer: BankAnswer, at_ms: int) -> Pay
 
 def scheduled_close(balance: OpenBalance, at_ms: int) -> PayoutRequest:
     """The daily closing of a balance; the same id for the same due time, whoever asks."""
-    key = balance_key(balance.merchant_id, balance.currency)
+    key = balance_key(balance.merchant_id, balance.mode, balance.currency)
     return PayoutRequest(
         request_id=derived_id("pr_", key, str(balance.due_at_ms)),
         merchant_id=balance.merchant_id,
+        mode=balance.mode,
         kind=PayoutRequestKind.CLOSE,
         issued_at_ms=at_ms,
         source=Source.DEADLINES,

@@ -1,4 +1,4 @@
-"""What merchants are owed: items folded per merchant and currency, closed into payouts (pure).
+"""What merchants are owed: items folded per merchant, mode, currency, closed into payouts (pure).
 
 Laws: items = payouts + open balance, at every step; a payout ends once; the same records in the
 same order give the same events. An item of a payout is a payment event's id, or the id of an
@@ -51,9 +51,9 @@ class PayoutFold:
 
     def add(self, item: PayoutItem) -> list[PayoutEvent]:
         """One more movement; events only if the balance is full with it."""
-        self._note_currency(item.merchant_id, item.currency)
+        self._note_balance(item.merchant_id, item.mode, item.currency)
         balance = self._append(
-            self._balance(item.merchant_id, item.currency),
+            self._balance(item.merchant_id, item.mode, item.currency),
             item.item_id,
             item.amount_minor,
             item.occurred_at_ms,
@@ -76,10 +76,10 @@ class PayoutFold:
             return []
         self._remember(merchant, request.request_id)
         by_schedule = request.source == Source.DEADLINES
-        chosen = (request.currency,) if request.currency else merchant.currencies
+        known = [currency for mode, currency in merchant.balances if mode == request.mode]
         events = []
-        for currency in chosen:
-            balance = self._balance(request.merchant_id, currency)
+        for currency in [request.currency] if request.currency else known:
+            balance = self._balance(request.merchant_id, request.mode, currency)
             account = self._payable_to(balance, by_schedule=by_schedule)
             if account is not None:
                 events.append(
@@ -91,7 +91,8 @@ class PayoutFold:
 
     def _payable_to(self, balance: OpenBalance, *, by_schedule: bool) -> str | None:
         """The bank account, if the balance can be paid now."""
-        if balance.amount_minor < max(self._policy.amount_minor_min, 1):
+        too_small = balance.amount_minor < max(self._policy.amount_minor_min, 1)
+        if too_small or not self._policy.pays(balance.mode):
             return None
         account = self._account_of(balance.merchant_id)
         if account is None or (by_schedule and account.schedule != DAILY):
@@ -100,7 +101,8 @@ class PayoutFold:
 
     def _postpone(self, balance: OpenBalance, at_ms: int) -> None:
         account = self._account_of(balance.merchant_id)
-        waits = balance.item_count and (account is None or account.schedule == DAILY)
+        scheduled = account is None or account.schedule == DAILY
+        waits = balance.item_count and scheduled and self._policy.pays(balance.mode)
         due = next_cutoff_ms(at_ms, self._policy.cutoff_ms_of_day) if waits else None
         self._put(msgspec.structs.replace(balance, due_at_ms=due))
 
@@ -111,6 +113,7 @@ class PayoutFold:
         self._table[event.payout_id] = PayoutInProgress(
             payout_id=event.payout_id,
             merchant_id=event.merchant_id,
+            mode=event.mode,
             currency=event.currency,
             amount_minor=event.amount_minor,
             item_count=event.item_count,
@@ -128,7 +131,7 @@ class PayoutFold:
         if account is not None:
             return [self._close(balance, account, cause, at_ms)]
         event = self._take_items(balance, PayoutEventType.CARRIED, cause, at_ms, None)
-        fresh = self._balance(balance.merchant_id, balance.currency)
+        fresh = self._balance(balance.merchant_id, balance.mode, balance.currency)
         self._append(fresh, event.payout_id, event.amount_minor, at_ms)
         return [event]
 
@@ -142,16 +145,21 @@ class PayoutFold:
     ) -> PayoutEvent:
         """All items leave the balance as one payout; its id comes from the count of closings."""
         closings = balance.closings + 1
-        payout_id = derived_id("po_", balance.merchant_id, balance.currency, str(closings))
+        key = balance_key(balance.merchant_id, balance.mode, balance.currency)
+        payout_id = derived_id("po_", key, str(closings))
         items = self._pop_items(balance)
         fresh = OpenBalance(
-            merchant_id=balance.merchant_id, currency=balance.currency, closings=closings
+            merchant_id=balance.merchant_id,
+            mode=balance.mode,
+            currency=balance.currency,
+            closings=closings,
         )
         self._put(fresh)
         return PayoutEvent(
             event_id=f"{payout_id}-1",
             payout_id=payout_id,
             merchant_id=balance.merchant_id,
+            mode=balance.mode,
             sequence=1,
             type=kind,
             status=kind.removeprefix("payout."),
@@ -167,7 +175,7 @@ class PayoutFold:
     def _pop_items(self, balance: OpenBalance) -> list[str]:
         items: list[str] = []
         for number in range(balance.chunks):
-            key = chunk_key(balance.merchant_id, balance.currency, number)
+            key = chunk_key(balance, number)
             chunk: ItemChunk = self._table.get(key)
             items += chunk.items
             del self._table[key]
@@ -202,7 +210,7 @@ class PayoutFold:
 
     def _give_back(self, payout: PayoutInProgress, request: PayoutRequest) -> list[PayoutEvent]:
         balance = self._append(
-            self._balance(payout.merchant_id, payout.currency),
+            self._balance(payout.merchant_id, payout.mode, payout.currency),
             payout.payout_id,
             payout.amount_minor,
             request.issued_at_ms,
@@ -211,22 +219,22 @@ class PayoutFold:
 
     # -- entries
 
-    def _balance(self, merchant_id: str, currency: str) -> OpenBalance:
-        found: OpenBalance | None = self._table.get(balance_key(merchant_id, currency))
-        return found or OpenBalance(merchant_id=merchant_id, currency=currency)
+    def _balance(self, merchant_id: str, mode: str, currency: str) -> OpenBalance:
+        found: OpenBalance | None = self._table.get(balance_key(merchant_id, mode, currency))
+        return found or OpenBalance(merchant_id=merchant_id, mode=mode, currency=currency)
 
     def _put(self, balance: OpenBalance) -> None:
-        self._table[balance_key(balance.merchant_id, balance.currency)] = balance
+        self._table[balance_key(balance.merchant_id, balance.mode, balance.currency)] = balance
 
     def _merchant(self, merchant_id: str) -> MerchantPayouts:
         found: MerchantPayouts | None = self._table.get(merchant_id)
         return found or MerchantPayouts(merchant_id=merchant_id)
 
-    def _note_currency(self, merchant_id: str, currency: str) -> None:
+    def _note_balance(self, merchant_id: str, mode: str, currency: str) -> None:
         merchant = self._merchant(merchant_id)
-        if currency not in merchant.currencies:
+        if (mode, currency) not in merchant.balances:
             self._table[merchant_id] = msgspec.structs.replace(
-                merchant, currencies=(*merchant.currencies, currency)
+                merchant, balances=(*merchant.balances, (mode, currency))
             )
 
     def _remember(self, merchant: MerchantPayouts, request_id: str) -> None:
@@ -240,11 +248,10 @@ class PayoutFold:
     ) -> OpenBalance:
         recent, chunks = (*balance.recent_items, item_id), balance.chunks
         if len(recent) >= self._policy.chunk_items:
-            key = chunk_key(balance.merchant_id, balance.currency, chunks)
-            self._table[key] = ItemChunk(items=recent)
+            self._table[chunk_key(balance, chunks)] = ItemChunk(items=recent)
             recent, chunks = (), chunks + 1
         due = balance.due_at_ms
-        if due is None:
+        if due is None and self._policy.pays(balance.mode):
             due = next_cutoff_ms(at_ms, self._policy.cutoff_ms_of_day)
         grown = msgspec.structs.replace(
             balance,
@@ -263,6 +270,7 @@ def _ended(payout: PayoutInProgress, request: PayoutRequest, kind: PayoutEventTy
         event_id=f"{payout.payout_id}-2",
         payout_id=payout.payout_id,
         merchant_id=payout.merchant_id,
+        mode=payout.mode,
         sequence=2,
         type=kind,
         status=kind.removeprefix("payout."),

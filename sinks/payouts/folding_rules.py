@@ -5,7 +5,7 @@ import zlib
 import msgspec
 
 from schemas.records import PaymentEvent, PayoutItem
-from schemas.vocabulary import EventType
+from schemas.vocabulary import EventType, Mode
 
 DAY_MS = 86_400_000
 DAILY = "daily"
@@ -22,6 +22,8 @@ _SIGNS: dict[str, tuple[str, int]] = {
 class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds and times of payouts."""
 
+    pay_test_mode: bool = False
+    """Whether test money is paid, too; its balances stay open otherwise."""
     items_max: int = 10_000
     """Items of one payout; a balance that reaches it is closed, or carried on if that cannot be."""
     chunk_items: int = 500
@@ -35,6 +37,10 @@ class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: float = 10.0
     retry_seconds_max: float = 3600.0
     """An instruction without an answer is asked about again, at doubling distances, for ever."""
+
+    def pays(self, mode: str) -> bool:
+        """Whether money of this mode may go to a bank."""
+        return mode == Mode.LIVE or self.pay_test_mode
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +62,7 @@ def item_of(event: PaymentEvent) -> PayoutItem | None:
     return PayoutItem(
         item_id=event.event_id,
         merchant_id=event.merchant_id,
+        mode=event.mode,
         currency=event.currency,
         amount_minor=amount_minor,
         kind=kind,

@@ -3,8 +3,8 @@
 | key | entry |
 |---|---|
 | merchant id | MerchantPayouts |
-| `{merchant}:{currency}` | OpenBalance |
-| `{merchant}:{currency}#{n}` | ItemChunk n of the open balance |
+| `{merchant}:{mode}:{currency}` | OpenBalance |
+| `{merchant}:{mode}:{currency}#{n}` | ItemChunk n of the open balance |
 | payout id | PayoutInProgress, until the bank has answered |
 """
 
@@ -12,10 +12,11 @@ import msgspec
 
 
 class MerchantPayouts(msgspec.Struct, frozen=True, kw_only=True, tag="merchant"):
-    """What is common to a merchant's currencies."""
+    """What is common to a merchant's balances."""
 
     merchant_id: str
-    currencies: tuple[str, ...] = ()
+    balances: tuple[tuple[str, str], ...] = ()
+    """(mode, currency) of each, in the order they came."""
     recent_requests: tuple[str, ...] = ()
     """Close requests that were handled, oldest first."""
 
@@ -24,6 +25,7 @@ class OpenBalance(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
     """What is owed and in no payout yet; may be negative."""
 
     merchant_id: str
+    mode: str
     currency: str
     amount_minor: int = 0
     item_count: int = 0
@@ -48,6 +50,7 @@ class PayoutInProgress(msgspec.Struct, frozen=True, kw_only=True, tag="payout"):
 
     payout_id: str
     merchant_id: str
+    mode: str
     currency: str
     amount_minor: int
     item_count: int
@@ -72,11 +75,11 @@ def due_ms(entry: Entry) -> int | None:
     return None
 
 
-def balance_key(merchant_id: str, currency: str) -> str:
+def balance_key(merchant_id: str, mode: str, currency: str) -> str:
     """Table key of an open balance."""
-    return f"{merchant_id}:{currency}"
+    return f"{merchant_id}:{mode}:{currency}"
 
 
-def chunk_key(merchant_id: str, currency: str, number: int) -> str:
+def chunk_key(balance: OpenBalance, number: int) -> str:
     """Table key of the nth full chunk of an open balance."""
-    return f"{merchant_id}:{currency}#{number}"
+    return f"{balance_key(balance.merchant_id, balance.mode, balance.currency)}#{number}"

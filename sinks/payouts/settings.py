@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.vocabulary import Mode
 from sinks.payouts.folding_rules import DAY_MS, PayoutPolicy
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -38,12 +37,9 @@ class PayoutSettings(msgspec.Struct, frozen=True, kw_only=True):
     def policy(self) -> PayoutPolicy:
         """The rules of folding."""
         return PayoutPolicy(
+            pay_test_mode=self.pay_test_mode,
             amount_minor_min=self.amount_minor_min,
             cutoff_ms_of_day=self.cutoff_ms_of_day,
             retry_seconds=self.retry_seconds,
             retry_seconds_max=self.retry_seconds_max,
         )
-
-    def pays(self, mode: str) -> bool:
-        """Whether payments of this mode become payouts."""
-        return mode == Mode.LIVE or self.pay_test_mode

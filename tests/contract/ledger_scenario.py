@@ -104,6 +104,7 @@ class Shop:
             event_id=f"{payout}-1",
             payout_id=payout,
             merchant_id=merchant,
+            mode="test",
             sequence=1,
             type="payout.created",
             status="created",

@@ -144,13 +144,18 @@ def test_a_merchant_closes_its_payouts(api: RunningApi, shop: Shop, kafka_broker
     assert first.json() == again.json()
     [one, two] = payout_requests(kafka_broker, shop.merchant.merchant_id)
     assert one.request_id == two.request_id == first.json()["request_id"]
-    assert (one.kind, one.currency, one.source) == ("close", "EUR", "api")
+    assert (one.kind, one.mode, one.currency, one.source) == ("close", "test", "EUR", "api")
+    other = api.http.post("/v1/payouts", json={"mode": "live"}, headers=shop.headers())
+    assert other.status_code == 403
 
 
 def test_operators_say_whose_payouts(api: RunningApi, shop: Shop) -> None:
     post = api.http.post
     own = {"merchant_id": shop.merchant.merchant_id}
-    assert post("/v1/payouts", json=own, headers=OPERATOR).status_code == 202
+    live = post("/v1/payouts", json=own, headers=OPERATOR)
+    test = post("/v1/payouts", json=own | {"mode": "test"}, headers=OPERATOR)
+    assert [answer.status_code for answer in (live, test)] == [202, 202]
+    assert [answer.json()["mode"] for answer in (live, test)] == ["live", "test"]
     assert post("/v1/payouts", headers=OPERATOR).status_code == 400
     unknown = {"merchant_id": "mer_" + "0" * 32}
     assert post("/v1/payouts", json=unknown, headers=OPERATOR).status_code == 404

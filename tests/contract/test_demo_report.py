@@ -83,10 +83,9 @@ def test_the_report_has_the_facts_of_the_ledger(env: dict[str, str], valkey_url:
         "received": 0,
         "signatures": 0,
     }
-    assert [(p["currency"], p["status"]) for p in report["payouts"]["made"]] == [
-        ("EUR", "paid"),
-        ("JPY", "failed"),
-    ]
+    made = [(p["mode"], p["currency"], p["status"]) for p in report["payouts"]["made"]]
+    assert made == [("test", "EUR", "paid"), ("test", "JPY", "failed")]
+    assert {row["mode"] for row in report["payouts"]["due"]} == {"test"}
     assert report["status_reads"] == {"payments": known}
 
 

@@ -73,6 +73,7 @@ def payout_events(draw: st.DrawFn, event_type: str) -> PayoutEvent:
         event_id=event_id(payout, sequence),
         payout_id=payout,
         merchant_id=MERCHANT,
+        mode=draw(st.sampled_from(["test", "live"])),
         sequence=sequence,
         type=event_type,
         status=event_type.removeprefix("payout."),

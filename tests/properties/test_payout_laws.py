@@ -1,6 +1,7 @@
 """Laws of money of payouts, over any order of items, closings and bank answers."""
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,7 +16,10 @@ from sinks.payouts.folding_state import OpenBalance, PayoutInProgress
 
 MERCHANTS = ("mer_a", "mer_b")
 CURRENCIES = ("EUR", "JPY")
-POLICY = PayoutPolicy(items_max=6, chunk_items=2, amount_minor_min=10, recent_requests_max=1000)
+MODES = ("live", "test")
+POLICY = PayoutPolicy(
+    pay_test_mode=True, items_max=6, chunk_items=2, amount_minor_min=10, recent_requests_max=1000
+)
 ACCOUNTS = {
     "mer_a": Account(bank_account="acct_a", schedule="daily"),
     "mer_b": Account(bank_account="acct_b", schedule="manual"),
@@ -24,12 +28,14 @@ ACCOUNTS = {
 items = st.tuples(
     st.just("item"),
     st.sampled_from(MERCHANTS),
+    st.sampled_from(MODES),
     st.sampled_from(CURRENCIES),
     st.integers(-200, 300).filter(bool),
 )
 closings = st.tuples(
     st.just("close"),
     st.sampled_from(MERCHANTS),
+    st.sampled_from(MODES),
     st.sampled_from((*CURRENCIES, None)),
     st.sampled_from((Source.API, Source.DEADLINES)),
 )
@@ -56,10 +62,11 @@ class Run:
 
     def _apply(self, number: int, kind: str, *rest: Any) -> None:
         if kind == "item":
-            merchant, currency, amount = rest
+            merchant, mode, currency, amount = rest
             item = PayoutItem(
                 item_id=f"pay_{number}-2",
                 merchant_id=merchant,
+                mode=mode,
                 currency=currency,
                 amount_minor=amount,
                 kind="capture",
@@ -75,11 +82,12 @@ class Run:
             self.events += self.fold.apply(request)
 
     def _close(
-        self, number: int, merchant: str, currency: str | None, source: str
+        self, number: int, merchant: str, mode: str, currency: str | None, source: str
     ) -> PayoutRequest:
         return PayoutRequest(
             request_id=f"r{number}",
             merchant_id=merchant,
+            mode=mode,
             kind=PayoutRequestKind.CLOSE,
             issued_at_ms=number,
             source=source,
@@ -94,6 +102,7 @@ class Run:
         return PayoutRequest(
             request_id=f"{payout.payout_id}#{attempt}",
             merchant_id=payout.merchant_id,
+            mode=payout.mode,
             kind=PayoutRequestKind.BANK_RESULT,
             issued_at_ms=number,
             source=Source.BANK,
@@ -112,32 +121,21 @@ class Run:
         return found | {e.payout_id: e.amount_minor for e in emptied}
 
 
-def pairs() -> list[tuple[str, str]]:
-    return [(m, c) for m in MERCHANTS for c in CURRENCIES]
+def account_of(value: PayoutItem | PayoutEvent | PayoutInProgress) -> tuple[str, str, str]:
+    return value.merchant_id, value.mode, value.currency
 
 
 @given(histories)
 @settings(max_examples=150, deadline=None)
 def test_items_are_paid_in_progress_or_open_to_the_cent(history: list[tuple[Any, ...]]) -> None:
     run = Run(history)
-    for merchant, currency in pairs():
-        owed = sum(
-            i.amount_minor
-            for i in run.items.values()
-            if (i.merchant_id, i.currency) == (merchant, currency)
-        )
-        paid = sum(
-            e.amount_minor
-            for e in run.of_type(PayoutEventType.PAID)
-            if (e.merchant_id, e.currency) == (merchant, currency)
-        )
-        under_way = sum(
-            v.amount_minor
-            for v in run.table.values()
-            if isinstance(v, PayoutInProgress)
-            and (v.merchant_id, v.currency) == (merchant, currency)
-        )
-        balance = run.table.get(f"{merchant}:{currency}")
+    for account in product(MERCHANTS, MODES, CURRENCIES):
+        owed = sum(i.amount_minor for i in run.items.values() if account_of(i) == account)
+        ended = run.of_type(PayoutEventType.PAID)
+        paid = sum(e.amount_minor for e in ended if account_of(e) == account)
+        open_payouts = [v for v in run.table.values() if isinstance(v, PayoutInProgress)]
+        under_way = sum(v.amount_minor for v in open_payouts if account_of(v) == account)
+        balance = run.table.get(":".join(account))
         open_minor = balance.amount_minor if isinstance(balance, OpenBalance) else 0
         assert owed == paid + under_way + open_minor
 

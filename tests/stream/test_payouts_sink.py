@@ -93,10 +93,11 @@ def capture(broker: str, payment: str, merchant_id: str, amount_minor: int, **mo
     publish(broker, PAYMENTS_EVENTS, payment, event(payment, merchant_id, 2, **(changes | more)))
 
 
-def close(broker: str, merchant_id: str, request_id: str) -> None:
+def close(broker: str, merchant_id: str, request_id: str, mode: str = "live") -> None:
     request = PayoutRequest(
         request_id=request_id,
         merchant_id=merchant_id,
+        mode=mode,
         kind="close",
         issued_at_ms=1_700_000_100_000,
         source="api",
@@ -211,10 +212,11 @@ def test_test_payments_are_not_paid_out(broker: str, unique_name: Unique) -> Non
     publish(broker, MERCHANTS, merchant_id, merchant(merchant_id))
     capture(broker, unique_name("pay"), merchant_id, 900, mode="test")
     capture(broker, unique_name("pay"), merchant_id, 100)
-    wait_for_items(broker, merchant_id, 1)
-    close(broker, merchant_id, f"r1_{merchant_id}")
-    eventually(lambda: events_of(broker, merchant_id), "payout")
-    assert events_of(broker, merchant_id)[0].amount_minor == 100
+    wait_for_items(broker, merchant_id, 2)
+    close(broker, merchant_id, f"r1_{merchant_id}", "test")
+    close(broker, merchant_id, f"r2_{merchant_id}")
+    eventually(lambda: "payout.paid" in types_of(broker, merchant_id), "payout")
+    assert {(e.mode, e.amount_minor) for e in events_of(broker, merchant_id)} == {("live", 100)}
 
 
 def test_a_bank_that_is_down_and_a_killed_worker_cost_nothing_but_time(

@@ -90,7 +90,7 @@ const draw = {
   trial_balance: (rows) => table(rows, [["account", (r) => r.account.replaceAll("_", " ")], ["state", (r) => marked(r.state, r.state === "pending" ? "dim" : "")], ["balance", (r) => r.balance_decimal, true], ["", (r) => r.currency]], "no entry yet"),
   freshness: (rows) => table(rows, [["table", (r) => r.table_name], ["newest event", (r) => clock(r.last_event_at)], ["took", (r) => `${Number(r.delay_seconds).toFixed(1)} s`, true], ["idle", (r) => `${count(Math.round(r.idle_seconds))} s`, true]], "no row yet"),
   webhooks: (rows) => table(rows, [["attempts, last hour", (r) => status(r.result)], ["", (r) => count(r.attempts), true]], "no webhook in the last hour"),
-  payouts: (rows) => table(rows, [["payouts", (r) => status(r.status)], ["", (r) => count(r.payouts), true], ["amount", (r) => r.amount, true], ["", (r) => r.currency]], "no payout yet"),
+  payouts: (rows) => table(rows, [["payouts", (r) => status(r.status)], ["", (r) => count(r.payouts), true], ["amount", (r) => r.amount, true], ["", (r) => r.currency], ["", (r) => r.mode]], "no payout yet"),
   recent: (rows) => table(rows, [["payment", (r) => link(r.payment_id)], ["merchant", (r) => id(r.merchant_id)], ["status", (r) => status(r.status)], ["requested", (r) => r.requested_decimal, true], ["captured", (r) => r.captured_decimal, true], ["", (r) => r.currency], ["changed", (r) => clock(r.updated_at)]], "no payment yet"),
   dead_letters: (rows) => table(rows, [["given up by", (r) => r.source_app], ["reason", (r) => r.reason_code], ["records", (r) => count(r.records), true], ["newest", (r) => r.newest]], "none"),
 };

@@ -214,4 +214,5 @@ def _payout_transaction(event: PayoutEvent) -> LedgerTransaction | None:
         occurred_at_ms=event.occurred_at_ms,
         entries=tuple(legs),
         payout_id=event.payout_id,
+        mode=event.mode,
     )

@@ -36,9 +36,9 @@ class LedgerTransaction(Struct, frozen=True, kw_only=True):
     merchant_id: str
     occurred_at_ms: int
     entries: tuple[Entry, ...]
+    mode: str
     payment_id: str = ""
     payout_id: str = ""
-    mode: str = ""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.entries) <= ENTRIES_MAX:

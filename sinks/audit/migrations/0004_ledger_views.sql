@@ -12,7 +12,7 @@ CREATE OR REPLACE VIEW ${views}.ledger_entries
     merchant_id String COMMENT 'Merchant concerned, mer_…',
     payment_id String COMMENT 'Payment concerned; empty for payouts.',
     payout_id String COMMENT 'Payout concerned; empty for payments.',
-    mode LowCardinality(String) COMMENT 'test or live; empty if the event does not tell.',
+    mode LowCardinality(String) COMMENT 'test or live.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     amount_minor Int64 COMMENT 'Minor units; a debit is positive, a credit negative.',
     amount_decimal Decimal(38, 4) COMMENT 'amount_minor as a decimal amount of the currency.',
@@ -39,7 +39,7 @@ CREATE OR REPLACE VIEW ${views}.ledger_transactions
     merchant_id String COMMENT 'Merchant concerned, mer_…',
     payment_id String COMMENT 'Payment concerned; empty for payouts.',
     payout_id String COMMENT 'Payout concerned; empty for payments.',
-    mode LowCardinality(String) COMMENT 'test or live; empty if the event does not tell.',
+    mode LowCardinality(String) COMMENT 'test or live.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     entries UInt64 COMMENT 'Number of entries.',
     debits_minor Int64 COMMENT 'Sum of the debits, minor units.',
@@ -76,7 +76,7 @@ CREATE OR REPLACE VIEW ${views}.trial_balance
     account LowCardinality(String) COMMENT 'Account of the chart.',
     class LowCardinality(String) COMMENT 'asset, liability, income, expense or memo.',
     state LowCardinality(String) COMMENT 'pending: promised. posted: happened.',
-    mode LowCardinality(String) COMMENT 'test or live; empty if the event does not tell.',
+    mode LowCardinality(String) COMMENT 'test or live.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     debits_minor Int64 COMMENT 'Sum of the debits, minor units.',
     credits_minor Int64 COMMENT 'Sum of the credits without their sign, minor units.',
@@ -102,11 +102,12 @@ AS SELECT
     count() AS entries
 FROM ${raw}.ledger_entries AS e FINAL
 GROUP BY account, state, mode, currency
-COMMENT 'Balance of each account; per currency and state the balances sum to zero.';
+COMMENT 'Balance of each account; per mode, currency and state the balances sum to zero.';
 
 CREATE OR REPLACE VIEW ${views}.merchant_balances
 (
     merchant_id String COMMENT 'Merchant, mer_…',
+    mode LowCardinality(String) COMMENT 'test or live.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     captured_minor Int64 COMMENT 'Captured from customers, minor units.',
     refunded_minor Int64 COMMENT 'Given back to customers, minor units.',
@@ -119,11 +120,11 @@ CREATE OR REPLACE VIEW ${views}.merchant_balances
     available_decimal Decimal(38, 4) COMMENT 'available_minor as a decimal amount.',
     reserved_minor Int64 COMMENT 'Held back for open disputes, minor units.',
     on_hold_minor Int64 COMMENT 'Authorized at customers, neither captured nor released.',
-    last_entry_at DateTime64(3, 'UTC') COMMENT 'Newest entry of the merchant.'
+    last_entry_at DateTime64(3, 'UTC') COMMENT 'Newest of these entries.'
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
-    merchant_id, currency,
+    merchant_id, mode, currency,
     sumIf(e.amount_minor, posted AND account = 'network_receivable'
         AND transaction_type = 'payment.captured') AS captured_minor,
     -sumIf(e.amount_minor, posted AND account = 'network_receivable'
@@ -141,5 +142,5 @@ AS SELECT
     -sumIf(e.amount_minor, account = 'customer_funds_in_flight') AS on_hold_minor,
     max(e.occurred_at) AS last_entry_at
 FROM (SELECT *, state = 'posted' AS posted FROM ${raw}.ledger_entries FINAL) AS e
-GROUP BY merchant_id, currency
+GROUP BY merchant_id, mode, currency
 COMMENT 'What each merchant earned, got and is owed, from the ledger alone.';

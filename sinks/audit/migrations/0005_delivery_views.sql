@@ -4,6 +4,7 @@ CREATE OR REPLACE VIEW ${views}.payouts
 (
     payout_id String COMMENT 'Payout, po_…',
     merchant_id String COMMENT 'Merchant who is paid, mer_…',
+    mode LowCardinality(String) COMMENT 'test or live.',
     status LowCardinality(String) COMMENT 'created, paid, failed, or carried into a later one.',
     currency LowCardinality(String) COMMENT 'ISO 4217 code.',
     amount_minor Int64 COMMENT 'Sum of the items, minor units.',
@@ -22,7 +23,7 @@ AS WITH latest AS
     SELECT
         payout_id, merchant_id,
         argMax((status, currency, currency_exponent, amount_minor, item_count, reason,
-            ingested_at), sequence) AS state,
+            ingested_at, mode), sequence) AS state,
         argMaxIf(bank_account, sequence, bank_account != '') AS account,
         argMaxIf(bank_reference, sequence, bank_reference != '') AS bank_id,
         minOrNullIf(occurred_at, type = 'payout.created') AS began_at,
@@ -31,7 +32,8 @@ AS WITH latest AS
     GROUP BY merchant_id, payout_id
 )
 SELECT
-    payout_id, merchant_id, state.1 AS status, state.2 AS currency, state.4 AS amount_minor,
+    payout_id, merchant_id, state.8 AS mode, state.1 AS status, state.2 AS currency,
+    state.4 AS amount_minor,
     toDecimal128(state.4, 4) / intExp10(state.3) AS amount_decimal, state.5 AS item_count,
     account AS bank_account, bank_id AS bank_reference, state.6 AS reason,
     began_at AS created_at, ended_at AS finished_at, state.7 AS ingested_at
@@ -42,6 +44,7 @@ CREATE OR REPLACE VIEW ${views}.payout_items
 (
     payout_id String COMMENT 'Payout, po_…',
     merchant_id String COMMENT 'Merchant who is paid, mer_…',
+    mode LowCardinality(String) COMMENT 'test or live.',
     item_id String COMMENT 'Payment event that changed what is owed, or an earlier payout.',
     transaction_type LowCardinality(String) COMMENT 'Type of that event; payout.* for an earlier payout.',
     payment_id String COMMENT 'Payment of that event; empty for a payout.',
@@ -53,14 +56,15 @@ CREATE OR REPLACE VIEW ${views}.payout_items
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
-    p.payout_id AS payout_id, p.merchant_id AS merchant_id, p.item_id AS item_id,
+    p.payout_id AS payout_id, p.merchant_id AS merchant_id, p.mode AS mode,
+    p.item_id AS item_id,
     e.event_type AS transaction_type, e.paid_payment AS payment_id, p.currency AS currency,
     e.owed_minor AS amount_minor,
     toDecimal128(e.owed_minor, 4) / intExp10(p.currency_exponent) AS amount_decimal,
     e.happened_at AS occurred_at, p.created_at AS payout_created_at
 FROM
 (
-    SELECT payout_id, merchant_id, currency, currency_exponent, occurred_at AS created_at,
+    SELECT payout_id, merchant_id, mode, currency, currency_exponent, occurred_at AS created_at,
         arrayJoin(items) AS item_id
     FROM ${raw}.payout_events FINAL
     WHERE type IN ('payout.created', 'payout.carried')

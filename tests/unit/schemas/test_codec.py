@@ -106,6 +106,7 @@ def test_optional_fields_may_be_absent() -> None:
     item = PayoutItem(
         item_id="i",
         merchant_id="m",
+        mode="test",
         currency="EUR",
         amount_minor=-5,
         kind="refund",

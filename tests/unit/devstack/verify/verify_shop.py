@@ -383,9 +383,9 @@ def _trial_balance(entries: list[EntryRow]) -> list[dict[str, Any]]:
 
 def _merchant_balances(entries: list[EntryRow]) -> list[dict[str, Any]]:
     """As the view merchant_balances defines the columns; test_verify_live runs the view itself."""
-    rows: dict[tuple[str, str], Counter[str]] = {}
+    rows: dict[tuple[str, str, str], Counter[str]] = {}
     for entry in entries:
-        row = rows.setdefault((entry.merchant_id, entry.currency), Counter())
+        row = rows.setdefault((entry.merchant_id, entry.mode, entry.currency), Counter())
         payable = entry.account == "merchant_payable"
         posted = entry.state == "posted"
         if payable and posted:
@@ -400,6 +400,6 @@ def _merchant_balances(entries: list[EntryRow]) -> list[dict[str, Any]]:
         row["available_minor"] = row["owed"] - row["in_payout_minor"]
     names = ("paid_out_minor", "in_payout_minor", "available_minor", "reserved_minor")
     return [
-        {"merchant_id": m, "currency": c, **{name: row[name] for name in names}}
-        for (m, c), row in rows.items()
+        {"merchant_id": m, "mode": mode, "currency": c, **{name: row[name] for name in names}}
+        for (m, mode, c), row in rows.items()
     ]

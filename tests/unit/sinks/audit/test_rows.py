@@ -51,6 +51,7 @@ CREATED = PayoutEvent(
     event_id="po_1-1",
     payout_id="po_1",
     merchant_id="mer_1",
+    mode="live",
     sequence=1,
     type="payout.created",
     status="created",

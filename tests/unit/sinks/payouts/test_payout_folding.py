@@ -27,11 +27,14 @@ class Payouts:
         self.table: dict[str, Any] = {}
         self.fold = PayoutFold(self.table, PayoutPolicy(**policy), lambda _merchant: account)
 
-    def item(self, number: int, amount_minor: int, currency: str = "EUR") -> list[PayoutEvent]:
+    def item(
+        self, number: int, amount_minor: int, currency: str = "EUR", mode: str = "live"
+    ) -> list[PayoutEvent]:
         return self.fold.add(
             PayoutItem(
                 item_id=f"pay_{number}-2",
                 merchant_id="mer_1",
+                mode=mode,
                 currency=currency,
                 amount_minor=amount_minor,
                 kind="capture",
@@ -41,12 +44,17 @@ class Payouts:
         )
 
     def close(
-        self, request_id: str = "r1", source: str = Source.API, currency: str | None = None
+        self,
+        request_id: str = "r1",
+        source: str = Source.API,
+        currency: str | None = None,
+        mode: str = "live",
     ) -> list[PayoutEvent]:
         return self.fold.apply(
             PayoutRequest(
                 request_id=request_id,
                 merchant_id="mer_1",
+                mode=mode,
                 kind=PayoutRequestKind.CLOSE,
                 issued_at_ms=DAY_MS,
                 source=source,
@@ -59,6 +67,7 @@ class Payouts:
             PayoutRequest(
                 request_id=f"{payout_id}#{attempt}",
                 merchant_id="mer_1",
+                mode="live",
                 kind=PayoutRequestKind.BANK_RESULT,
                 issued_at_ms=DAY_MS + attempt,
                 source=Source.BANK,
@@ -68,8 +77,8 @@ class Payouts:
             )
         )
 
-    def balance(self, currency: str = "EUR") -> OpenBalance:
-        found = self.table[f"mer_1:{currency}"]
+    def balance(self, currency: str = "EUR", mode: str = "live") -> OpenBalance:
+        found = self.table[f"mer_1:{mode}:{currency}"]
         assert isinstance(found, OpenBalance)
         return found
 
@@ -93,6 +102,30 @@ def test_close_without_currency_closes_all_of_them_and_with_one_only_that() -> N
     payouts.item(3, 5, "KWD")
     assert [e.currency for e in payouts.close("r1", currency="JPY")] == ["JPY"]
     assert [e.currency for e in payouts.close("r2")] == ["EUR", "KWD"]
+
+
+def test_test_and_live_money_never_share_a_payout() -> None:
+    payouts = Payouts(pay_test_mode=True)
+    payouts.item(1, 900)
+    payouts.item(2, 70, mode="test")
+    payouts.item(3, 5, mode="test")
+    [live] = payouts.close("r1")
+    [test] = payouts.close("r2", mode="test")
+    assert (live.mode, live.items) == ("live", ["pay_1-2"])
+    assert (test.mode, test.items) == ("test", ["pay_2-2", "pay_3-2"])
+    assert live.payout_id != test.payout_id
+
+
+def test_test_money_stays_open_where_it_is_not_paid() -> None:
+    payouts = Payouts(DAILY, items_max=3)
+    payouts.item(1, 900, mode="test")
+    assert payouts.balance(mode="test").due_at_ms is None
+    assert payouts.close(mode="test") == []
+    assert payouts.close("r2", source=Source.DEADLINES, mode="test") == []
+    assert payouts.balance(mode="test").amount_minor == 900
+    payouts.item(2, 1, mode="test")
+    [carried] = payouts.item(3, 1, mode="test")
+    assert (carried.type, carried.mode) == (PayoutEventType.CARRIED, "test")
 
 
 def test_a_repeated_request_has_no_further_effect() -> None:
@@ -203,6 +236,7 @@ def test_the_largest_payout_fits_into_one_record() -> None:
             PayoutItem(
                 item_id=f"pay_{number:026}-{10**6}",
                 merchant_id="mer_1",
+                mode="live",
                 currency="EUR",
                 amount_minor=1,
                 kind="capture",
@@ -233,7 +267,12 @@ def test_entries_survive_their_bytes() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     request = PayoutRequest(
-        request_id="r", merchant_id="mer_1", kind="open", issued_at_ms=1, source="api"
+        request_id="r",
+        merchant_id="mer_1",
+        mode="live",
+        kind="open",
+        issued_at_ms=1,
+        source="api",
     )
     with pytest.raises(ValueError, match="close or bank_result"):
         Payouts().fold.apply(request)

@@ -54,6 +54,7 @@ def test_what_moves_the_merchants_balance(kind: str, fee_minor: int, expected: i
     item = item_of(event(kind, 1000, fee_minor))
     assert item is not None
     assert (item.amount_minor, item.item_id, item.currency) == (expected, "pay_1-2", "JPY")
+    assert item.mode == "live"
 
 
 @pytest.mark.parametrize(
@@ -79,10 +80,10 @@ def test_a_capture_that_the_fee_eats_up_makes_no_item() -> None:
 
 
 def test_test_payments_are_paid_only_by_setting() -> None:
-    assert PayoutSettings().pays("live")
-    assert not PayoutSettings().pays("test")
+    assert PayoutSettings().policy().pays("live")
+    assert not PayoutSettings().policy().pays("test")
     chosen = load(PayoutSettings, "payouts", {"PAYSTREAM_PAYOUTS_PAY_TEST_MODE": "true"})
-    assert chosen.pays("test")
+    assert chosen.policy().pays("test")
 
 
 @pytest.mark.parametrize(
