@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import fastavro
 import msgspec
 
-from schemas.generate import nested_records
+from schemas.avro_types import nested_records
+from schemas.generated_codecs import READERS, WRITERS
 from schemas.registry import Contract, contracts, latest
 
 _MAGIC = b"\x00"
@@ -23,19 +24,24 @@ class UndecodableRecord(Exception):
     """The bytes are not a record that this release knows; the message says why."""
 
 
-@cache
-def _prefix(record_name: str) -> tuple[bytes, Any]:
-    contract = latest()[record_name]
-    return _MAGIC + contract.schema_id.to_bytes(4, "big"), contract.parsed
-
-
 def encode(record: msgspec.Struct) -> bytes:
     """The record in the newest version of its contract."""
-    prefix, parsed = _prefix(type(record).__name__)
+    encoded: bytes = WRITERS[type(record)](record)
+    return encoded
+
+
+def encode_by_schema(record: msgspec.Struct) -> bytes:
+    """The same through fastavro: the reference that the generated writers are tested against."""
+    contract = latest()[type(record).__name__]
     buffer = BytesIO()
-    buffer.write(prefix)
-    fastavro.schemaless_writer(buffer, parsed, msgspec.to_builtins(record, builtin_types=(bytes,)))
+    buffer.write(_prefix(contract))
+    builtins = msgspec.to_builtins(record, builtin_types=(bytes,))
+    fastavro.schemaless_writer(buffer, contract.parsed, builtins)
     return buffer.getvalue()
+
+
+def _prefix(contract: Contract) -> bytes:
+    return _MAGIC + contract.schema_id.to_bytes(4, "big")
 
 
 def _writer_contract(data: bytes) -> Contract:
@@ -57,11 +63,35 @@ def _builder(cls: type[R]) -> Callable[[dict[str, Any]], R]:
     return lambda fields: cls(**fields)
 
 
+@cache
+def decoder(cls: type[R]) -> Callable[[bytes], R]:
+    """`decode` bound to a class, as agents want it."""
+    contract = latest()[cls.__name__]
+    prefix, read = _prefix(contract), READERS[cls]
+
+    def decode_record(data: bytes) -> R:
+        if data[:_PREFIX_BYTES] != prefix:
+            return decode_by_schema(cls, data)
+        try:
+            record: R = read(data)
+        except (IndexError, ValueError) as error:
+            raise UndecodableRecord(f"not a valid {contract.record}: {error}") from error
+        return record
+
+    return decode_record
+
+
 def decode(cls: type[R], data: bytes) -> R:
     """The record as `cls`, resolved from the version that it was written with.
 
     Raises UndecodableRecord for anything else.
     """
+    decode_record: Callable[[bytes], R] = decoder(cls)
+    return decode_record(data)
+
+
+def decode_by_schema(cls: type[R], data: bytes) -> R:
+    """`decode` through fastavro: for older versions, and the reference of the generated readers."""
     contract = _writer_contract(data)
     reader = latest()[cls.__name__]
     if contract.record != reader.record:
@@ -77,8 +107,3 @@ def decode(cls: type[R], data: bytes) -> R:
         raise UndecodableRecord(f"bytes are left over after the {contract.record}")
     build: Callable[[dict[str, Any]], R] = _builder(cls)
     return build(fields)
-
-
-def decoder(cls: type[R]) -> Callable[[bytes], R]:
-    """`decode` bound to a class, as agents want it."""
-    return lambda data: decode(cls, data)
