@@ -160,7 +160,8 @@ MONEY = Board(
             title="What merchants are owed",
             kind="table",
             sql="SELECT merchant_id, mode, currency, available_decimal, in_payout_minor,"
-            " reserved_minor, paid_out_minor FROM merchant_balances ORDER BY available_decimal DESC LIMIT 50",
+            " reserved_minor, paid_out_minor FROM merchant_balances"
+            " ORDER BY available_decimal DESC LIMIT 50",
             width_units=16,
         ),
         Panel(

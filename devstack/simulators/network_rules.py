@@ -2,7 +2,8 @@
 
 `decide` makes a record, `apply` folds a record into the state; the journal holds the records, so
 that a restarted network is the same network. One reference names an authorization and everything
-that follows from it.
+that follows from it. A void after a partial capture is what networks call a partial reversal: it
+releases what is left of the hold, and what was captured stays captured.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ class Network:
     def _amount_of(self, request: OperationRequest) -> int:
         authorization = self.authorizations.get(request.network_reference or "")
         if request.operation == Operation.VOID and authorization:
-            return authorization.amount_minor
+            return authorization.amount_minor - authorization.captured_minor
         return request.amount_minor
 
     def _judge(self, request: OperationRequest, behaviour: Behaviour) -> tuple[str, str | None]:
@@ -254,7 +255,7 @@ def _broken_rule(request: OperationRequest, authorization: Authorization) -> str
         ),
         Operation.VOID: (
             (authorization.voided, "already_voided"),
-            (authorization.captured_minor > 0, "already_captured"),
+            (authorization.captured_minor >= authorization.amount_minor, "already_captured"),
         ),
     }
     return next((code for broken, code in rules[request.operation] if broken), None)

@@ -105,6 +105,16 @@ def test_nothing_is_captured_after_a_void_or_without_an_authorization(
     assert other.json()["outcome"] == "failed"
 
 
+def test_a_void_after_a_partial_capture_releases_the_rest_only(start_simulator: Start) -> None:
+    network = start_simulator("network")
+    reference = approved(network, "auth")
+    assert follow(network, "part", "capture", reference, 400)["outcome"] == "approved"
+    assert follow(network, "void", "void", reference, 600)["outcome"] == "approved"
+    assert follow(network, "late", "capture", reference, 1)["decline_code"] == "already_voided"
+    assert follow(network, "back", "refund", reference, 400)["outcome"] == "approved"
+    assert network.http.get("/summary").json()["charged_minor"] == {"EUR": 400}
+
+
 def test_the_same_key_and_body_have_one_effect_also_at_the_same_time(
     start_simulator: Start,
 ) -> None:
