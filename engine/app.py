@@ -22,7 +22,7 @@ from engine.poison import DeadLetters, EncodeDeadLetter
 from engine.security import faust_credentials
 from engine.sender import DurableSender
 from engine.settings import EngineSettings
-from engine.slot import SlotLock
+from engine.slot import SlotLock, warn_of_member
 from engine.store import StoreFactory, memory_store
 from engine.table import TransactionalTable
 from engine.topic import BatchTopic, DecodeRecord
@@ -183,6 +183,7 @@ class EngineApp(faust.App):
         wait = self.engine_settings.topic_wait_seconds + TOPOLOGY_SECONDS_MARGIN
         work = asyncio.to_thread(self._topology.ensure, self._wanted_topics(), self._changelogs())
         await asyncio.wait_for(work, wait)
+        await asyncio.to_thread(warn_of_member, self.engine.config)
         await super().on_start()
         await self.engine.start()
         self._watchdog.start()

@@ -74,20 +74,28 @@ class Fetcher:
             self._ahead = asyncio.create_task(self._poll_in_thread())
         return messages
 
-    def lag_by_partition(self, positions: Mapping[SourcePartition, int]) -> dict[str, int]:
+    def lag_by_partition(
+        self, positions: Mapping[SourcePartition, int], *, ask_seconds: float | None = None
+    ) -> dict[str, int]:
         """Offsets with records not yet committed, from the client's cache (no request).
 
+        `ask_seconds`: ask the brokers, blocking, this long per partition; raises `KafkaException`.
         "topic[partition]" -> count. Markers of transactions at the end are no lag.
         """
         lag = {}
         for (topic, number), offset in positions.items():
-            _, high = self.consumer.get_watermark_offsets(
-                TopicPartition(topic, number), cached=True
-            )
+            _, high = self._watermarks(TopicPartition(topic, number), ask_seconds)
             if high >= 0:
                 behind = high - max(offset, self._end_after(topic, number, offset), 0)
                 lag[f"{topic}[{number}]"] = max(0, behind)
         return lag
+
+    def _watermarks(self, place: Any, ask_seconds: float | None) -> tuple[int, int]:
+        if ask_seconds is None:
+            found = self.consumer.get_watermark_offsets(place, cached=True)
+        else:
+            found = self.consumer.get_watermark_offsets(place, timeout=ask_seconds)
+        return int(found[0]), int(found[1])
 
     def _end_after(self, topic: str, number: int, offset: int) -> int:
         """Where the log ended when last seen, if only markers lay between `offset` and there."""

@@ -47,12 +47,15 @@ class Ownership:
         self._draining = asyncio.Event()
         self._aborts_in_row = 0
 
-    @property
-    def lag(self) -> int:
-        """Offsets with records that are not committed, as far as the client knows."""
+    def lag(self, ask_seconds: float) -> int:
+        """Offsets with records that are not committed, asked of the brokers; blocking.
+
+        Raises `KafkaException`.
+        """
         if not self.flowing:
             return 0
-        return sum(self._engine.fetcher.lag_by_partition(self.positions).values())
+        found = self._engine.fetcher.lag_by_partition(self.positions, ask_seconds=ask_seconds)
+        return sum(found.values())
 
     def drain(self) -> None:
         """End after the cycle in hand."""

@@ -1,20 +1,51 @@
-"""One live worker per slot name on a machine."""
+"""One live worker per slot name."""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import IO
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from engine.clients import ClientConfig
 from engine.errors import SlotTaken
+
+ADMIN_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+def warn_of_member(config: ClientConfig) -> None:
+    """Log when the group has a member under this slot: killed within the session, or alive.
+
+    Blocking, up to 10 s; never raises. Kafka cannot tell the two apart, so it is no refusal.
+    """
+    admin = AdminClient(config.base())
+    try:
+        asked = admin.describe_consumer_groups([config.app_id], request_timeout=ADMIN_SECONDS)
+        members = asked[config.app_id].result(2 * ADMIN_SECONDS).members
+    except (KafkaException, TimeoutError) as exc:
+        log.info("slot %s: the group is not known yet: %s", config.slot, exc)
+        return
+    for member in members:
+        if member.group_instance_id == config.transactional_id:
+            log.warning(
+                "slot %s has a member in the group already, %s on %s: it was killed a moment ago "
+                "or may be alive; then it is fenced and ends, and must get another slot",
+                config.slot,
+                member.member_id,
+                member.host,
+            )
 
 
 class SlotLock:
     """A file lock that the kernel releases with the process, also after kill -9.
 
     Workers on other machines are found by Kafka: the later one takes the slot's membership and
-    producer epoch, the earlier one is fenced and says so.
+    producer epoch and says so (`warn_of_member`), the earlier one is fenced and ends (`SlotTaken`).
     """
 
     def __init__(self, directory: Path, app_id: str, slot: str) -> None:

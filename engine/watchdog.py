@@ -11,11 +11,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from confluent_kafka import KafkaException
+
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
+ASK_SECONDS = 2.0
+ASKED_PER_LIMIT = 3
 EXIT_CODE = 1
 IDLE_STEPS = frozenset({"idle", "retry", "fetch", "new"})
 
@@ -31,6 +35,7 @@ class Watchdog:
         self._settings = engine.config.settings
         self._loop_ran_at = time.monotonic()
         self._looked_at = time.monotonic()
+        self._asked_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
 
@@ -63,12 +68,22 @@ class Watchdog:
         return self._idle_under_lag(ownership, now)
 
     def _idle_under_lag(self, ownership: Any, now: float) -> str | None:
-        """Records wait, and none of them comes: a client that no longer fetches."""
-        lag = ownership.lag
+        """Records wait, and none of them comes: a client that no longer fetches.
+
+        The brokers are asked: such a client does not know of them. Nobody there is no stall.
+        """
+        limit = self._settings.progress_stall_seconds
+        if now - self._asked_at < limit / ASKED_PER_LIMIT:
+            return None
+        self._asked_at = now
+        try:
+            lag = ownership.lag(ASK_SECONDS)
+        except KafkaException:
+            lag = 0
         if lag == 0:
             ownership.progress_at = now
         stalled = now - ownership.progress_at
-        if stalled > self._settings.progress_stall_seconds:
+        if stalled > limit:
             return f"no commit for {stalled:.0f} s with {lag} records waiting"
         return None
 

@@ -2,7 +2,8 @@
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
 WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
-HOOK ("step:times:action").
+HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records).
+Files in WORK_DIR: `store-is-down` makes the agent retry; `agent-fault` holds what goes wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from engine import EngineApp, EngineSettings, Retry, run_worker
+from engine import EngineApp, EngineSettings, Retry, changelog, run_worker
 from engine.poison import RawRecord
 
 logging.basicConfig(stream=sys.stderr, level="INFO", format="%(asctime)s %(name)s %(message)s")
@@ -29,6 +30,7 @@ NAME = os.environ["NAME"]
 SETTINGS = msgspec.convert(json.loads(os.environ.get("SETTINGS", "{}")), EngineSettings)
 WORK_DIR = Path(os.environ["WORK_DIR"])
 RETRY_FILE = WORK_DIR / "store-is-down"
+FAULT_FILE = WORK_DIR / "agent-fault"
 
 
 def encode_dead_letter(record: RawRecord, reason_code: str, detail: str, source_app: str) -> bytes:
@@ -62,6 +64,7 @@ async def count(stream: Any) -> None:
     async for batch in stream:
         if RETRY_FILE.exists():
             raise Retry(0.2, "the store is down")
+        await _fault()
         state = counts.partition(batch)
         for record in batch:
             command = record.value
@@ -69,6 +72,9 @@ async def count(stream: Any) -> None:
                 await asyncio.sleep(3600)
             if command.get("poison"):
                 raise ValueError("poison")
+            if "value_bytes" in command:
+                state[record.key] = {"due_ms": None, "text": "x" * command["value_bytes"]}
+                continue
             entry = state.get(record.key) or {"count": 0, "sum": 0, "due_ms": None}
             entry["count"] += 1
             entry["sum"] += command["amount"]
@@ -76,6 +82,18 @@ async def count(stream: Any) -> None:
             state[record.key] = entry
             event = [record.key, entry["count"], entry["sum"], record.partition, record.offset]
             batch.emit(f"{NAME}.out", key=record.key, value=json.dumps(event).encode())
+
+
+async def _fault() -> None:
+    """What the test wrote into `agent-fault`: a stall of one kind, or a coroutine that ends."""
+    fault = FAULT_FILE.read_text() if FAULT_FILE.exists() else ""
+    if fault == "hang":
+        await asyncio.sleep(3600)
+    elif fault == "block":
+        time.sleep(3600)  # noqa: ASYNC251 - the fault is just this
+    elif fault == "deaf":
+        consumer = app.engine.fetcher.consumer
+        consumer.pause(consumer.assignment())
 
 
 @app.task
@@ -117,8 +135,21 @@ def _hook_from_environment() -> None:
     app.engine.producer.hook = hook
 
 
+def _restore_slowly() -> None:
+    take = changelog.ChangelogReader._take
+
+    def slow_take(reader: Any, messages: list[Any]) -> int:
+        time.sleep(float(os.environ["SLOW_RESTORE"]))
+        return take(reader, messages)
+
+    changelog.RECORDS_PER_POLL = 100
+    changelog.ChangelogReader._take = slow_take  # type: ignore[method-assign] # a slower machine
+
+
 if os.environ.get("HOOK"):
     _hook_from_environment()
+if os.environ.get("SLOW_RESTORE"):
+    _restore_slowly()
 
 if __name__ == "__main__":
     sys.exit(run_worker(app))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import random
@@ -33,11 +34,12 @@ def _die_with_parent() -> None:
 
 
 class Worker:
-    """One worker process; `latest` is the last line it reported."""
+    """One worker process; `latest` is the last line it reported, `commits` when it committed."""
 
     def __init__(self, module: str, environment: dict[str, str], log_path: Path) -> None:
         self._log = log_path.open("ab")
         self.latest: dict[str, Any] = {}
+        self.commits: list[float] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=TESTS,
@@ -53,7 +55,9 @@ class Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with contextlib.suppress(json.JSONDecodeError):
-                self.latest = json.loads(line)
+                before, self.latest = self.latest.get("transactions", 0), json.loads(line)
+                if self.latest.get("transactions", 0) > before:
+                    self.commits.append(time.monotonic())
 
     def wait_for(
         self, condition: Callable[[dict[str, Any]], Any], timeout_seconds: float = 40.0
@@ -67,6 +71,13 @@ class Worker:
                 raise AssertionError(f"worker ended with {self.process.returncode}: {self.latest}")
             time.sleep(0.02)
         raise AssertionError(f"not within {timeout_seconds} s: {self.latest}")
+
+    def longest_pause_seconds(self, since: float) -> float:
+        """Between two commits, from the last one before `since` (monotonic) to now."""
+        times = [at for at in self.commits if at >= since]
+        before = [at for at in self.commits if at < since][-1:]
+        marks = [*before, *times, time.monotonic()]
+        return max(later - earlier for earlier, later in itertools.pairwise(marks))
 
     def wait_ready(self) -> dict[str, Any]:
         return self.wait_for(lambda report: report["ready"])
@@ -106,6 +117,11 @@ class Scenario:
         self.commands = 0
         self.workers: list[Worker] = []
         self.create_topics("in", "out", "dlq")
+        self.follower: Follower | None = None
+
+    def follow(self) -> None:
+        """Read the output from now on as a reader of committed records would."""
+        self.follower = Follower(self.bootstrap, f"{self.name}.out", self.partitions)
 
     def create_topics(self, *suffixes: str) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
@@ -200,6 +216,45 @@ class Scenario:
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.kill()
+        if self.follower is not None:
+            self.follower.stop()
+
+
+class Follower:
+    """A read_committed reader beside the workers, from the first record on."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self.seen: list[tuple[int, int, bytes]] = []
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "follower",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, count: int, timeout_seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while len(self.seen) < count:
+            assert time.monotonic() < deadline, f"the follower saw {len(self.seen)} of {count}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(10)
+        self._consumer.close()
+
+    def _read(self) -> None:
+        while not self._stopping.is_set():
+            for message in self._consumer.consume(1000, 0.1):
+                if message.error() is None:
+                    self.seen.append((message.partition(), message.offset(), message.value()))
 
 
 def read_topic(bootstrap: str, topic: str, isolation: str) -> Iterator[Any]:
@@ -240,7 +295,9 @@ def check_exactly_once(scenario: Scenario) -> None:
         entry["due_ms"] = command.get("due_ms")
         place = (message.partition(), message.offset())
         expected[place] = [key, entry["count"], entry["sum"], *place]
-    found = [json.loads(message.value()) for message in scenario.read(".out")]
+    outputs = scenario.read(".out")
+    _check_follower(scenario, outputs)
+    found = [json.loads(message.value()) for message in outputs]
     places = [(event[3], event[4]) for event in found]
     assert len(places) == len(set(places)), "an input produced two events"
     assert set(places) == set(expected), f"missing {len(set(expected) - set(places))} events"
@@ -248,6 +305,18 @@ def check_exactly_once(scenario: Scenario) -> None:
     _check_order(found)
     assert _changelog(scenario) == state, "changelog is not the recomputed state"
     assert sum(scenario.committed().values()) == len(expected)
+
+
+def _check_follower(scenario: Scenario, outputs: list[Any]) -> None:
+    """Who read along saw the same, in the same order, and nothing that went away."""
+    if scenario.follower is None:
+        return
+    scenario.follower.wait_for(len(outputs))
+    final = [(message.partition(), message.offset(), message.value()) for message in outputs]
+    assert sorted(scenario.follower.seen) == sorted(final)
+    for number in range(scenario.partitions):
+        offsets = [offset for part, offset, _ in scenario.follower.seen if part == number]
+        assert offsets == sorted(offsets)
 
 
 def _check_order(events: list[list[Any]]) -> None:

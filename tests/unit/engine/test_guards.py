@@ -28,7 +28,9 @@ def watchdog(ownership: Any) -> Watchdog:
 
 
 def owner(step: str, since: float, restore: Any = None, lag: int = 0) -> Any:
-    return SimpleNamespace(step=step, step_at=since, restore=restore, lag=lag, progress_at=since)
+    return SimpleNamespace(
+        step=step, step_at=since, restore=restore, lag=lambda _: lag, progress_at=since
+    )
 
 
 def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
@@ -114,7 +116,7 @@ class EndedConsumer:
         places[0].offset = self._position
         return places
 
-    def get_watermark_offsets(self, place: Any, cached: bool) -> tuple[int, int]:
+    def get_watermark_offsets(self, place: Any, cached: bool = False) -> tuple[int, int]:
         return 0, 8
 
 

@@ -1,0 +1,66 @@
+"""Apache Kafka's GroupModeTransactionsTest as a case of ours.
+
+100,000 records, three workers that are killed three times each while every broker is bounced, once
+hard and once cleanly; each record must come out exactly once.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+from fault_cluster import Cluster, Figures
+from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1200)]
+RECORDS = 100_000
+KILLS_PER_WORKER = 3
+SLOTS = ("a", "b", "c")
+
+
+def kill_workers(replicated: Scenario, rng: random.Random, settings: dict[str, float]) -> None:
+    """In a random order, each restarted at once, as by a supervisor."""
+    slow = "before_commit:0:sleep0.2"  # else the input ends before the faults do
+    workers = {slot: replicated.start(slot, settings, HOOK=slow) for slot in SLOTS}
+    order = list(SLOTS) * KILLS_PER_WORKER
+    rng.shuffle(order)
+    for slot in order:
+        time.sleep(rng.uniform(4, 12))
+        print("schedule: kill worker", slot, flush=True)
+        workers[slot].kill()
+        workers[slot] = replicated.start(slot, settings, HOOK=slow)
+
+
+def test_group_mode_transactions(
+    cluster: Cluster, replicated: Scenario, seed: int, figures: Figures
+) -> None:
+    print("schedule: seed", seed, flush=True)
+    settings = FAST_SESSION | {"batch_records_max": 100}
+    replicated.load(RECORDS, keys=2000)
+    replicated.follow()
+    began = time.monotonic()
+    killer = threading.Thread(
+        target=kill_workers, args=(replicated, random.Random(seed), settings), daemon=True
+    )
+    killer.start()
+    for number in range(3):
+        print("schedule: bounce broker", number, "hard, then cleanly", flush=True)
+        cluster.kill(number)
+        time.sleep(5)
+        cluster.restart(number)
+        time.sleep(5)
+        cluster.terminate(number)
+        cluster.restart(number)
+        time.sleep(5)
+    killer.join()
+    left = RECORDS - sum(replicated.committed().values())
+    replicated.wait_done(600)
+    figures.add(
+        "group mode: 9 worker kills, 6 broker bounces",
+        records=RECORDS,
+        seconds=time.monotonic() - began,
+        records_left_after_the_faults=left,
+    )
+    check_exactly_once(replicated)

@@ -1,0 +1,69 @@
+"""The watchdog on real workers: each kind of stall ends the process with a diagnosis."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from confluent_kafka import Producer
+from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+
+pytestmark = pytest.mark.services
+IMPATIENT = FAST_SESSION | {
+    "loop_stall_seconds": 2.5,
+    "progress_stall_seconds": 2.5,
+    "restore_stall_seconds": 2.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "diagnosis"),
+    [
+        ("block", "the event loop did not run"),
+        ("hang", "step 'agent' lasts"),
+        ("deaf", "records waiting"),
+    ],
+)
+def test_a_stall_ends_the_process_and_loses_nothing(
+    single: Scenario, fault: str, diagnosis: str
+) -> None:
+    single.load(500)
+    worker = single.start(settings=IMPATIENT)
+    single.wait_done()
+    fault_file = single.directory / "agent-fault"
+    fault_file.write_text(fault)
+    single.load(200)
+    time.sleep(1)
+    single.load(200)
+    assert worker.process.wait(30) == 1
+    logs = (single.directory / "worker-0.log").read_text()
+    assert f"watchdog: {diagnosis}" in logs or diagnosis in logs
+    assert "'transactions':" in logs, "what was done until then"
+    assert "most recent call first" in logs, "stacks of all threads"
+    fault_file.unlink()
+    single.start()
+    single.wait_done()
+    check_exactly_once(single)
+
+
+def test_a_restore_that_stands_still(single: Scenario) -> None:
+    """A stranger's open transaction in the changelog: nobody knows whom to fence."""
+    single.load(500)
+    worker = single.start()
+    single.wait_done()
+    assert worker.terminate() == 0
+    stranger = Producer(
+        {"bootstrap.servers": single.bootstrap, "transactional.id": f"{single.name}-stranger"}
+    )
+    stranger.init_transactions(20)
+    stranger.begin_transaction()
+    stranger.produce(f"{single.name}-counts-changelog", b"{}", b"k1", 0)
+    assert stranger.flush(20) == 0
+    stalled = single.start(settings=IMPATIENT)
+    assert stalled.process.wait(40) == 1
+    assert "restore stands still" in single.logs()
+    stranger.abort_transaction(20)
+    single.load(100)
+    single.start()
+    single.wait_done()
+    check_exactly_once(single)

@@ -1,0 +1,177 @@
+"""Workers that are killed, stopped, restarted, scaled; zombies; one slot twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from fault_cluster import Figures, Load
+from stream.engine_harness import (
+    FAST_SESSION,
+    Scenario,
+    Worker,
+    check_exactly_once,
+    stop_a_worker_and_wake_it_after_its_heir,
+)
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
+SLOW_COMMITS = "before_commit:0:sleep0.02"
+SLOTS = ("a", "b", "c", "d")
+
+
+def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> None:
+    """Three workers under load; one is killed or stopped beyond its session, again and again."""
+    rng = random.Random(seed)
+    settings = FAST_SESSION | {"batch_records_max": 200}
+    single.follow()
+    workers = {slot: single.start(slot, settings, HOOK=SLOW_COMMITS) for slot in SLOTS[:3]}
+    for worker in workers.values():
+        worker.wait_ready()
+    with Load(single, per_second=400):
+        for _ in range(12):
+            slot, action = rng.choice(SLOTS[:3]), rng.choice(["kill", "stop", "term"])
+            print("schedule:", seed, slot, action, flush=True)
+            worker = workers[slot]
+            began = time.monotonic()
+            if action == "stop":
+                worker.signal(signal.SIGSTOP)
+                time.sleep(rng.uniform(1, 10))
+                worker.signal(signal.SIGCONT)
+            else:
+                worker.kill() if action == "kill" else worker.terminate()
+                workers[slot] = single.start(slot, settings, HOOK=SLOW_COMMITS)
+                workers[slot].wait_ready()
+                figures.add(f"worker {action}, same slot", ready_seconds=time.monotonic() - began)
+            time.sleep(rng.uniform(0.5, 4))
+    single.wait_done(120)
+    check_exactly_once(single)
+
+
+def wait_owned(workers: dict[str, Worker], partitions: int = 4) -> None:
+    share = partitions // len(workers)
+    for worker in workers.values():
+        worker.wait_for(lambda report: report["ready"] and report["owned"] == share)
+
+
+def test_scale_under_load(single: Scenario, figures: Figures) -> None:
+    """1, 4, 2, 1 workers; partitions move each time, with clean ends and with kills."""
+    settings = FAST_SESSION | {"batch_records_max": 200}
+    single.follow()
+    workers = {"a": single.start("a", settings)}
+    wait_owned(workers)
+    with Load(single, per_second=400):
+        with figures.pauses("scale from 1 to 4", single, 2.0):
+            workers |= {slot: single.start(slot, settings) for slot in SLOTS[1:]}
+            wait_owned(workers)
+        with figures.pauses("scale from 4 to 2, clean", single, 2.0):
+            for slot in SLOTS[2:]:
+                assert workers.pop(slot).terminate() == 0
+            wait_owned(workers)
+        with figures.pauses("scale from 2 to 1, killed", single, 2.0):
+            workers.pop("b").kill()
+            wait_owned(workers)
+    single.wait_done()
+    check_exactly_once(single)
+
+
+def test_rolling_restart_under_load(single: Scenario, figures: Figures) -> None:
+    single.follow()
+    workers = {slot: single.start(slot, FAST_SESSION) for slot in SLOTS}
+    wait_owned(workers)
+    with Load(single, per_second=400):
+        for slot in SLOTS:
+            began = time.monotonic()
+            assert workers[slot].terminate() == 0
+            workers[slot] = single.start(slot, FAST_SESSION)
+            workers[slot].wait_for(lambda report: report["ready"] and report["owned"] == 1)
+            figures.add(f"rolling restart of {slot}", ready_seconds=time.monotonic() - began)
+    single.wait_done()
+    check_exactly_once(single)
+
+
+@pytest.mark.parametrize("step", ["between_produces", "before_send_offsets"])
+def test_a_zombie_cannot_commit(single: Scenario, step: str) -> None:
+    stop_a_worker_and_wake_it_after_its_heir(single, step)
+
+
+def test_two_zombies(single: Scenario) -> None:
+    """Both stop with an open transaction; one heir; both wake and find that they are former."""
+    single.load(3000)
+    settings = FAST_SESSION | {"batch_records_max": 300}
+    zombies = [single.start(slot, settings, HOOK="before_commit:2:stop") for slot in SLOTS[:2]]
+    for zombie in zombies:
+        zombie.wait_stopped(60)
+    heir = single.start("heir", FAST_SESSION)
+    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=60)
+    single.load(1000)
+    single.wait_done()
+    for zombie in zombies:
+        zombie.signal(signal.SIGCONT)
+    for zombie in zombies:
+        zombie.wait_for(lambda report: report["aborts"] >= 1 and report["ready"])
+    single.load(1000)
+    single.wait_done()
+    check_exactly_once(single)
+
+
+def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
+    """The broker itself aborts what the sleeper left open."""
+    single.load(2000)
+    settings = FAST_SESSION | {"batch_records_max": 300, "transaction_timeout_seconds": 10.0}
+    sleeper = single.start("a", settings, HOOK="before_commit:3:stop")
+    sleeper.wait_stopped()
+    time.sleep(15)
+    sleeper.signal(signal.SIGCONT)
+    sleeper.wait_for(lambda report: report["aborts"] >= 1 and report["ready"])
+    single.load(1000)
+    single.wait_done()
+    check_exactly_once(single)
+
+
+def test_stopped_while_it_restores(single: Scenario) -> None:
+    """Another takes over meanwhile; who wakes in the middle of an old restore must not go on."""
+    single.load(6000, keys=3000)
+    first = single.start("a", FAST_SESSION)
+    single.wait_done()
+    first.kill()
+    sleeper = single.start("a", FAST_SESSION, SLOW_RESTORE="0.5")
+    time.sleep(5)
+    sleeper.signal(signal.SIGSTOP)
+    assert not sleeper.latest.get("ready"), "the restore was over before it was stopped"
+    heir = single.start("b", FAST_SESSION)
+    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=60)
+    single.load(1000)
+    single.wait_done()
+    sleeper.signal(signal.SIGCONT)
+    single.load(1000)
+    single.wait_done(120)
+    check_exactly_once(single)
+
+
+def test_two_machines_with_one_slot(single: Scenario) -> None:
+    """The later says that it takes over, the earlier that it lost the slot; nothing twice."""
+    single.load(500)
+    first = single.start("0", FAST_SESSION, HOST="one")
+    first.wait_ready()
+    second = single.start("0", FAST_SESSION, HOST="two")
+    second.wait_ready()
+    with Load(single, per_second=200):
+        assert first.process.wait(60) == 1
+        time.sleep(3)
+    assert "may be alive" in single.logs()
+    single.wait_done()
+    check_exactly_once(single)
+
+
+def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
+    """The client itself looks for it for 30 s; then the worker ends, with nothing committed."""
+    admin = AdminClient({"bootstrap.servers": single.bootstrap})
+    admin.delete_topics([f"{single.name}.out"])[f"{single.name}.out"].result(20)
+    single.load(10)
+    worker = single.start()
+    assert worker.process.wait(90) == 1
+    assert "CommandRefused" in single.logs()
+    assert sum(single.committed().values()) == 0
