@@ -1,0 +1,62 @@
+"""python -m bench [names] [--records N] [--runs N] [--json PATH]; without names all are run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import throughput
+from bench.broker import Arena, arena
+from bench.figures import RESULTS, Figure, machine, print_table, write_json
+from bench.options import Options
+
+ON_BROKER: dict[str, Callable[[Arena, Options], list[Figure]]] = {
+    "throughput": throughput.measure,
+}
+ALONE: dict[str, Callable[[Options], list[Figure]]] = {}
+
+
+def parse(arguments: list[str]) -> tuple[list[str], Options, Path]:
+    """Names, options, path of the JSON file."""
+    known = [*ALONE, *ON_BROKER]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(known))
+    parser.add_argument("--records", type=int, default=Options.records)
+    parser.add_argument("--restore-keys", type=int, default=Options.restore_keys)
+    parser.add_argument("--runs", type=int, default=Options.runs)
+    parser.add_argument("--latency-seconds", type=int, default=Options.latency_seconds)
+    parser.add_argument("--with-quix", action="store_true", help="install and measure Quix Streams")
+    parser.add_argument("--json", type=Path, default=RESULTS / "latest.json")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.names) - set(known):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    options = Options(
+        given.records, given.restore_keys, given.runs, given.latency_seconds, given.with_quix
+    )
+    return given.names or known, options, given.json
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, write."""
+    names, options, path = parse(arguments)
+    before = machine()
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        shared: Arena | None = None
+        for name in names:
+            if name in ALONE:
+                figures += ALONE[name](options)
+                continue
+            shared = shared or stack.enter_context(arena())
+            figures += ON_BROKER[name](shared, options)
+    print_table(figures)
+    write_json(path, before, figures)
+    print(f"\n{path}; load average before the start: {before['load_average_before']:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
