@@ -42,12 +42,17 @@ class Authenticator:
     def identify(self, token: str) -> Caller:
         """The caller. Raises ApiProblem: 401 for an unknown or expired key, 403 if closed.
 
+        503 as long as the merchants are not all read after a start: a key that is not known yet
+        is no wrong key.
+
         Only hashes are looked up and compared: the time that it takes says nothing about a key.
         """
         hashed = key_hash(token)
         if self._admin_hash is not None and hmac.compare_digest(hashed, self._admin_hash):
             return OPERATOR
         found = self._registry.by_api_key_hash(hashed)
+        if found is None and not self._registry.ready:
+            raise ApiProblem("starting", headers={"Retry-After": "1"})
         if found is None or not hmac.compare_digest(hashed, found[1].key_hash):
             raise unauthenticated()
         merchant, api_key = found

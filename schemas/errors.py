@@ -66,6 +66,7 @@ CATALOGUE: dict[str, Problem] = {
         Problem(
             "overloaded", 503, "The pipeline is not taking commands", "Retry the same request."
         ),
+        Problem("starting", 503, "The API has just started", "Retry the same request."),
         Problem("read_unavailable", 503, "The read store is not there", "Retry the same request."),
         Problem("network_unavailable", 503, "The card network does not answer", "Retry later."),
     )
