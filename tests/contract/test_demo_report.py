@@ -108,9 +108,9 @@ def test_a_part_that_is_away_leaves_the_others(env: dict[str, str]) -> None:
 
 
 def test_what_is_under_way_is_found_in_the_views(
-    env: dict[str, str], views: str, kafka_broker: str
+    env: dict[str, str], views: str, own_broker: str
 ) -> None:
-    at = connections(env | {"KAFKA_BOOTSTRAP_SERVERS": kafka_broker})
+    at = connections(env | {"KAFKA_BOOTSTRAP_SERVERS": own_broker})
     deadline = time.monotonic() + COORDINATOR_SECONDS
     while (found := look(at, views)).trouble and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -119,6 +119,6 @@ def test_what_is_under_way_is_found_in_the_views(
     assert found.sentence() == "1 payments are unknown"
 
 
-def test_parts_that_do_not_answer_are_trouble_not_an_end(kafka_broker: str) -> None:
-    away = {"KAFKA_BOOTSTRAP_SERVERS": kafka_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
+def test_parts_that_do_not_answer_are_trouble_not_an_end(own_broker: str) -> None:
+    away = {"KAFKA_BOOTSTRAP_SERVERS": own_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
     assert look(connections(away), "paystream").trouble.startswith("ClickHouse: ")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from devstack.services import kafka
 from devstack.traffic.settling import NotSettledError, settle, unread_records
 from runtime.kafka import consumer_settings
 
@@ -49,15 +47,6 @@ def test_markers_and_aborted_records_do_not_count(
     commit(kafka_broker, group, topic, committed)
     expected = {group: unread} if unread else {}
     assert unread_records(kafka_broker, [group]) == expected
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[str]:
-    """A broker that no other test left unread records on."""
-    cluster, children = kafka.start_in(tmp_path)
-    yield cluster.bootstrap_servers
-    for child in children:
-        child.kill_group()
 
 
 def test_a_stack_that_does_not_settle_is_an_error_that_says_why(own_broker: str) -> None:
