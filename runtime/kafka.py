@@ -1,7 +1,7 @@
 """Settings of every plain Kafka client, and reading a topic from its start to its end."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -10,6 +10,8 @@ _METADATA_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _POLL_RECORDS_MAX = 5_000
 _SILENCE_SECONDS_MAX = 30.0
+_QUIET = {"log_level": 0}
+"""What librdkafka would print about a lost broker is in the TopicUnreadable that follows."""
 
 
 class TopicUnreadable(Exception):
@@ -63,28 +65,43 @@ def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
     }
 
 
+def partitions_of(bootstrap: str, topic: str) -> list[int]:
+    """The partitions that the topic has. Raises TopicUnreadable."""
+    consumer = Consumer({**consumer_settings(bootstrap, "paystream-reader"), **_QUIET})
+    try:
+        return _partitions(consumer, topic)
+    finally:
+        consumer.close()
+
+
 def read_topic(
-    bootstrap: str, topic: str, isolation: str = "read_committed"
+    bootstrap: str,
+    topic: str,
+    isolation: str = "read_committed",
+    partitions: Sequence[int] | None = None,
 ) -> Iterator[StoredRecord]:
     """All records from the log's start to the end that it had when each partition was reached.
 
-    In offset order per partition. Raises TopicUnreadable.
+    In offset order per partition; `partitions`: only these. Raises TopicUnreadable.
     """
     consumer = Consumer(
         {
             **consumer_settings(bootstrap, "paystream-reader"),
             "isolation.level": isolation,
             "enable.partition.eof": True,
+            **_QUIET,
         }
     )
     try:
-        yield from _read_assigned(consumer, topic)
+        chosen = _partitions(consumer, topic) if partitions is None else list(partitions)
+        yield from _read_assigned(consumer, topic, chosen)
     finally:
         consumer.close()
 
 
-def _read_assigned(consumer: Consumer, topic: str) -> Iterator[StoredRecord]:
-    partitions = _partitions(consumer, topic)
+def _read_assigned(
+    consumer: Consumer, topic: str, partitions: Sequence[int]
+) -> Iterator[StoredRecord]:
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
     open_partitions = set(partitions)
     heard = time.monotonic()
@@ -108,7 +125,7 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
     try:
         metadata = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_SECONDS).topics[topic]
     except KafkaException as error:
-        raise TopicUnreadable(f"{topic}: {error.args[0].str()}") from error
+        raise TopicUnreadable(f"{topic}: {error.args[0].str()}: is the broker up?") from error
     if metadata.error is not None:
         raise TopicUnreadable(f"{topic}: {metadata.error.str()}")
     return list(metadata.partitions)

@@ -217,3 +217,10 @@ class DeadLetterReason(StrEnum):
     CALL_FAILED = "call_failed"
     DELIVERY_EXPIRED = "delivery_expired"
     DELIVERY_REFUSED = "delivery_refused"
+
+
+class DeadLetterDecision(StrEnum):
+    """What an operator decided about a dead letter: reason code of the record that says so."""
+
+    REPLAYED = "replayed"
+    DROPPED = "dropped"

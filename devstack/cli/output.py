@@ -4,6 +4,7 @@ import json
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 console = Console()
 error_console = Console(stderr=True)
@@ -15,7 +16,14 @@ class ClearError(Exception):
 
 def say_error(sentence: str) -> None:
     """One sentence on standard error."""
-    error_console.print(f"[bold red]paystream:[/] {sentence}", highlight=False)
+    error_console.print(
+        f"[bold red]paystream:[/] {escape(sentence)}", highlight=False, soft_wrap=True
+    )
+
+
+def warn(sentence: str) -> None:
+    """A sentence on standard error about what may go wrong."""
+    error_console.print(f"[yellow]warning:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from devstack.cli.environment import DEFAULT_STATE_DIR
+from devstack.cli.output import warn
 
 
 def up(
@@ -14,6 +15,8 @@ def up(
 ) -> int:
     """Start broker, Valkey, ClickHouse, simulators, workers, API and console; Ctrl-C stops all.
 
+    What `paystream doctor` finds wrong is said first; the start is tried nevertheless.
+
     Example: paystream up --env-file stack.env --brokers 3 --workers 2
 
     Parameters
@@ -23,6 +26,10 @@ def up(
     brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
     workers: Copies of the payments worker.
     """
+    from devstack.doctor import run as doctor_checks
     from devstack.supervisor import UpOptions, run_up
 
+    for check in doctor_checks(state_dir):
+        if not check.ok:
+            warn(f"{check.name}: {check.finding}")
     return run_up(UpOptions(state_dir, env_file, brokers, workers))

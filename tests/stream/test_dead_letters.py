@@ -1,0 +1,101 @@
+"""Dead letters of a real worker: listed, shown, replayed, dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from sink_worker import eventually, worker
+
+from devstack.dead_letters import Letter, NotDecided, drop, letters, replay
+from devstack.topics import create_all
+from runtime.kafka import StoredRecord, producer_settings, read_topic
+from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS
+
+pytestmark = pytest.mark.services
+POISON = b"\x00\x00\x00\x00\x06not a command"
+
+
+@pytest.fixture
+def broker(kafka_broker: str) -> str:
+    create_all(kafka_broker)
+    return kafka_broker
+
+
+def send_poison(broker: str, key: str) -> None:
+    producer = Producer(producer_settings(broker))
+    producer.produce(PAYMENTS_COMMANDS, POISON, key, headers={"traceparent": b"00-1"})
+    assert producer.flush(20) == 0
+
+
+def letters_of(broker: str, key: str) -> list[Letter]:
+    return [letter for letter in letters(broker) if letter.key == key]
+
+
+def commands_of(broker: str, key: str) -> list[StoredRecord]:
+    return [record for record in read_topic(broker, PAYMENTS_COMMANDS) if record.key == key]
+
+
+def cli(broker: str, *arguments: str) -> Any:
+    """What `paystream dead-letters … --json` prints."""
+    command = [sys.executable, "-m", "devstack.cli", "dead-letters", *arguments, "--json"]
+    env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": broker}
+    ended = subprocess.run(command, env=env, capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 0, ended.stderr.decode()
+    return json.loads(ended.stdout)
+
+
+def listed(broker: str, key: str, *more: str) -> list[str]:
+    return [row["id"] for row in cli(broker, "list", *more) if row["key"] == key]
+
+
+def test_a_poison_command_is_listed_shown_replayed_and_dropped(
+    broker: str, unique_name: Callable[[str], str], tmp_path: Path
+) -> None:
+    key = unique_name("pay")
+    with worker("payments", broker, tmp_path, {}):
+        send_poison(broker, key)
+        [first] = eventually(lambda: letters_of(broker, key), "a dead letter")
+        [shown] = cli(broker, "show", first.letter_id)
+        assert (shown["reason"], shown["value_hex"]) == ("undecodable", POISON.hex())
+        assert "undecodable" in shown["decoded"]
+        assert shown["headers"]["traceparent"] == "00-1"
+        assert listed(broker, key) == [first.letter_id]
+
+        [decided] = cli(broker, "replay", first.letter_id, "--note", "mended")
+        assert decided["decision"] == "replayed"
+        [original, again] = commands_of(broker, key)
+        assert (again.value, again.partition) == (POISON, original.partition)
+        assert again.headers == original.headers | {"replayed_from": first.source.encode()}
+        eventually(lambda: len(letters_of(broker, key)) == 2, "the copy's dead letter")
+    [second] = [letter for letter in letters_of(broker, key) if letter.decision is None]
+    assert listed(broker, key) == [second.letter_id]
+    drop(broker, [second.letter_id], "a test sent it")
+    assert listed(broker, key) == []
+    decisions = {row["id"]: row["decision"] for row in cli(broker, "list", "--all")}
+    assert decisions[first.letter_id] == "replayed"
+    assert decisions[second.letter_id] == "dropped"
+    with pytest.raises(NotDecided, match="was replayed before"):
+        replay(broker, [first.letter_id])
+    assert len(commands_of(broker, key)) == 2
+
+
+def test_one_letter_that_cannot_be_decided_leaves_the_others_alone(
+    broker: str, unique_name: Callable[[str], str], tmp_path: Path
+) -> None:
+    key = unique_name("pay")
+    with worker("payments", broker, tmp_path, {}):
+        send_poison(broker, key)
+        [letter] = eventually(lambda: letters_of(broker, key), "a dead letter")
+    before = sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS))
+    with pytest.raises(NotDecided, match="see `dead-letters list`"):
+        replay(broker, [letter.letter_id, "0-999999"])
+    assert sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS)) == before
+    assert len(commands_of(broker, key)) == 1
