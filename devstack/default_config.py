@@ -54,6 +54,9 @@ def _setting(field: msgspec.structs.FieldInfo) -> str:
         value = field.default_factory()
     if value is None or value is msgspec.NODEFAULT:
         return f"# {field.name} = (not set)"
+    if isinstance(value, dict):
+        pairs = (msgspec.toml.encode({key: text}).decode().strip() for key, text in value.items())
+        return f"{field.name} = {{{', '.join(pairs)}}}"
     return msgspec.toml.encode({field.name: msgspec.to_builtins(value)}).decode().strip()
 
 

@@ -75,7 +75,7 @@ def build() -> App:
 def main() -> None:
     """Entry point: exit code 0 well, 1 something does not hold, 2 cannot run."""
     try:
-        code = build()()
+        code = build()(sys.argv[1:])
     except Exception as error:
         sentence = known_sentence(error)
         if sentence is None:
