@@ -8,15 +8,23 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import throughput
+from bench import api, latency, ledger, pure, restore, takeover, throughput
 from bench.broker import Arena, arena
 from bench.figures import RESULTS, Figure, machine, print_table, write_json
 from bench.options import Options
 
 ON_BROKER: dict[str, Callable[[Arena, Options], list[Figure]]] = {
     "throughput": throughput.measure,
+    "latency": latency.measure,
+    "restore": restore.measure,
+    "takeover": takeover.measure,
+    "api": api.measure,
 }
-ALONE: dict[str, Callable[[Options], list[Figure]]] = {}
+ALONE: dict[str, Callable[[Options], list[Figure]]] = {
+    "codec": pure.measure_codec,
+    "domain": pure.measure_domain,
+    "ledger": ledger.measure,
+}
 
 
 def parse(arguments: list[str]) -> tuple[list[str], Options, Path]:
