@@ -21,4 +21,6 @@ class Outgoing(msgspec.Struct, frozen=True):
     def size_bytes(self) -> int:
         """Key, value and headers."""
         size = len(self.value or b"") + len(self.key or b"")
+        if not self.headers:
+            return size
         return size + sum(len(name) + len(text) for name, text in self.headers.items())
