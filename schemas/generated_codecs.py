@@ -27,26 +27,24 @@ def read_DeadLetter(data: bytes) -> DeadLetter:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source_app = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source_app = text[start:at]
     if not f_source_app.isascii():
-        f_source_app = data[at:end].decode()
-    at = end
+        f_source_app = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_topic = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_topic = text[start:at]
     if not f_topic.isascii():
-        f_topic = data[at:end].decode()
-    at = end
+        f_topic = data[start:at].decode()
     f_partition = data[at]
     if f_partition < 128:
         f_partition = (f_partition >> 1) ^ -(f_partition & 1)
@@ -66,74 +64,68 @@ def read_DeadLetter(data: bytes) -> DeadLetter:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_key = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_key = text[start:at]
         if not f_key.isascii():
-            f_key = data[at:end].decode()
-        at = end
+            f_key = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_reason_code = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_reason_code = text[start:at]
     if not f_reason_code.isascii():
-        f_reason_code = data[at:end].decode()
-    at = end
+        f_reason_code = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_detail = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_detail = text[start:at]
     if not f_detail.isascii():
-        f_detail = data[at:end].decode()
-    at = end
+        f_detail = data[start:at].decode()
     f_headers: dict[str, bytes] = {}
     count, at = items_at(data, at)
     while count:
         for _ in range(count):
             size = data[at]
             if size & 129:  # longer than a byte, or negative
-                size, at = size_at(data, at)
+                size, start = size_at(data, at)
+                at = start + size
             else:
-                size >>= 1
-                at += 1
-            end = at + size
-            f_headers_key = text[at:end]
+                start = at + 1
+                at = start + (size >> 1)
+            f_headers_key = text[start:at]
             if not f_headers_key.isascii():
-                f_headers_key = data[at:end].decode()
-            at = end
+                f_headers_key = data[start:at].decode()
             size = data[at]
             if size & 129:  # longer than a byte, or negative
-                size, at = size_at(data, at)
+                size, start = size_at(data, at)
+                at = start + size
             else:
-                size >>= 1
-                at += 1
-            end = at + size
-            f_headers_item = data[at:end]
-            at = end
+                start = at + 1
+                at = start + (size >> 1)
+            f_headers_item = data[start:at]
             f_headers[f_headers_key] = f_headers_item
         count, at = items_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_value = data[at:end]
-    at = end
+        start = at + 1
+        at = start + (size >> 1)
+    f_value = data[start:at]
     f_failed_at_ms = data[at]
     if f_failed_at_ms < 128:
         f_failed_at_ms = (f_failed_at_ms >> 1) ^ -(f_failed_at_ms & 1)
@@ -183,37 +175,34 @@ def write_DeadLetter(record: DeadLetter) -> bytes:
 def read_ApiKey(data: bytes, text: str, at: int) -> tuple[ApiKey, int]:
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_key_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_key_id = text[start:at]
     if not f_key_id.isascii():
-        f_key_id = data[at:end].decode()
-    at = end
+        f_key_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_key_hash = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_key_hash = text[start:at]
     if not f_key_hash.isascii():
-        f_key_hash = data[at:end].decode()
-    at = end
+        f_key_hash = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -251,41 +240,38 @@ def write_ApiKey(record: ApiKey) -> str:
 def read_Endpoint(data: bytes, text: str, at: int) -> tuple[Endpoint, int]:
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_endpoint_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_endpoint_id = text[start:at]
     if not f_endpoint_id.isascii():
-        f_endpoint_id = data[at:end].decode()
-    at = end
+        f_endpoint_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_url = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_url = text[start:at]
     if not f_url.isascii():
-        f_url = data[at:end].decode()
-    at = end
+        f_url = data[start:at].decode()
     f_secrets_sealed: list[str] = []
     count, at = items_at(data, at)
     while count:
         for _ in range(count):
             size = data[at]
             if size & 129:  # longer than a byte, or negative
-                size, at = size_at(data, at)
+                size, start = size_at(data, at)
+                at = start + size
             else:
-                size >>= 1
-                at += 1
-            end = at + size
-            f_secrets_sealed_item = text[at:end]
+                start = at + 1
+                at = start + (size >> 1)
+            f_secrets_sealed_item = text[start:at]
             if not f_secrets_sealed_item.isascii():
-                f_secrets_sealed_item = data[at:end].decode()
-            at = end
+                f_secrets_sealed_item = data[start:at].decode()
             f_secrets_sealed.append(f_secrets_sealed_item)
         count, at = items_at(data, at)
     if data[at] > 1:
@@ -320,15 +306,14 @@ def read_Merchant(data: bytes) -> Merchant:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     f_version = data[at]
     if f_version < 128:
         f_version = (f_version >> 1) ^ -(f_version & 1)
@@ -337,26 +322,24 @@ def read_Merchant(data: bytes) -> Merchant:
         f_version, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_name = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_name = text[start:at]
     if not f_name.isascii():
-        f_name = data[at:end].decode()
-    at = end
+        f_name = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_status = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_status = text[start:at]
     if not f_status.isascii():
-        f_status = data[at:end].decode()
-    at = end
+        f_status = data[start:at].decode()
     f_registered_at_ms = data[at]
     if f_registered_at_ms < 128:
         f_registered_at_ms = (f_registered_at_ms >> 1) ^ -(f_registered_at_ms & 1)
@@ -376,28 +359,26 @@ def read_Merchant(data: bytes) -> Merchant:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_bank_account = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_bank_account = text[start:at]
         if not f_bank_account.isascii():
-            f_bank_account = data[at:end].decode()
-        at = end
+            f_bank_account = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payout_schedule = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payout_schedule = text[start:at]
     if not f_payout_schedule.isascii():
-        f_payout_schedule = data[at:end].decode()
-    at = end
+        f_payout_schedule = data[start:at].decode()
     f_fee_basis_points = data[at]
     if f_fee_basis_points < 128:
         f_fee_basis_points = (f_fee_basis_points >> 1) ^ -(f_fee_basis_points & 1)
@@ -475,48 +456,44 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
     if not f_command_id.isascii():
-        f_command_id = data[at:end].decode()
-    at = end
+        f_command_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_kind = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_kind = text[start:at]
     if not f_kind.isascii():
-        f_kind = data[at:end].decode()
-    at = end
+        f_kind = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_fingerprint = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_fingerprint = text[start:at]
     if not f_fingerprint.isascii():
-        f_fingerprint = data[at:end].decode()
-    at = end
+        f_fingerprint = data[start:at].decode()
     f_issued_at_ms = data[at]
     if f_issued_at_ms < 128:
         f_issued_at_ms = (f_issued_at_ms >> 1) ^ -(f_issued_at_ms & 1)
@@ -525,15 +502,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
         f_issued_at_ms, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
     if not f_source.isascii():
-        f_source = data[at:end].decode()
-    at = end
+        f_source = data[start:at].decode()
     if len(data) - at == 12 and not any(data[at:]):
         return MerchantCommand(command_id=f_command_id, merchant_id=f_merchant_id, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source)
     branch = data[at]
@@ -543,15 +519,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_name = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_name = text[start:at]
         if not f_name.isascii():
-            f_name = data[at:end].decode()
-        at = end
+            f_name = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -561,15 +536,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_key_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_id = text[start:at]
         if not f_key_id.isascii():
-            f_key_id = data[at:end].decode()
-        at = end
+            f_key_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -579,15 +553,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_key_mode = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_mode = text[start:at]
         if not f_key_mode.isascii():
-            f_key_mode = data[at:end].decode()
-        at = end
+            f_key_mode = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -597,15 +570,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_key_hash = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_hash = text[start:at]
         if not f_key_hash.isascii():
-            f_key_hash = data[at:end].decode()
-        at = end
+            f_key_hash = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
@@ -630,15 +602,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_endpoint_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_endpoint_id = text[start:at]
         if not f_endpoint_id.isascii():
-            f_endpoint_id = data[at:end].decode()
-        at = end
+            f_endpoint_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -648,15 +619,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_endpoint_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_endpoint_url = text[start:at]
         if not f_endpoint_url.isascii():
-            f_endpoint_url = data[at:end].decode()
-        at = end
+            f_endpoint_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -666,15 +636,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_secret_sealed = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_secret_sealed = text[start:at]
         if not f_secret_sealed.isascii():
-            f_secret_sealed = data[at:end].decode()
-        at = end
+            f_secret_sealed = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
@@ -686,15 +655,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_bank_account = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_bank_account = text[start:at]
         if not f_bank_account.isascii():
-            f_bank_account = data[at:end].decode()
-        at = end
+            f_bank_account = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -704,15 +672,14 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_payout_schedule = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_payout_schedule = text[start:at]
         if not f_payout_schedule.isascii():
-            f_payout_schedule = data[at:end].decode()
-        at = end
+            f_payout_schedule = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -848,26 +815,24 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
     if not f_event_id.isascii():
-        f_event_id = data[at:end].decode()
-    at = end
+        f_event_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     f_sequence = data[at]
     if f_sequence < 128:
         f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
@@ -876,37 +841,34 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
         f_sequence, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_type = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_type = text[start:at]
     if not f_type.isascii():
-        f_type = data[at:end].decode()
-    at = end
+        f_type = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
     if not f_command_id.isascii():
-        f_command_id = data[at:end].decode()
-    at = end
+        f_command_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_fingerprint = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_fingerprint = text[start:at]
     if not f_fingerprint.isascii():
-        f_fingerprint = data[at:end].decode()
-    at = end
+        f_fingerprint = data[start:at].decode()
     f_occurred_at_ms = data[at]
     if f_occurred_at_ms < 128:
         f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
@@ -915,15 +877,14 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
         f_occurred_at_ms, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
     if not f_source.isascii():
-        f_source = data[at:end].decode()
-    at = end
+        f_source = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -931,15 +892,14 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_endpoint_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_endpoint_id = text[start:at]
         if not f_endpoint_id.isascii():
-            f_endpoint_id = data[at:end].decode()
-        at = end
+            f_endpoint_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -949,15 +909,14 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_key_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_id = text[start:at]
         if not f_key_id.isascii():
-            f_key_id = data[at:end].decode()
-        at = end
+            f_key_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -967,15 +926,14 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reason = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
         if not f_reason.isascii():
-            f_reason = data[at:end].decode()
-        at = end
+            f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
@@ -1032,59 +990,54 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_request_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_request_id = text[start:at]
     if not f_request_id.isascii():
-        f_request_id = data[at:end].decode()
-    at = end
+        f_request_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_operation = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_operation = text[start:at]
     if not f_operation.isascii():
-        f_operation = data[at:end].decode()
-    at = end
+        f_operation = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1092,28 +1045,26 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_subject_operation = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_subject_operation = text[start:at]
         if not f_subject_operation.isascii():
-            f_subject_operation = data[at:end].decode()
-        at = end
+            f_subject_operation = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_operation_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_operation_id = text[start:at]
     if not f_operation_id.isascii():
-        f_operation_id = data[at:end].decode()
-    at = end
+        f_operation_id = data[start:at].decode()
     f_attempt = data[at]
     if f_attempt < 128:
         f_attempt = (f_attempt >> 1) ^ -(f_attempt & 1)
@@ -1128,15 +1079,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
         f_amount_minor, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_currency = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
     if not f_currency.isascii():
-        f_currency = data[at:end].decode()
-    at = end
+        f_currency = data[start:at].decode()
     f_requested_at_ms = data[at]
     if f_requested_at_ms < 128:
         f_requested_at_ms = (f_requested_at_ms >> 1) ^ -(f_requested_at_ms & 1)
@@ -1158,15 +1108,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
         raise ValueError("no such branch of a union")
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
     if not f_command_id.isascii():
-        f_command_id = data[at:end].decode()
-    at = end
+        f_command_id = data[start:at].decode()
     if len(data) - at == 4 and not any(data[at:]):
         return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id)
     branch = data[at]
@@ -1176,15 +1125,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_card = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_card = text[start:at]
         if not f_card.isascii():
-            f_card = data[at:end].decode()
-        at = end
+            f_card = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1194,15 +1142,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_network_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_network_reference = text[start:at]
         if not f_network_reference.isascii():
-            f_network_reference = data[at:end].decode()
-        at = end
+            f_network_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1212,15 +1159,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_return_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_return_url = text[start:at]
         if not f_return_url.isascii():
-            f_return_url = data[at:end].decode()
-        at = end
+            f_return_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1230,15 +1176,14 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_refund_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_refund_id = text[start:at]
         if not f_refund_id.isascii():
-            f_refund_id = data[at:end].decode()
-        at = end
+            f_refund_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
@@ -1321,70 +1266,64 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
     if not f_command_id.isascii():
-        f_command_id = data[at:end].decode()
-    at = end
+        f_command_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_kind = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_kind = text[start:at]
     if not f_kind.isascii():
-        f_kind = data[at:end].decode()
-    at = end
+        f_kind = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_fingerprint = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_fingerprint = text[start:at]
     if not f_fingerprint.isascii():
-        f_fingerprint = data[at:end].decode()
-    at = end
+        f_fingerprint = data[start:at].decode()
     f_issued_at_ms = data[at]
     if f_issued_at_ms < 128:
         f_issued_at_ms = (f_issued_at_ms >> 1) ^ -(f_issued_at_ms & 1)
@@ -1393,15 +1332,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
         f_issued_at_ms, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
     if not f_source.isascii():
-        f_source = data[at:end].decode()
-    at = end
+        f_source = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1409,15 +1347,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_idempotency_key = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_idempotency_key = text[start:at]
         if not f_idempotency_key.isascii():
-            f_idempotency_key = data[at:end].decode()
-        at = end
+            f_idempotency_key = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 20 and not any(data[at:]):
@@ -1442,15 +1379,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_currency = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_currency = text[start:at]
         if not f_currency.isascii():
-            f_currency = data[at:end].decode()
-        at = end
+            f_currency = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1460,15 +1396,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_capture_method = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_capture_method = text[start:at]
         if not f_capture_method.isascii():
-            f_capture_method = data[at:end].decode()
-        at = end
+            f_capture_method = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1493,15 +1428,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_card = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_card = text[start:at]
         if not f_card.isascii():
-            f_card = data[at:end].decode()
-        at = end
+            f_card = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1511,15 +1445,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reference = text[start:at]
         if not f_reference.isascii():
-            f_reference = data[at:end].decode()
-        at = end
+            f_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1529,15 +1462,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_return_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_return_url = text[start:at]
         if not f_return_url.isascii():
-            f_return_url = data[at:end].decode()
-        at = end
+            f_return_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1586,15 +1518,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_refund_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_refund_id = text[start:at]
         if not f_refund_id.isascii():
-            f_refund_id = data[at:end].decode()
-        at = end
+            f_refund_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1604,15 +1535,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_dispute_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_dispute_id = text[start:at]
         if not f_dispute_id.isascii():
-            f_dispute_id = data[at:end].decode()
-        at = end
+            f_dispute_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
@@ -1624,15 +1554,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_operation = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation = text[start:at]
         if not f_operation.isascii():
-            f_operation = data[at:end].decode()
-        at = end
+            f_operation = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1642,15 +1571,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_operation_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation_id = text[start:at]
         if not f_operation_id.isascii():
-            f_operation_id = data[at:end].decode()
-        at = end
+            f_operation_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1673,15 +1601,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_outcome = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_outcome = text[start:at]
         if not f_outcome.isascii():
-            f_outcome = data[at:end].decode()
-        at = end
+            f_outcome = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
@@ -1693,15 +1620,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_network_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_network_reference = text[start:at]
         if not f_network_reference.isascii():
-            f_network_reference = data[at:end].decode()
-        at = end
+            f_network_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1711,15 +1637,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_decline_code = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_decline_code = text[start:at]
         if not f_decline_code.isascii():
-            f_decline_code = data[at:end].decode()
-        at = end
+            f_decline_code = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1729,15 +1654,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_action_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_action_url = text[start:at]
         if not f_action_url.isascii():
-            f_action_url = data[at:end].decode()
-        at = end
+            f_action_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -1747,15 +1671,14 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reason = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
         if not f_reason.isascii():
-            f_reason = data[at:end].decode()
-        at = end
+            f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
@@ -1928,48 +1851,44 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
     if not f_event_id.isascii():
-        f_event_id = data[at:end].decode()
-    at = end
+        f_event_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     f_sequence = data[at]
     if f_sequence < 128:
         f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
@@ -1978,59 +1897,54 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
         f_sequence, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_type = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_type = text[start:at]
     if not f_type.isascii():
-        f_type = data[at:end].decode()
-    at = end
+        f_type = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_status = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_status = text[start:at]
     if not f_status.isascii():
-        f_status = data[at:end].decode()
-    at = end
+        f_status = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
     if not f_command_id.isascii():
-        f_command_id = data[at:end].decode()
-    at = end
+        f_command_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_command_kind = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_kind = text[start:at]
     if not f_command_kind.isascii():
-        f_command_kind = data[at:end].decode()
-    at = end
+        f_command_kind = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_fingerprint = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_fingerprint = text[start:at]
     if not f_fingerprint.isascii():
-        f_fingerprint = data[at:end].decode()
-    at = end
+        f_fingerprint = data[start:at].decode()
     f_occurred_at_ms = data[at]
     if f_occurred_at_ms < 128:
         f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
@@ -2039,26 +1953,24 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
         f_occurred_at_ms, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
     if not f_source.isascii():
-        f_source = data[at:end].decode()
-    at = end
+        f_source = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_currency = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
     if not f_currency.isascii():
-        f_currency = data[at:end].decode()
-    at = end
+        f_currency = data[start:at].decode()
     f_amount_minor = data[at]
     if f_amount_minor < 128:
         f_amount_minor = (f_amount_minor >> 1) ^ -(f_amount_minor & 1)
@@ -2103,15 +2015,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
         f_fees_minor, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_capture_method = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_capture_method = text[start:at]
     if not f_capture_method.isascii():
-        f_capture_method = data[at:end].decode()
-    at = end
+        f_capture_method = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2132,15 +2043,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_idempotency_key = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_idempotency_key = text[start:at]
         if not f_idempotency_key.isascii():
-            f_idempotency_key = data[at:end].decode()
-        at = end
+            f_idempotency_key = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2150,15 +2060,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reference = text[start:at]
         if not f_reference.isascii():
-            f_reference = data[at:end].decode()
-        at = end
+            f_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2168,15 +2077,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_return_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_return_url = text[start:at]
         if not f_return_url.isascii():
-            f_return_url = data[at:end].decode()
-        at = end
+            f_return_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     f_fee_basis_points = data[at]
@@ -2198,15 +2106,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_operation = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation = text[start:at]
         if not f_operation.isascii():
-            f_operation = data[at:end].decode()
-        at = end
+            f_operation = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2216,15 +2123,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_operation_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation_id = text[start:at]
         if not f_operation_id.isascii():
-            f_operation_id = data[at:end].decode()
-        at = end
+            f_operation_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2249,15 +2155,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_network_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_network_reference = text[start:at]
         if not f_network_reference.isascii():
-            f_network_reference = data[at:end].decode()
-        at = end
+            f_network_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2267,15 +2172,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_decline_code = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_decline_code = text[start:at]
         if not f_decline_code.isascii():
-            f_decline_code = data[at:end].decode()
-        at = end
+            f_decline_code = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2285,15 +2189,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_action_url = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_action_url = text[start:at]
         if not f_action_url.isascii():
-            f_action_url = data[at:end].decode()
-        at = end
+            f_action_url = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2316,15 +2219,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_refund_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_refund_id = text[start:at]
         if not f_refund_id.isascii():
-            f_refund_id = data[at:end].decode()
-        at = end
+            f_refund_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2334,15 +2236,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_dispute_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_dispute_id = text[start:at]
         if not f_dispute_id.isascii():
-            f_dispute_id = data[at:end].decode()
-        at = end
+            f_dispute_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2352,15 +2253,14 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reason = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
         if not f_reason.isascii():
-            f_reason = data[at:end].decode()
-        at = end
+            f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2533,48 +2433,44 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
     if not f_event_id.isascii():
-        f_event_id = data[at:end].decode()
-    at = end
+        f_event_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payout_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payout_id = text[start:at]
     if not f_payout_id.isascii():
-        f_payout_id = data[at:end].decode()
-    at = end
+        f_payout_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     f_sequence = data[at]
     if f_sequence < 128:
         f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
@@ -2583,37 +2479,34 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
         f_sequence, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_type = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_type = text[start:at]
     if not f_type.isascii():
-        f_type = data[at:end].decode()
-    at = end
+        f_type = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_status = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_status = text[start:at]
     if not f_status.isascii():
-        f_status = data[at:end].decode()
-    at = end
+        f_status = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_currency = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
     if not f_currency.isascii():
-        f_currency = data[at:end].decode()
-    at = end
+        f_currency = data[start:at].decode()
     f_amount_minor = data[at]
     if f_amount_minor < 128:
         f_amount_minor = (f_amount_minor >> 1) ^ -(f_amount_minor & 1)
@@ -2632,28 +2525,26 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
         for _ in range(count):
             size = data[at]
             if size & 129:  # longer than a byte, or negative
-                size, at = size_at(data, at)
+                size, start = size_at(data, at)
+                at = start + size
             else:
-                size >>= 1
-                at += 1
-            end = at + size
-            f_items_item = text[at:end]
+                start = at + 1
+                at = start + (size >> 1)
+            f_items_item = text[start:at]
             if not f_items_item.isascii():
-                f_items_item = data[at:end].decode()
-            at = end
+                f_items_item = data[start:at].decode()
             f_items.append(f_items_item)
         count, at = items_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_request_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_request_id = text[start:at]
     if not f_request_id.isascii():
-        f_request_id = data[at:end].decode()
-    at = end
+        f_request_id = data[start:at].decode()
     f_occurred_at_ms = data[at]
     if f_occurred_at_ms < 128:
         f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
@@ -2669,15 +2560,14 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_bank_account = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_bank_account = text[start:at]
         if not f_bank_account.isascii():
-            f_bank_account = data[at:end].decode()
-        at = end
+            f_bank_account = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2687,15 +2577,14 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_bank_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_bank_reference = text[start:at]
         if not f_bank_reference.isascii():
-            f_bank_reference = data[at:end].decode()
-        at = end
+            f_bank_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2718,15 +2607,14 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reason = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
         if not f_reason.isascii():
-            f_reason = data[at:end].decode()
-        at = end
+            f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
@@ -2805,48 +2693,44 @@ def read_PayoutItem(data: bytes) -> PayoutItem:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_item_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_item_id = text[start:at]
     if not f_item_id.isascii():
-        f_item_id = data[at:end].decode()
-    at = end
+        f_item_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_currency = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
     if not f_currency.isascii():
-        f_currency = data[at:end].decode()
-    at = end
+        f_currency = data[start:at].decode()
     f_amount_minor = data[at]
     if f_amount_minor < 128:
         f_amount_minor = (f_amount_minor >> 1) ^ -(f_amount_minor & 1)
@@ -2855,26 +2739,24 @@ def read_PayoutItem(data: bytes) -> PayoutItem:
         f_amount_minor, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_kind = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_kind = text[start:at]
     if not f_kind.isascii():
-        f_kind = data[at:end].decode()
-    at = end
+        f_kind = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     f_occurred_at_ms = data[at]
     if f_occurred_at_ms < 128:
         f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
@@ -2914,48 +2796,44 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_request_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_request_id = text[start:at]
     if not f_request_id.isascii():
-        f_request_id = data[at:end].decode()
-    at = end
+        f_request_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_mode = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
     if not f_mode.isascii():
-        f_mode = data[at:end].decode()
-    at = end
+        f_mode = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_kind = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_kind = text[start:at]
     if not f_kind.isascii():
-        f_kind = data[at:end].decode()
-    at = end
+        f_kind = data[start:at].decode()
     f_issued_at_ms = data[at]
     if f_issued_at_ms < 128:
         f_issued_at_ms = (f_issued_at_ms >> 1) ^ -(f_issued_at_ms & 1)
@@ -2964,15 +2842,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
         f_issued_at_ms, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_source = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
     if not f_source.isascii():
-        f_source = data[at:end].decode()
-    at = end
+        f_source = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2980,15 +2857,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_currency = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_currency = text[start:at]
         if not f_currency.isascii():
-            f_currency = data[at:end].decode()
-        at = end
+            f_currency = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -2998,15 +2874,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_payout_id = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_payout_id = text[start:at]
         if not f_payout_id.isascii():
-            f_payout_id = data[at:end].decode()
-        at = end
+            f_payout_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
@@ -3031,15 +2906,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_outcome = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_outcome = text[start:at]
         if not f_outcome.isascii():
-            f_outcome = data[at:end].decode()
-        at = end
+            f_outcome = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -3049,15 +2923,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_bank_reference = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_bank_reference = text[start:at]
         if not f_bank_reference.isascii():
-            f_bank_reference = data[at:end].decode()
-        at = end
+            f_bank_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     branch = data[at]
@@ -3067,15 +2940,14 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_reason = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
         if not f_reason.isascii():
-            f_reason = data[at:end].decode()
-        at = end
+            f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
@@ -3147,70 +3019,64 @@ def read_WebhookAttempt(data: bytes) -> WebhookAttempt:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_attempt_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_attempt_id = text[start:at]
     if not f_attempt_id.isascii():
-        f_attempt_id = data[at:end].decode()
-    at = end
+        f_attempt_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_delivery_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_delivery_id = text[start:at]
     if not f_delivery_id.isascii():
-        f_delivery_id = data[at:end].decode()
-    at = end
+        f_delivery_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_endpoint_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_endpoint_id = text[start:at]
     if not f_endpoint_id.isascii():
-        f_endpoint_id = data[at:end].decode()
-    at = end
+        f_endpoint_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
     if not f_event_id.isascii():
-        f_event_id = data[at:end].decode()
-    at = end
+        f_event_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     f_attempt = data[at]
     if f_attempt < 128:
         f_attempt = (f_attempt >> 1) ^ -(f_attempt & 1)
@@ -3219,15 +3085,14 @@ def read_WebhookAttempt(data: bytes) -> WebhookAttempt:
         f_attempt, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_result = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_result = text[start:at]
     if not f_result.isascii():
-        f_result = data[at:end].decode()
-    at = end
+        f_result = data[start:at].decode()
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3248,15 +3113,14 @@ def read_WebhookAttempt(data: bytes) -> WebhookAttempt:
     elif branch == 2:
         size = data[at]
         if size & 129:  # longer than a byte, or negative
-            size, at = size_at(data, at)
+            size, start = size_at(data, at)
+            at = start + size
         else:
-            size >>= 1
-            at += 1
-        end = at + size
-        f_error = text[at:end]
+            start = at + 1
+            at = start + (size >> 1)
+        f_error = text[start:at]
         if not f_error.isascii():
-            f_error = data[at:end].decode()
-        at = end
+            f_error = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
     f_latency_ms = data[at]
@@ -3338,59 +3202,54 @@ def read_WebhookDelivery(data: bytes) -> WebhookDelivery:
     at = 5
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_delivery_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_delivery_id = text[start:at]
     if not f_delivery_id.isascii():
-        f_delivery_id = data[at:end].decode()
-    at = end
+        f_delivery_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_endpoint_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_endpoint_id = text[start:at]
     if not f_endpoint_id.isascii():
-        f_endpoint_id = data[at:end].decode()
-    at = end
+        f_endpoint_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_merchant_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
     if not f_merchant_id.isascii():
-        f_merchant_id = data[at:end].decode()
-    at = end
+        f_merchant_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
     if not f_event_id.isascii():
-        f_event_id = data[at:end].decode()
-    at = end
+        f_event_id = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_payment_id = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
     if not f_payment_id.isascii():
-        f_payment_id = data[at:end].decode()
-    at = end
+        f_payment_id = data[start:at].decode()
     f_sequence = data[at]
     if f_sequence < 128:
         f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
@@ -3399,24 +3258,22 @@ def read_WebhookDelivery(data: bytes) -> WebhookDelivery:
         f_sequence, at = long_at(data, at)
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_event_type = text[at:end]
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_type = text[start:at]
     if not f_event_type.isascii():
-        f_event_type = data[at:end].decode()
-    at = end
+        f_event_type = data[start:at].decode()
     size = data[at]
     if size & 129:  # longer than a byte, or negative
-        size, at = size_at(data, at)
+        size, start = size_at(data, at)
+        at = start + size
     else:
-        size >>= 1
-        at += 1
-    end = at + size
-    f_body = data[at:end]
-    at = end
+        start = at + 1
+        at = start + (size >> 1)
+    f_body = data[start:at]
     f_created_at_ms = data[at]
     if f_created_at_ms < 128:
         f_created_at_ms = (f_created_at_ms >> 1) ^ -(f_created_at_ms & 1)

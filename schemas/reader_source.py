@@ -22,14 +22,14 @@ class UnsupportedType(Exception):
     """An Avro type that no record used before: its lines are to be written here."""
 
 
-_LENGTH = [
+_PIECE = [
     "size = data[at]",
     "if size & 129:  # longer than a byte, or negative",
-    "    size, at = size_at(data, at)",
+    "    size, start = size_at(data, at)",
+    "    at = start + size",
     "else:",
-    "    size >>= 1",
-    "    at += 1",
-    "end = at + size",
+    "    start = at + 1",
+    "    at = start + (size >> 1)",
 ]
 _LONG = [
     "$ = data[at]",
@@ -41,13 +41,12 @@ _LONG = [
 ]
 _SCALARS: dict[str, Lines] = {
     "string": [
-        *_LENGTH,
-        "$ = text[at:end]",
+        *_PIECE,
+        "$ = text[start:at]",
         "if not $.isascii():",
-        "    $ = data[at:end].decode()",
-        "at = end",
+        "    $ = data[start:at].decode()",
     ],
-    "bytes": [*_LENGTH, "$ = data[at:end]", "at = end"],
+    "bytes": [*_PIECE, "$ = data[start:at]"],
     "long": _LONG,
     "int": _LONG,
     "boolean": [
