@@ -27,8 +27,9 @@ def delivered_or_pending(evidence: Evidence, findings: Findings) -> None:
     }
     _every_event_has_intents(evidence, intents, known_since_ms, findings)
     _every_intent_has_an_event(evidence, intents, findings)
-    delivered = {a.delivery_id for a in evidence.attempts() if a.result == AttemptResult.DELIVERED}
+    # The table first: what leaves it while we read has left its attempt or dead letter before.
     pending = evidence.last_values(PENDING_CHANGELOG)
+    delivered = {a.delivery_id for a in evidence.attempts() if a.result == AttemptResult.DELIVERED}
     given_up = evidence.dead_lettered(topics.WEBHOOKS_DELIVERIES)
     for delivery_id, found in intents.items():
         known = (

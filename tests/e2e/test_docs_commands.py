@@ -1,0 +1,89 @@
+"""Every command that a page shows works: `paystream …` is run, `make …` exists, flags are known."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from e2e.conftest import RunningStack
+
+from devstack.clickhouse_client import connect
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("*/README.md")])
+BLOCK = re.compile(r"^```(?:sh|bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEVER_ENDING = {"up", "demo", "api", "worker"}
+SCRIPTS = str(Path(sys.executable).parent)
+
+
+def shown(first_word: str) -> list[str]:
+    """Lines of shell blocks that begin with the word, without their remarks."""
+    lines = []
+    for page in PAGES:
+        for block in BLOCK.findall(page.read_text()):
+            for line in block.splitlines():
+                command = re.sub(r"\s+#.*$", "", line).removeprefix(".venv/bin/")
+                if command.startswith(first_word + " "):
+                    lines.append(command)
+    return sorted(set(lines))
+
+
+def is_never_ending(command: str) -> bool:
+    return command.split()[1] in NEVER_ENDING or command == "paystream sql"
+
+
+def shell(command: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env={**os.environ, **env, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+@pytest.fixture(scope="module")
+def payment_id(running_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Some payment of the running stack."""
+    done = shell(
+        "paystream load --payments 5 --rate 5", tmp_path_factory.mktemp("load"), running_stack.env
+    )
+    assert done.returncode == 0, done.stderr
+    with connect(running_stack.env["CLICKHOUSE_URL"], "paystream") as client:
+        return str(client.query("SELECT payment_id FROM payments LIMIT 1").result_rows[0][0])
+
+
+@pytest.mark.parametrize("command", [c for c in shown("paystream") if not is_never_ending(c)])
+def test_a_shown_command_works(
+    command: str, running_stack: RunningStack, payment_id: str, tmp_path: Path
+) -> None:
+    done = shell(command.replace("pay_…", payment_id), tmp_path, running_stack.env)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+
+
+@pytest.mark.parametrize("command", [c for c in shown("paystream") if is_never_ending(c)])
+def test_the_flags_of_a_shown_command_are_known(command: str, tmp_path: Path) -> None:
+    name = command.split()[1]
+    known = shell(f"paystream {name} --help", tmp_path, {}).stdout
+    assert [flag for flag in re.findall(r"--[a-z-]+", command) if flag not in known] == []
+
+
+@pytest.mark.parametrize("command", shown("make"))
+def test_a_shown_target_exists(command: str) -> None:
+    target = command.split()[1]
+    assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_commands_were_found() -> None:
+    assert len(shown("paystream")) > 5
+    assert len(shown("make")) > 3
