@@ -49,8 +49,8 @@ format: install-dev  ## mend what ruff can mend
 bench: install-dev  ## measure; JSON into bench/results
 	$(BIN)/python -m bench $(ARGS)
 
-faults: install-dev  ## the whole fault suite (SEED=n replays a schedule)
-	$(BIN)/pytest tests/faults --run-all-faults $(ARGS)
+faults: install-dev  ## the whole fault suite; figures into bench/results (ARGS="--seed 7" replays a schedule)
+	$(BIN)/pytest tests/faults --run-all-faults --fault-figures bench/results/faults.json $(ARGS)
 
 generate: install-dev  ## write the generated pages and contracts anew
 	$(BIN)/paystream generate

@@ -12,6 +12,7 @@ from confluent_kafka import Producer as KafkaProducer
 
 from engine.calls import CallThread
 from engine.clients import ClientConfig
+from engine.connections import ConnectionLog
 from engine.errors import CallHung, CommandRefused, SlotTaken, TransactionAborted
 from engine.positions import CommitNote, source_headers
 from engine.transaction import SourcePartition, Transaction
@@ -50,6 +51,9 @@ class TransactionalProducer:
 
     The replacement has the same transactional id: `init_transactions` aborts what the old one left
     open and fences it, so an abandoned client that wakes up can do no harm.
+
+    So it is, too, after a lost connection: a request that was sent twice may reach the broker late,
+    in the middle of the next transaction of the same epoch, and end that one (KIP-890).
     """
 
     def __init__(self, config: ClientConfig) -> None:
@@ -58,6 +62,7 @@ class TransactionalProducer:
         self._thread = CallThread("engine-transactions")
         self._client: Any = None
         self._hang_seconds = self._settings.commit_hang_seconds
+        self._connections = ConnectionLog()
         self.hook: FaultHook | None = None
 
     @property
@@ -70,7 +75,8 @@ class TransactionalProducer:
         `CommandRefused`.
         """
         while self._client is None:
-            client = KafkaProducer(self._config.transactional_producer())
+            connections = ConnectionLog()
+            client = KafkaProducer(self._config.transactional_producer(), logger=connections)
             try:
                 await self._thread.call(35.0, client.init_transactions, 30)
             except (KafkaException, CallHung) as exc:
@@ -78,7 +84,7 @@ class TransactionalProducer:
                 log.warning("transactions of %s not ready: %s", self._config.transactional_id, exc)
                 await self._pause()
                 continue
-            self._client = client
+            self._client, self._connections = client, connections
 
     async def commit(self, transaction: Transaction, metadata: bytes) -> None:
         """One Kafka transaction; returns when it is committed. `metadata`: group member of the
@@ -86,6 +92,7 @@ class TransactionalProducer:
 
         Raises `TransactionAborted`, or `CommandRefused` when repeating cannot help.
         """
+        await self._renew_if_disturbed()
         client = self._client
         step = "produce"
         limit = self._settings.call_seconds_max
@@ -150,11 +157,21 @@ class TransactionalProducer:
 
     def _commit(self, client: Any) -> None:
         _retrying(client.commit_transaction, self._settings.call_seconds_max - 15, 10)
+        client.poll(0)  # hands over what happened to the connections meanwhile
         self._call_hook("after_commit")
 
     def _call_hook(self, step: str) -> None:
         if self.hook is not None:
             self.hook(step)
+
+    # -- connections
+
+    async def _renew_if_disturbed(self) -> None:
+        """The last transaction is committed, so nothing has to be restored."""
+        if self._connections.lost is not None:
+            log.warning("a new epoch after a lost connection: %s", self._connections.lost)
+            await self._replace()
+            await self.open()
 
     # -- outcomes
 

@@ -8,14 +8,26 @@ from typing import Any
 class Record:
     """One consumed record; `value` is decoded, everything else is read when asked for."""
 
-    __slots__ = ("message", "offset", "partition", "topic", "value")
+    __slots__ = ("message", "value")
 
     def __init__(self, message: Any, value: Any) -> None:
         self.message = message
         self.value = value
-        self.topic: str = message.topic()
-        self.partition: int = message.partition()
-        self.offset: int = message.offset()
+
+    @property
+    def topic(self) -> str:
+        """Topic it was read from."""
+        return self.message.topic()  # type: ignore[no-any-return] # the client carries no types
+
+    @property
+    def partition(self) -> int:
+        """Partition it was read from."""
+        return int(self.message.partition())
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        return int(self.message.offset())
 
     @property
     def key(self) -> str | None:

@@ -26,7 +26,8 @@ class ScriptedClient:
     made: list[ScriptedClient]
     script: dict[str, Callable[[], None]]
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], logger: Any) -> None:
+        self.logger = logger
         self.settings = settings
         self.calls: list[str] = []
         self.produced: list[tuple[Any, ...]] = []
@@ -68,6 +69,9 @@ class ScriptedClient:
 
     def abort_transaction(self, timeout: float) -> None:
         self._step("abort")
+
+    def poll(self, timeout: float) -> None:
+        self._step("poll")
 
     def purge(self) -> None:
         self._step("purge")
@@ -114,7 +118,7 @@ async def test_a_commit_writes_outputs_changelog_offsets_and_the_note(
     await producer.commit(committed, b"metadata")
     client = clients[0]
     assert client.settings["transactional.id"] == "app-3"
-    assert client.calls == ["init", "begin", "send_offsets", "commit"]
+    assert client.calls == ["init", "begin", "send_offsets", "commit", "poll"]
     assert client.produced == [
         ("out", b"v", "k", -1),
         ("app-counts-changelog", b"1", "a", 0),
@@ -123,6 +127,31 @@ async def test_a_commit_writes_outputs_changelog_offsets_and_the_note(
     assert (client.offsets[0].offset, client.offsets[0].partition) == (9, 0)
     assert CommitNote.decode(client.offsets[0].metadata) == CommitNote("app-3", {"counts": 42})
     assert next(iter(committed.positions.values())) == 42
+
+
+@pytest.mark.parametrize(
+    ("text", "renewed"),
+    [
+        ("127.0.0.1:9092/1: Disconnected (after 2104ms in state UP)", True),
+        ("TxnCoordinator: 1 request(s) timed out: disconnect", True),
+        ("127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused", False),
+    ],
+)
+async def test_a_lost_connection_renews_the_epoch_before_the_next_transaction(
+    clients: list[ScriptedClient], text: str, renewed: bool
+) -> None:
+    producer = await opened()
+    clients[0].logger.log(20, "%s [%s] %s", "GETPID", "producer-1", "Coordinator load")
+    ScriptedClient.script = {
+        "poll": lambda: clients[0].logger.log(20, "%s [%s] %s", "FAIL", "producer-1", text)
+    }
+    await producer.commit(transaction(), b"")
+    ScriptedClient.script = {}
+    await producer.commit(transaction(), b"")
+    await producer.commit(transaction(), b"")
+    assert len(clients) == (2 if renewed else 1)
+    assert clients[-1].calls[0] == "init"
+    assert ("close" in clients[0].calls) is renewed
 
 
 async def test_a_hanging_call_ends_in_a_new_producer(clients: list[ScriptedClient]) -> None:
@@ -135,7 +164,7 @@ async def test_a_hanging_call_ends_in_a_new_producer(clients: list[ScriptedClien
     ScriptedClient.script = {}
     await producer.open()
     await producer.commit(transaction(), b"")
-    assert (len(clients), clients[1].calls[-1]) == (2, "commit")
+    assert (len(clients), clients[1].calls[-1]) == (2, "poll")
     assert "close" not in clients[0].calls, "a hanging client cannot be closed"
     release.set()
 
