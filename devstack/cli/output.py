@@ -1,12 +1,21 @@
 """How commands speak: people get tables, machines get JSON, mistakes get one sentence."""
 
 import json
+import os
 import sys
 
 from rich.console import Console
 from rich.markup import escape
 
-console = Console()
+PIPE_COLUMNS = 160
+"""Width of tables that go into a file or a pipe, where rich would assume 80."""
+
+
+def _width() -> int | None:
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLUMNS
+
+
+console = Console(width=_width())
 error_console = Console(stderr=True)
 
 

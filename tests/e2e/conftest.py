@@ -12,6 +12,8 @@ import pytest
 from devstack.cli.environment import read_env_file
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch
+from devstack.traffic.runner import TrafficSettings, run
+from devstack.traffic.settling import settle
 
 
 class RunningStack(NamedTuple):
@@ -41,3 +43,12 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
         yield RunningStack(state_dir, read_env_file(env_file))
     finally:
         child.stop(20)
+
+
+@pytest.fixture(scope="session")
+def settled_stack(running_stack: RunningStack) -> RunningStack:
+    """The stack after some payments whose every effect has arrived."""
+    result = run(running_stack.env, TrafficSettings(payments=30, rate=15))
+    assert result.problem_count == 0, result.problems
+    settle(running_stack.env, 120)
+    return running_stack
