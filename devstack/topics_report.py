@@ -48,7 +48,7 @@ def print_topics(report: Report, console: Console | None = None) -> None:
     table = Table(title="topics", title_justify="left")
     for name in ("topic", "partitions", "offsets", "behind", "purpose"):
         numeric = name in ("partitions", "offsets")
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=name == "topic")
     for topic in report["topics"]:
         table.add_row(
             topic["name"],
