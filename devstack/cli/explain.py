@@ -24,8 +24,8 @@ def explain(payment_id: str, *, json: bool = False, env_file: Path | None = None
     need(env, "KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL")
     with console.status(f"reading about {payment_id}"):
         story = story_of(env, payment_id)
-    if not story["commands"]:
-        raise ClearError(f"no command names {payment_id}: check the id.")
+    if not story["commands"] and not story["events"]:
+        raise ClearError(f"nothing is known of {payment_id}: check the id.")
     if json:
         print_json(story)
     else:
