@@ -73,10 +73,10 @@ class Worker:
         raise AssertionError(f"not within {timeout_seconds} s: {self.latest}")
 
     def longest_pause_seconds(self, since: float) -> float:
-        """Between two commits, from the last one before `since` (monotonic) to now."""
+        """Between two commits, from the last one before `since` (monotonic), or then, to now."""
         times = [at for at in self.commits if at >= since]
         before = [at for at in self.commits if at < since][-1:]
-        marks = [*before, *times, time.monotonic()]
+        marks = [*(before or [since]), *times, time.monotonic()]
         return max(later - earlier for earlier, later in itertools.pairwise(marks))
 
     def wait_ready(self) -> dict[str, Any]:

@@ -7,23 +7,26 @@ import time
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+from stream.engine_harness import Scenario, check_exactly_once
 
 pytestmark = pytest.mark.services
+SHORT_SESSION = {"session_timeout_seconds": 3.0, "heartbeat_seconds": 0.5}
 
 
 def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(scenario: Scenario) -> None:
     scenario.load(300)
     scenario.produce([("k1", {"poison": True}), ("k2", b"not json"), ("k1", {"amount": 7})])
+    scenario.produce([("k3", {"value_bytes": 2_000_000})])
     scenario.load(300)
     worker = scenario.start(DEAD_LETTERS=f"{scenario.name}.dlq")
     scenario.wait_done()
-    report = worker.wait_for(lambda found: found["records"] == 603)
-    assert report["dead_letters"] == 2
+    report = worker.wait_for(lambda found: found["records"] == 604)
+    assert report["dead_letters"] == 3
     assert report["aborts"] == 0
     letters = [json.loads(message.value()) for message in scenario.read(".dlq")]
-    assert sorted(letter[3] for letter in letters) == ["handler_failed", "undecodable"]
+    assert sorted(letter[3] for letter in letters) == ["handler_failed"] * 2 + ["undecodable"]
     assert any("ValueError: poison" in letter[4] for letter in letters)
+    assert any("above record_bytes_max" in letter[4] for letter in letters)
     assert len(scenario.read(".out")) == 601
 
 
@@ -48,9 +51,9 @@ def test_retry_delivers_the_batch_again_and_keeps_the_partitions(scenario: Scena
     down = scenario.directory / "store-is-down"
     down.touch()
     scenario.load(500)
-    worker = scenario.start(settings=FAST_SESSION, DEAD_LETTERS=f"{scenario.name}.dlq")
+    worker = scenario.start(settings=SHORT_SESSION, DEAD_LETTERS=f"{scenario.name}.dlq")
     worker.wait_for(lambda found: found["retries"] > 3)
-    time.sleep(FAST_SESSION["session_timeout_seconds"] + 1)
+    time.sleep(SHORT_SESSION["session_timeout_seconds"] + 1)
     report = worker.latest
     assert (report["transactions"], report["restores"], report["owned"]) == (0, 1, 4)
     down.unlink()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import time
 
 import pytest
 from stream.engine_harness import (
@@ -38,20 +36,6 @@ def test_kill_9_at_each_step_of_a_commit(scenario: Scenario) -> None:
         scenario.load(1500)
         doomed = scenario.start(settings=settings, HOOK=f"{step}:2:kill")
         assert doomed.process.wait(40) == -signal.SIGKILL, step
-    scenario.start(settings=settings)
-    scenario.wait_done()
-    check_exactly_once(scenario)
-
-
-def test_random_kills(scenario: Scenario) -> None:
-    rng = random.Random(20_261_121)
-    settings = {"batch_records_max": 200}
-    for _ in range(2):
-        scenario.load(4000)
-        worker = scenario.start(settings=settings, HOOK="before_commit:0:sleep0.02")
-        worker.wait_ready()
-        time.sleep(rng.uniform(0.05, 0.5))
-        worker.kill()
     scenario.start(settings=settings)
     scenario.wait_done()
     check_exactly_once(scenario)
