@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+from prometheus_client import REGISTRY
+
 from engine import EngineApp, run_worker
+from engine.exposition import WorkerCollector
 from runtime import log
 from runtime.health import HealthServer
 from runtime.settings import BadSetting, connections
-from runtime.telemetry import gauge
 
 Build = Callable[[str, Mapping[str, str]], EngineApp]
 
@@ -42,8 +44,7 @@ def run(name: str, slot: str, env: Mapping[str, str]) -> int:
     except BadSetting as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    ready = gauge("paystream_worker_ready").labels(name, slot)
-    ready.set_function(lambda: float(app.ready))
+    REGISTRY.register(WorkerCollector(name, slot, app.engine.stats, lambda: app.ready))
     health = HealthServer(port, ready=lambda: app.ready).start()
     try:
         return run_worker(app)
