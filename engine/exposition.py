@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -30,7 +30,9 @@ class WorkerCollector:
         yield self._gauge("paystream_worker_restore_seconds", stats.restore_seconds)
         yield self._counter("paystream_worker_records_total", {(): stats.records})
         outcomes = {"committed": stats.transactions, "aborted": stats.aborts}
-        by_outcome = {(name,): count for name, count in outcomes.items()}
+        by_outcome: dict[tuple[str, ...], int] = {
+            (name,): count for name, count in outcomes.items()
+        }
         yield self._counter("paystream_worker_transactions_total", by_outcome)
 
     def _gauge(self, name: str, value: float) -> Metric:
@@ -38,7 +40,7 @@ class WorkerCollector:
         family.add_metric(self._labels, value)
         return family
 
-    def _counter(self, name: str, values: dict[tuple[str, ...], int]) -> Metric:
+    def _counter(self, name: str, values: Mapping[tuple[str, ...], int]) -> Metric:
         metric = CATALOGUE[name]
         family = CounterMetricFamily(
             name.removesuffix(_TOTAL), metric.meaning, labels=list(metric.labels)
