@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bench.broker import Commands
@@ -37,12 +38,10 @@ def measure_codec(options: Options) -> list[Figure]:
     timed: dict[str, Callable[[], Any]] = {}
     for record in (command, event):
         name, data, read = type(record).__name__, encode(record), decoder(type(record))
-        timed[f"{name}: decode"] = lambda read=read, data=data: read(data)
-        timed[f"{name}: decode, fastavro"] = lambda record=record, data=data: decode_by_schema(
-            type(record), data
-        )
-        timed[f"{name}: encode"] = lambda record=record: encode(record)
-        timed[f"{name}: encode, fastavro"] = lambda record=record: encode_by_schema(record)
+        timed[f"{name}: decode"] = partial(read, data)
+        timed[f"{name}: decode, fastavro"] = partial(decode_by_schema, type(record), data)
+        timed[f"{name}: encode"] = partial(encode, record)
+        timed[f"{name}: encode, fastavro"] = partial(encode_by_schema, record)
     timed |= seven_fields()
     return [
         Figure("codec", name, "µs", [microseconds(call) for _ in range(options.runs)])

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
 from bench.contestants import Contestant
 from bench.options import Options
+from devstack.services.kafka_jars import cache_dir
+
+LOCK = Path(__file__).with_name("quix.lock")
+INSTALL_SECONDS_MAX = 600.0
+QUIX_RECORDS_MAX = 40_000
 
 
 def optional_contestants(options: Options) -> list[Contestant]:
     """Those that can run here."""
-    del options
-    return []
+    print("left out: Kafka Streams (its jars are not among those of the embedded broker)")
+    if not options.with_quix:
+        print("left out: Quix Streams (--with-quix installs it into an environment of its own)")
+        return []
+    command = (str(quix_python()), "-m", "bench.workers.quix")
+    return [Contestant("quix-exactly-once", command, records_max=QUIX_RECORDS_MAX)]
+
+
+def quix_python() -> Path:
+    """Python of an environment with bench/quix.lock, made at first use.
+
+    Quix pins an older confluent-kafka than ours. Raises CalledProcessError.
+    """
+    directory = cache_dir() / "bench-quix"
+    python, done = directory / "bin" / "python", directory / "installed.lock"
+    if not done.exists() or done.read_text() != LOCK.read_text():
+        print(f"installing Quix Streams into {directory}", flush=True)
+        venv.create(directory, clear=True, with_pip=True, symlinks=sys.platform != "win32")
+        install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--requirement")
+        subprocess.run([python, *install, LOCK], check=True, timeout=INSTALL_SECONDS_MAX)
+        done.write_text(LOCK.read_text())
+    return python

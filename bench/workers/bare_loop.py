@@ -49,7 +49,8 @@ def main() -> None:
 
 def loop(consumer: Any, producer: Any, name: str, source: str) -> None:
     """One transaction per batch."""
-    watch, states, count = Stopwatch(), {}, 0
+    watch, count = Stopwatch(), 0
+    states: dict[str, Any] = {}
     while count < RECORDS:
         messages = consumer.consume(BATCH_RECORDS, 0.2)
         if not messages:
