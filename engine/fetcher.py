@@ -69,6 +69,9 @@ class Fetcher:
                 self._ahead = asyncio.create_task(self._poll_in_thread())
             self._rest = await asyncio.shield(self._ahead)
             self._ahead = None
+            # What was read ahead is as old as the cycle before: without the newest records those
+            # would wait a cycle longer.
+            self._rest += self._arrived(self.consumer, len(self._rest))
         messages, self._rest = self._cut(self._rest)
         if not self._rest and self._ahead is None:
             self._ahead = asyncio.create_task(self._poll_in_thread())
@@ -120,9 +123,13 @@ class Fetcher:
         first = consumer.poll(self._settings.poll_seconds)
         if first is None:
             return []
-        found = [first]
-        if self._settings.batch_records_max > 1:
-            found += consumer.consume(self._settings.batch_records_max - 1, 0)
+        found = [first] if self._is_record(first, consumer) else []
+        return found + self._arrived(consumer, 1)
+
+    def _arrived(self, consumer: Any, held: int) -> list[Any]:
+        """What waits in the client's queue, with the `held` up to a batch; does not block."""
+        room = self._settings.batch_records_max - held
+        found = consumer.consume(room, 0) if room > 0 else []
         return [message for message in found if self._is_record(message, consumer)]
 
     def _is_record(self, message: Any, consumer: Any) -> bool:
