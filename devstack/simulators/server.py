@@ -184,6 +184,9 @@ async def serve(simulator: Simulator) -> None:
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, simulator.settings.port, backlog=1024).start()
     await simulator.stopping.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)  # asked twice is asked once, also after the loop
     await runner.cleanup()
     await simulator.journal.close()
 
