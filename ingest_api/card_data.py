@@ -6,6 +6,14 @@ from collections.abc import Iterator
 _SEPARATORS = r"[ \-.\u00a0\u2010-\u2015]"
 _DIGIT_RUN = re.compile(rf"\d(?:{_SEPARATORS}?\d){{12,}}")
 _GROUP = re.compile(r"\d+")
+_ISSUED = re.compile(r"4|5|6|3[04-9]|2[2-7]")
+"""How card schemes' issuer numbers begin (ISO/IEC 7812); epoch milliseconds begin with 1."""
+_UUID = re.compile(
+    r"(?<![0-9A-Za-z])[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}"
+    r"(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"[a-f]", re.IGNORECASE)
 _PAN_DIGITS_MIN = 13
 _PAN_DIGITS_MAX = 19
 _JWE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -32,11 +40,19 @@ def _windows(groups: list[str]) -> Iterator[str]:
                 yield joined
 
 
+def _without_uuid(found: re.Match[str]) -> str:
+    return "uuid" if _LETTER.search(found[0]) else found[0]
+
+
 def text_has_card_number(text: str) -> bool:
-    """13 to 19 digits with a right check digit, also with spaces, dashes or dots between groups."""
+    """13 to 19 digits with an issuer's beginning and a right check digit.
+
+    Also with spaces, dashes or dots between groups. UUIDs with a letter are passed over: one in
+    some hundred would be refused, and they are what idempotency keys are made of.
+    """
     return any(
-        passes_luhn(digits)
-        for run in _DIGIT_RUN.finditer(text)
+        _ISSUED.match(digits) and passes_luhn(digits)
+        for run in _DIGIT_RUN.finditer(_UUID.sub(_without_uuid, text))
         for digits in _windows(_GROUP.findall(run[0]))
     )
 
