@@ -17,7 +17,7 @@ from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
 from runtime.settings import BadSetting, connections
 
 ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
-_CATCH_UP_SECONDS_MAX = 30.0
+CATCH_UP_SECONDS_MAX = 30.0
 _LINE_BYTES_MAX = 1 << 20
 _LOG_SUFFIXES = {".log", ".ndjson", ".jsonl", ".txt", ".env"}
 _SEGMENT_NAME_DIGITS = 20  # Kafka's own data files are named by a 20-digit offset
@@ -65,7 +65,7 @@ class LiveSources:
         """Every group of the pipeline, with what it has left to read."""
         bootstrap = self._need("kafka_bootstrap_servers")
         try:
-            found = after_catching_up(bootstrap, _CATCH_UP_SECONDS_MAX)
+            found = after_catching_up(bootstrap, CATCH_UP_SECONDS_MAX)
         except TopicUnreadable as error:
             raise EvidenceMissing(f"Kafka: {error}") from error
         return [GroupPosition(*one) for one in found]

@@ -26,6 +26,7 @@ from devstack import topics as topics_on_broker
 from devstack.explain import explain, print_story
 from devstack.services import kafka, kafka_jars
 from devstack.topics_report import print_topics, topics_report
+from devstack.verify import live
 from devstack.verify.live import ACCEPTED_LOG
 from devstack.verify.result import RuleResult
 from devstack.verify.run import RULES, Rule, run_verify
@@ -162,6 +163,13 @@ def test_all_rules_hold_and_none_is_skipped(stack: dict[str, str]) -> None:
     assert report.ok
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays behind for ever is found after a second, too."""
+    monkeypatch.setattr(live, "CATCH_UP_SECONDS_MAX", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_group_that_is_behind_is_named_with_its_records(stack: dict[str, str]) -> None:
     bootstrap = stack["KAFKA_BOOTSTRAP_SERVERS"]
     _commit_to_end(bootstrap, "sinks-audit", records_back=1)
@@ -172,6 +180,7 @@ def test_a_group_that_is_behind_is_named_with_its_records(stack: dict[str, str])
     assert "1 records unread" in result.violations[0]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_open_transaction_is_found(stack: dict[str, str]) -> None:
     producer = _transactional(stack["KAFKA_BOOTSTRAP_SERVERS"], "left-open")
     producer.begin_transaction()
