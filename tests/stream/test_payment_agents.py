@@ -339,24 +339,22 @@ def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
             log = moved.log(create.payment_id)
             assert Counter(line["operation"] for line in log) == {"authorize": 1, "capture": 1}
         assert [child.stop(30) for child in second[1:]] == [0, 0]
-        assert_recomputable(house.broker)
+        assert_recomputable(house.broker, {create.payment_id for create in creates})
     finally:
         for child in (*first, *second):
             child.kill_group()
 
 
-def assert_recomputable(broker: str) -> None:
-    """Events and table are what `decide` makes of the commands, in order, byte for byte."""
+def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
+    """Their events and states are what `decide` makes of the commands, in order, byte for byte."""
     policy = Policy(answer_timeout_seconds=20, resolve_backoff_seconds=1, action_timeout_seconds=2)
     states: dict[str, PaymentState] = {}
     events: dict[str, list[bytes]] = {}
     for record in read_topic(broker, PAYMENTS_COMMANDS):
+        if record.key not in payment_ids:
+            continue
         assert record.value is not None
-        if not record.value.startswith(b"\0"):
-            continue
         command = decode(PaymentCommand, record.value)
-        if record.key != command.payment_id:
-            continue
         decision = decide(states.get(command.payment_id), command, policy)
         assert decision.state is not None
         states[command.payment_id] = decision.state

@@ -281,7 +281,7 @@ def test_what_is_never_taken_becomes_a_dead_letter_when_the_time_is_over(
 ) -> None:
     merchant_id, name = unique_name("mer"), unique_name("down-a")
     ids = register(broker, merchant_id, down=f"{receiver.url}/hooks/{name}")
-    env = ENV | {"PAYSTREAM_WEBHOOKS_SCHEDULE_FACTOR": "0.000001"}
+    env = ENV | {"PAYSTREAM_WEBHOOKS_SCHEDULE_FACTOR": "0.000004"}  # 30 days are 10 s
     with worker("webhooks", broker, tmp_path, env):
         send_events(broker, merchant_id, [unique_name("pay"), unique_name("pay")])
         letters = eventually(
