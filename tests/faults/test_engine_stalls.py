@@ -21,7 +21,8 @@ IMPATIENT = FAST_SESSION | {
     [
         ("block", "the event loop did not run"),
         ("hang", "step 'agent' lasts"),
-        ("deaf", "records waiting"),
+        # On a busy machine another of the short limits may speak first: `make faults` runs it alone.
+        pytest.param("deaf", "records waiting", marks=pytest.mark.slow),
     ],
 )
 def test_a_stall_ends_the_process_and_loses_nothing(
