@@ -21,7 +21,7 @@ IMPATIENT = FAST_SESSION | {
     [
         ("block", "the event loop did not run"),
         ("hang", "step 'agent' lasts"),
-        # On a busy machine another of the short limits may speak first: `make faults` runs it alone.
+        # On a busy machine another short limit may speak first: `make faults` runs it alone.
         pytest.param("deaf", "records waiting", marks=pytest.mark.slow),
     ],
 )
