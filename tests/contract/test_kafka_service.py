@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
 from devstack.services import kafka, kafka_jars
 from devstack.services.child import Child
@@ -66,13 +67,24 @@ def test_data_survive_a_restart_and_a_taken_port(tmp_path: Path) -> None:
             stop_all(children)
 
 
+def partition_once_led(admin: AdminClient, topic: str) -> PartitionMetadata:
+    """Partition 0: a broker asked right after the creation may not have heard of it yet."""
+    ends = monotonic() + 20
+    while monotonic() < ends:
+        found = admin.list_topics(topic, 10).topics[topic].partitions.get(0)
+        if found is not None and found.leader >= 0:
+            return found
+        sleep(0.1)
+    raise AssertionError(f"{topic}: no leader after 20 s")
+
+
 def test_three_brokers_replicate_and_lose_one(tmp_path: Path) -> None:
     kafka_jars.fetch()
     cluster, children = kafka.start_in(tmp_path, brokers=3)
     try:
         admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
         admin.create_topics([NewTopic("thrice", 1, 3)])["thrice"].result(20)
-        partition = admin.list_topics("thrice", 10).topics["thrice"].partitions[0]
+        partition = partition_once_led(admin, "thrice")
         assert sorted(partition.replicas) == [1, 2, 3]
         children[partition.leader - 1].kill_group()
         produce(cluster.bootstrap_servers, "thrice", [b"after the loss"])
