@@ -11,11 +11,16 @@ from contextlib import contextmanager
 import clickhouse_connect
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from hypothesis import settings
 from uuid_utils import uuid7
 
 from devstack.services import clickhouse, kafka, kafka_jars, valkey
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
+
+# A shared machine may take long over one example: how fast is a question for the benchmarks.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
