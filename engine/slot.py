@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -15,6 +15,7 @@ from engine.clients import ClientConfig
 from engine.errors import SlotTaken
 
 ADMIN_SECONDS = 5.0
+EXIT_CODE = 1
 log = logging.getLogger(__name__)
 
 
@@ -23,29 +24,54 @@ def warn_of_member(config: ClientConfig) -> None:
 
     Blocking, up to 10 s; never raises. Kafka cannot tell the two apart, so it is no refusal.
     """
+    for member in _members(config):
+        log.warning(
+            "slot %s has a member in the group already, %s on %s: it was killed a moment ago "
+            "or may be alive; then it is fenced and ends, and must get another slot",
+            config.slot,
+            member.member_id,
+            member.host,
+        )
+
+
+def end_if_taken(config: ClientConfig, former_member_id: str) -> None:
+    """For a member that the broker no longer knows: end the process when another has its slot.
+
+    Only a worker that joined later can have it. To join again would throw that one out, which would
+    do the same in turn: neither would ever get on. So this one ends at once; nothing is lost, since
+    it can no longer commit. Blocking, up to 10 s.
+    """
+    for member in _members(config):
+        if member.member_id != former_member_id:
+            log.critical(
+                "SlotTaken: slot %r of %s is used by another live worker, %s on %s, that started "
+                "later: this one ends; give each worker a slot of its own",
+                config.slot,
+                config.app_id,
+                member.member_id,
+                member.host,
+            )
+            os._exit(EXIT_CODE)
+
+
+def _members(config: ClientConfig) -> list[Any]:
+    """Members of the group under this slot; [] when nobody can say."""
     admin = AdminClient(config.base())
     try:
         asked = admin.describe_consumer_groups([config.app_id], request_timeout=ADMIN_SECONDS)
         members = asked[config.app_id].result(2 * ADMIN_SECONDS).members
     except (KafkaException, TimeoutError) as exc:
         log.info("slot %s: the group is not known yet: %s", config.slot, exc)
-        return
-    for member in members:
-        if member.group_instance_id == config.transactional_id:
-            log.warning(
-                "slot %s has a member in the group already, %s on %s: it was killed a moment ago "
-                "or may be alive; then it is fenced and ends, and must get another slot",
-                config.slot,
-                member.member_id,
-                member.host,
-            )
+        return []
+    return [member for member in members if member.group_instance_id == config.transactional_id]
 
 
 class SlotLock:
     """A file lock that the kernel releases with the process, also after kill -9.
 
     Workers on other machines are found by Kafka: the later one takes the slot's membership and
-    producer epoch and says so (`warn_of_member`), the earlier one is fenced and ends (`SlotTaken`).
+    producer epoch and says so (`warn_of_member`), the earlier one is fenced and ends
+    (`end_if_taken`).
     """
 
     def __init__(self, directory: Path, app_id: str, slot: str) -> None:

@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from engine import private_parts
+from engine.slot import end_if_taken
 from engine.table import TransactionalTable
 
 SCHEME = "engine"
@@ -23,6 +25,17 @@ TRANSPORTS.aliases[SCHEME] = "engine.transport:Transport"
 
 class RebalanceListener(driver.ConsumerRebalanceListener):
     """Runs in aiokafka's thread."""
+
+    def on_partitions_revoked(self, revoked: Any) -> Any:
+        """Before the group is joined again."""
+        return self._revoked(super().on_partitions_revoked(revoked))
+
+    async def _revoked(self, work: Any) -> None:
+        engine = self._thread.app.engine
+        unknown = engine.member_id and not private_parts.member_id(self._thread)
+        if unknown and engine.group_instance_id is not None:
+            await asyncio.to_thread(end_if_taken, engine.config, engine.member_id)
+        await work
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Pause our partitions before aiokafka's first fetch, note who we are in the group."""

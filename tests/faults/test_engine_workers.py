@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from contextlib import nullcontext
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -151,17 +152,26 @@ def test_stopped_while_it_restores(single: Scenario) -> None:
     check_exactly_once(single)
 
 
-def test_two_machines_with_one_slot(single: Scenario) -> None:
+@pytest.mark.parametrize("per_second", [0, 200], ids=["idle", "under load"])
+def test_two_machines_with_one_slot(single: Scenario, per_second: int, figures: Figures) -> None:
     """The later says that it takes over, the earlier that it lost the slot; nothing twice."""
     single.load(500)
     first = single.start("0", FAST_SESSION, HOST="one")
     first.wait_ready()
-    second = single.start("0", FAST_SESSION, HOST="two")
-    second.wait_ready()
-    with Load(single, per_second=200):
-        assert first.process.wait(60) == 1
-        time.sleep(3)
-    assert "may be alive" in (single.directory / "worker-0.log").read_text()
+    with Load(single, per_second) if per_second else nullcontext():
+        second = single.start("0", FAST_SESSION, HOST="two")
+        second.wait_ready()
+        began = time.monotonic()
+        assert first.process.wait(30) == 1
+        figures.add(
+            f"one slot twice, {per_second} records/s", former_ended_seconds=time.monotonic() - began
+        )
+        time.sleep(8)
+    assert second.process.poll() is None, "the one that started later stays"
+    log = (single.directory / "worker-0.log").read_text()
+    assert "may be alive" in log
+    assert "used by another live worker" in log
+    single.load(100)
     single.wait_done()
     check_exactly_once(single)
 
