@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.batch import Batch
-from engine.errors import AgentEnded, BatchFailed, Retry
+from engine.errors import AgentEnded, AgentMisuse, BatchFailed, Retry
 
 AgentFunction = Callable[[Any], Awaitable[None]]
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class BatchFeed:
         self._idle_failures = 0
 
     async def deliver(self, batch: Batch) -> None:
-        """Returns when the agent handled the batch. Raises `BatchFailed`, `Retry` or `AgentEnded`.
+        """Returns when the agent handled the batch. Raises `BatchFailed`, `Retry`, `AgentMisuse` or
+        `AgentEnded`.
 
         Cancelling abandons the batch: the author's coroutine is cancelled and started anew.
         """
@@ -113,7 +114,7 @@ class BatchFeed:
             return
         if error is None:
             outcome.set_result(None)
-        elif isinstance(error, Retry | AgentEnded):
+        elif isinstance(error, Retry | AgentEnded | AgentMisuse):
             outcome.set_exception(error)
         else:
             failed = BatchFailed(f"agent of {self.topic}: {type(error).__name__}: {error}")

@@ -114,9 +114,14 @@ class EngineApp(faust.App):
         return table
 
     def agent(self, channel: Any = None, **options: Any) -> Callable[[AgentFunction], Any]:
-        """Faust's decorator; for a batch topic the stream yields `Batch`es."""
+        """Faust's decorator; for a batch topic the stream yields `Batch`es.
+
+        `whole_cycle=True` (batch topics): one batch per poll over all partitions instead of one for
+        each; for sinks that pay per write to their store. Such an agent uses no tables.
+        """
         if not isinstance(channel, BatchTopic):
             return super().agent(channel, **options)  # type: ignore[no-any-return] # untyped base
+        channel.whole_cycle = options.pop("whole_cycle", False)
         return self._batch_agent(channel, options)
 
     def external_lane(

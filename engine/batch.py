@@ -1,4 +1,4 @@
-"""What an agent gets: the records of one topic partition from one poll cycle."""
+"""What an agent gets: records of one topic from one poll cycle, of one partition or of all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from engine.transaction import BatchScope
 
 
 class Batch:
-    """Records in offset order; outputs and table writes of the batch are one unit of work."""
+    """Records in offset order; outputs and table writes of the batch are one unit of work.
 
-    __slots__ = ("__weakref__", "expires", "partition", "records", "scope", "topic")
+    Of one partition, or of all partitions of the poll (`whole_cycle`): then the records of a
+    partition are together, each record knows its own, and there are no tables.
+    """
+
+    __slots__ = ("__weakref__", "expires", "records", "scope", "topic")
 
     def __init__(
         self,
         topic: str,
-        partition: int,
         records: Sequence[Record],
         scope: BatchScope,
         *,
@@ -25,9 +28,18 @@ class Batch:
     ) -> None:
         self.expires = expires
         self.topic = topic
-        self.partition = partition
         self.records = records
         self.scope = scope
+
+    @property
+    def partition(self) -> int:
+        """Number of the partition. Raises `AgentMisuse` for a batch of a whole cycle."""
+        return self.scope.one_partition()
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """Numbers of all partitions in it, ascending."""
+        return tuple(sorted({record.partition for record in self.records}))
 
     def __iter__(self) -> Iterator[Record]:
         """In offset order; the record clock of expiring tables follows."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.batch import Batch
-from engine.errors import AgentEnded, BatchFailed, Retry
+from engine.delivery import Delivery, deliveries
+from engine.errors import AgentEnded, AgentMisuse, BatchFailed, Retry
 from engine.poison import DeadLetters
 from engine.record import Record
 from engine.settings import EngineSettings
@@ -20,24 +21,6 @@ from engine.transaction import BatchScope, SourcePartition, Transaction
 from schemas.vocabulary import DeadLetterReason
 
 log = logging.getLogger(__name__)
-
-
-class Delivery:
-    """Messages of one topic partition, in order, that are handled or fail together."""
-
-    __slots__ = ("isolated", "messages", "source")
-
-    def __init__(
-        self, source: SourcePartition, messages: list[Any], *, isolated: bool = False
-    ) -> None:
-        self.source = source
-        self.messages = messages
-        self.isolated = isolated
-
-    @property
-    def next_offset(self) -> int:
-        """Offset to commit when all are handled."""
-        return int(self.messages[-1].offset()) + 1
 
 
 class Cycle:
@@ -58,7 +41,8 @@ class Cycle:
         self._tables = tuple(tables)
         self._expires = any(table.expires_ms is not None for table in self._tables)
         self._dead_letters = dead_letters
-        self._pending = deque(group_by_partition(messages))
+        whole_cycle = {name for name, topic in topics.items() if topic.whole_cycle}
+        self._pending = deque(deliveries(messages, whole_cycle))
 
     @property
     def done(self) -> bool:
@@ -80,7 +64,7 @@ class Cycle:
         return transaction, None
 
     async def _handle(self, delivery: Delivery, transaction: Transaction) -> None:
-        topic = self._topics[delivery.source[0]]
+        topic = self._topics[delivery.topic]
         scope = self._new_scope(transaction, delivery)
         records, undecodable = _decode(topic, delivery.messages)
         if undecodable and self._dead_letters is None:
@@ -88,11 +72,11 @@ class Cycle:
             raise BatchFailed(f"{_place(message)} cannot be decoded: {error!r}") from error
         try:
             if records:
-                batch = Batch(*delivery.source, records, scope, expires=self._expires)
+                batch = Batch(delivery.topic, records, scope, expires=self._expires)
                 await topic.feed.deliver(batch)
             self._advance(scope, records)
             scope.seal()
-        except (Retry, AgentEnded):
+        except (Retry, AgentEnded, AgentMisuse):
             scope.drop()
             raise
         except Exception as exc:
@@ -100,23 +84,21 @@ class Cycle:
             self._isolate(delivery, transaction, exc)
             return
         self._pending.popleft()
-        if records:
-            transaction.handled(delivery.source, delivery.next_offset, len(records), good=True)
         for message, error in undecodable:
             self._bury(message, DeadLetterReason.UNDECODABLE, error, transaction)
-        transaction.offsets[delivery.source] = delivery.next_offset
-        transaction.times[delivery.source] = scope.clock.now_ms
+        offsets = delivery.next_offsets()
+        transaction.handled(offsets, len(records), good=True)
+        for source in offsets:
+            transaction.times[source] = max(self._time_of(source, transaction), scope.clock.now_ms)
 
     def _isolate(self, delivery: Delivery, transaction: Transaction, error: Exception) -> None:
-        """Roll back and go record by record; a record that fails alone is dead-lettered."""
+        """Roll back, try smaller deliveries; a record that fails alone is dead-lettered."""
         cause = error.__cause__ or error
         if not delivery.isolated:
-            log.warning("%s; retrying its %d records one by one", error, len(delivery.messages))
+            parts = delivery.split()
+            log.warning("%s; retrying its %d records in parts", error, len(delivery.messages))
             self._pending.popleft()
-            singles = [
-                Delivery(delivery.source, [message], isolated=True) for message in delivery.messages
-            ]
-            self._pending.extendleft(reversed(singles))
+            self._pending.extendleft(reversed(parts))
             return
         message = delivery.messages[0]
         if self._dead_letters is None:
@@ -131,35 +113,26 @@ class Cycle:
         log.error("%s goes to the dead letters (%s): %r", _place(message), reason, error)
         transaction.outputs.append(self._dead_letters.letter(message, reason, error))
         source = (message.topic(), message.partition())
-        transaction.handled(source, message.offset() + 1, 1, good=False)
+        transaction.handled({source: message.offset() + 1}, 1, good=False)
 
     def _new_scope(self, transaction: Transaction, delivery: Delivery) -> BatchScope:
-        source = delivery.source
+        number = delivery.partition
+        source = (delivery.topic, -1 if number is None else number)
         return BatchScope(
             transaction,
-            source[1],
+            number,
             record_bytes_max=self._settings.record_bytes_max,
             output_bytes_max=self._settings.output_bytes_max,
-            time_ms=transaction.times.get(source, self._times.get(source, 0)),
+            time_ms=self._time_of(source, transaction),
         )
+
+    def _time_of(self, source: SourcePartition, transaction: Transaction) -> int:
+        return transaction.times.get(source, self._times.get(source, 0))
 
     def _advance(self, scope: BatchScope, records: list[Record]) -> None:
         """Also for an agent that did not look at every record."""
         if self._expires and records:
             scope.clock.advance(max(record.timestamp_ms for record in records))
-
-
-def group_by_partition(messages: list[Any]) -> list[Delivery]:
-    """Deliveries in order of first appearance; order within a partition is kept."""
-    groups: dict[SourcePartition, list[Any]] = {}
-    for message in messages:
-        source = (message.topic(), message.partition())
-        group = groups.get(source)
-        if group is None:
-            groups[source] = [message]
-        else:
-            group.append(message)
-    return [Delivery(source, group) for source, group in groups.items()]
 
 
 def _decode(

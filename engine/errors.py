@@ -27,6 +27,10 @@ class AgentEnded(EngineError):
     """An agent's coroutine returned although its stream has no end."""
 
 
+class AgentMisuse(EngineError):
+    """An agent asks for what its kind of batch does not have: the agent is wrong, no record is."""
+
+
 class RecordTooLarge(EngineError):
     """An output or a table value is larger than `EngineSettings.record_bytes_max`."""
 

@@ -119,17 +119,17 @@ class Fetcher:
         return await self._thread.call(self._settings.call_seconds_max, self._poll, self.consumer)
 
     def _poll(self, consumer: Any) -> list[Any]:
-        """poll() for the first, consume(.., 0) for what is there: consume(n, t) waits for n."""
+        """poll() for the first, then what is there: consume(n, t) waits for n or for the linger."""
         first = consumer.poll(self._settings.poll_seconds)
         if first is None:
             return []
         found = [first] if self._is_record(first, consumer) else []
-        return found + self._arrived(consumer, 1)
+        return found + self._arrived(consumer, 1, self._settings.batch_linger_seconds)
 
-    def _arrived(self, consumer: Any, held: int) -> list[Any]:
-        """What waits in the client's queue, with the `held` up to a batch; does not block."""
+    def _arrived(self, consumer: Any, held: int, wait_seconds: float = 0.0) -> list[Any]:
+        """What waits in the client's queue, with the `held` up to a batch; blocks for the wait."""
         room = self._settings.batch_records_max - held
-        found = consumer.consume(room, 0) if room > 0 else []
+        found = consumer.consume(room, wait_seconds) if room > 0 else []
         return [message for message in found if self._is_record(message, consumer)]
 
     def _is_record(self, message: Any, consumer: Any) -> bool:

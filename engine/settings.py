@@ -35,6 +35,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
     record_bytes_max: int = 1_000_000
     """A little under the broker's default `max.message.bytes` (1,048,588), headers included."""
+    batch_linger_seconds: float = 0.0
+    """How long a poll that found a record waits for more, up to `batch_records_max`. Sinks that pay
+    per write to their store raise it to some 0.2 s; it adds that much latency, and at most 1 s is
+    sensible (a revocation waits for it).
+    """
     poll_seconds: float = 0.1
     """How long one poll may wait for the first record; also bounds how late a revocation is seen.
     """

@@ -14,7 +14,8 @@ class BatchTopic:
     """Subscribed through Faust's group, read by the engine. Offsets move only with its
     transactions.
 
-    `faust_topic` is what Faust knows of it; its own acknowledgements are off.
+    `faust_topic` is what Faust knows of it; its own acknowledgements are off. `whole_cycle`: its
+    agent gets one batch per poll over all partitions.
     """
 
     def __init__(self, app: Any, name: str, decode: DecodeRecord) -> None:
@@ -22,4 +23,5 @@ class BatchTopic:
         self.decode = decode
         self.feed = BatchFeed(name)
         self.has_agent = False
+        self.whole_cycle = False
         self.faust_topic = app.topic(name, acks=False, key_serializer="raw", value_serializer="raw")

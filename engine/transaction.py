@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import ClosedBatch, RecordTooLarge
+from engine.errors import AgentMisuse, ClosedBatch, RecordTooLarge
 from engine.outgoing import Outgoing
 from engine.partition import Marks
 
@@ -60,11 +60,12 @@ class Transaction:
     def __bool__(self) -> bool:
         return bool(self.offsets)
 
-    def handled(self, source: SourcePartition, next_offset: int, count: int, *, good: bool) -> None:
-        """`count` records up to `next_offset` are part of this transaction."""
-        self.offsets[source] = next_offset
-        self.record_count += count
-        self.outcomes.append((good, count))
+    def handled(self, offsets: Mapping[SourcePartition, int], count: int, *, good: bool) -> None:
+        """`count` records below these next offsets are part of this transaction."""
+        self.offsets.update(offsets)
+        if count:
+            self.record_count += count
+            self.outcomes.append((good, count))
 
     def sources_of(self, partition: int) -> dict[str, int]:
         """Source topic -> next offset, of the partitions with this number."""
@@ -86,19 +87,19 @@ class BatchScope:
 
     __slots__ = (
         "_outputs",
-        "_partition",
         "_transaction",
         "_views",
         "clock",
         "closed",
         "limits",
         "output_bytes",
+        "partition",
     )
 
     def __init__(
         self,
         transaction: Transaction,
-        partition: int,
+        partition: int | None,
         *,
         record_bytes_max: int,
         output_bytes_max: int,
@@ -106,7 +107,7 @@ class BatchScope:
     ) -> None:
         self.clock = RecordClock(time_ms)
         self._transaction = transaction
-        self._partition = partition
+        self.partition = partition
         self._views: dict[TransactionalTable, PartitionView] = {}
         self._outputs: list[Outgoing] = []
         self.limits = (record_bytes_max, output_bytes_max)
@@ -114,11 +115,14 @@ class BatchScope:
         self.closed = False
 
     def view(self, table: TransactionalTable) -> PartitionView:
-        """The table as this batch sees it; the same object for the whole batch."""
+        """The table as this batch sees it; the same object for the whole batch.
+
+        Raises `AgentMisuse` for a batch of a whole cycle: a table has one view per partition.
+        """
         self._check_open()
         view = self._views.get(table)
         if view is None:
-            view = PartitionView(table, self._partition, self._transaction, self.clock)
+            view = PartitionView(table, self.one_partition(), self._transaction, self.clock)
             self._views[table] = view
         return view
 
@@ -144,16 +148,22 @@ class BatchScope:
     def seal(self) -> None:
         """Encode the last value per dirty key; move all into the transaction, or nothing."""
         self._check_open()
-        sealed = [
-            ((table, self._partition), *view.encoded(self.limits[0]))
-            for table, view in self._views.items()
-        ]
+        sealed = [(view.part, *view.encoded(self.limits[0])) for view in self._views.values()]
         self.closed = True
         for part, writes, marks in sealed:
             if writes:
                 self._transaction.writes.setdefault(part, {}).update(writes)
                 self._transaction.marks.setdefault(part, {}).update(marks)
         self._transaction.outputs += self._outputs
+
+    def one_partition(self) -> int:
+        """Partition of the batch. Raises `AgentMisuse` for a batch of a whole cycle."""
+        if self.partition is None:
+            raise AgentMisuse(
+                "a batch of a whole cycle has many partitions, so no table and no `partition` of "
+                "its own: ask its records, or take `whole_cycle` away from the agent"
+            )
+        return self.partition
 
     def drop(self) -> None:
         """Roll back: later use of the batch raises `ClosedBatch`."""
@@ -189,7 +199,16 @@ class PartitionView:
     An entry that expired before the record in hand, by record time, is not there.
     """
 
-    __slots__ = ("_cache", "_clock", "_committed", "_dirty", "_expiry", "_pending", "_table")
+    __slots__ = (
+        "_cache",
+        "_clock",
+        "_committed",
+        "_dirty",
+        "_expiry",
+        "_pending",
+        "_table",
+        "part",
+    )
 
     def __init__(
         self,
@@ -198,12 +217,13 @@ class PartitionView:
         transaction: Transaction,
         clock: RecordClock,
     ) -> None:
+        self.part: TablePart = (table, partition)
         self._table = table
         self._clock = clock
         state = table.partition_state(partition)
         self._committed = state.store.get
         self._expiry = state.expiry
-        self._pending: Mapping[str, bytes | None] = transaction.writes.get((table, partition), {})
+        self._pending: Mapping[str, bytes | None] = transaction.writes.get(self.part, {})
         self._cache: dict[str, Any] = {}
         self._dirty: dict[str, None] = {}
 

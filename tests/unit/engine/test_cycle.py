@@ -12,7 +12,8 @@ from fakes import FakeMessage, FakeTable
 
 from engine.agent import BatchFeed, check_agent_function
 from engine.cycle import Cycle
-from engine.errors import AgentEnded, BatchFailed, Retry
+from engine.delivery import deliveries
+from engine.errors import AgentEnded, AgentMisuse, BatchFailed, Retry
 from engine.poison import DeadLetters
 from engine.settings import EngineSettings
 
@@ -22,6 +23,7 @@ Agent = Callable[[Any], Awaitable[None]]
 class FakeTopic:
     def __init__(self) -> None:
         self.feed = BatchFeed("in")
+        self.whole_cycle = False
 
     @staticmethod
     def decode(value: bytes) -> Any:
@@ -62,6 +64,22 @@ class Bench:
             for record in batch:
                 view["sum"] = view.get("sum", 0) + record.value
                 batch.emit("out", key=record.key, value=b"%d" % record.value)
+
+    def whole_cycle(self, values: list[tuple[int, Any]]) -> Cycle:
+        """(partition, value) in the order of the poll; offsets count per topic, as good as any."""
+        self.topic.whole_cycle = True
+        messages = [
+            FakeMessage(offset, json.dumps(value).encode(), partition=partition)
+            for offset, (partition, value) in enumerate(values)
+        ]
+        topics = {"in": self.topic}
+        return Cycle(EngineSettings(), topics, [self.table], self.dead_letters, messages)
+
+    async def forwarding(self, stream: Any) -> None:
+        async for batch in stream:
+            self.seen.append([record.offset for record in batch])
+            for record in batch:
+                batch.emit("out", value=b"%d" % record.value)
 
     def stop(self) -> None:
         if self._agent is not None:
@@ -144,7 +162,7 @@ async def test_retry_keeps_what_was_handled_and_delivers_the_rest_again(bench: B
     bench.run_agent(agent)
     cycle = bench.cycle(1, 2)
     cycle._pending = type(cycle._pending)(  # as two deliveries
-        type(cycle._pending[0])(("in", 0), [message]) for message in cycle._pending[0].messages
+        type(cycle._pending[0])("in", 0, [message]) for message in cycle._pending[0].messages
     )
     transaction, retry = await cycle.transaction()
     assert retry is not None
@@ -210,3 +228,65 @@ async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
     second, _ = await cycle.transaction()
     assert second.times == {("in", 0): 1002}, "an older record does not turn time back"
     assert bench.seen == [[False], [False]], "it expired at 1001, before the second cycle"
+
+
+async def test_a_whole_cycle_is_one_batch_with_the_offsets_of_all_partitions(bench: Bench) -> None:
+    bench.run_agent(bench.forwarding)
+    transaction, _ = await bench.whole_cycle([(1, 10), (0, 11), (1, 12), (2, 13)]).transaction()
+    assert bench.seen == [[0, 2, 1, 3]], "records of a partition are together, in order"
+    assert transaction.offsets == {("in", 1): 3, ("in", 0): 2, ("in", 2): 4}
+    assert transaction.outcomes == [(True, 4)]
+    assert transaction.record_count == 4
+
+
+async def test_poison_in_a_whole_cycle_is_found_by_halves(bench: Bench) -> None:
+    bench.run_agent(bench.forwarding)
+    values: list[tuple[int, Any]] = [(offset % 3, offset) for offset in range(4000)]
+    values[1234] = (values[1234][0], "poison")
+    transaction, _ = await bench.whole_cycle(values).transaction()
+    assert len(bench.seen) <= 30
+    assert [1234] in bench.seen, "it was tried alone"
+    letters = [output for output in transaction.outputs if output.topic == "dead"]
+    assert (len(letters), len(transaction.outputs)) == (1, 4000)
+    assert transaction.offsets == {("in", 0): 4000, ("in", 1): 3998, ("in", 2): 3999}
+    assert sum(count for good, count in transaction.outcomes if good) == 3999
+
+
+async def test_retry_in_a_whole_cycle_leaves_everything_for_later(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for _ in stream:
+            raise Retry(0.5)
+
+    bench.run_agent(agent)
+    cycle = bench.whole_cycle([(0, 1), (1, 2)])
+    transaction, retry = await cycle.transaction()
+    assert retry is not None
+    assert (bool(transaction), cycle.done) == (False, False)
+
+
+async def test_a_table_in_a_whole_cycle_is_the_agents_mistake_not_a_poison(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            assert batch.partitions == (0, 1)
+            batch.scope.view(bench.table)
+
+    bench.run_agent(agent)
+    with pytest.raises(AgentMisuse, match="ask its records"):
+        await bench.whole_cycle([(0, 1), (1, 2)]).transaction()
+
+
+async def test_a_batch_of_a_whole_cycle_has_no_partition_of_its_own(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            batch.emit("out", partition=batch.partition)
+
+    bench.run_agent(agent)
+    with pytest.raises(AgentMisuse, match="many partitions"):
+        await bench.whole_cycle([(0, 1)]).transaction()
+
+
+def test_topics_of_whole_cycles_and_of_partitions_in_one_poll() -> None:
+    messages = [FakeMessage(0, topic="a"), FakeMessage(0, topic="b"), FakeMessage(0, partition=1)]
+    messages += [FakeMessage(5, topic="b", partition=1), FakeMessage(1, topic="a")]
+    found = [(made.topic, made.partition, len(made.messages)) for made in deliveries(messages, "b")]
+    assert found == [("a", 0, 2), ("b", None, 2), ("in", 1, 1)]

@@ -106,7 +106,7 @@ def transaction() -> Transaction:
     made = Transaction([table])
     made.outputs.append(Outgoing("out", "k", b"v"))
     made.writes[table, 0] = {"a": b"1", "b": None}
-    made.handled(("in", 0), 9, 2, good=True)
+    made.handled({("in", 0): 9}, 2, good=True)
     return made
 
 

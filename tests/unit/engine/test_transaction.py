@@ -37,7 +37,7 @@ def test_seal_and_apply_write_the_last_value_per_key_only() -> None:
     scope.seal()
     assert transaction.writes[table, 0] == {"a": b"3", "b": b"2"}
     transaction.positions[table, 0] = 17
-    transaction.handled(("in", 0), 5, 2, good=True)
+    transaction.handled({("in", 0): 5}, 2, good=True)
     transaction.apply()
     state = table.partition_state(0)
     assert (state.get("a"), state.get("b"), state.store.position) == (3, 2, 17)
