@@ -5,8 +5,10 @@ from typing import Any
 
 from schemas.records import (
     ApiKey,
+    BankLine,
     DeadLetter,
     Endpoint,
+    HistoryRequest,
     Merchant,
     MerchantCommand,
     MerchantEvent,
@@ -16,10 +18,116 @@ from schemas.records import (
     PayoutEvent,
     PayoutItem,
     PayoutRequest,
+    ReconciliationEvent,
+    ReconciliationRequest,
+    SettlementLine,
     WebhookAttempt,
     WebhookDelivery,
 )
 from schemas.varint import LONGS, end_at, items_at, long_at, size_at, wide
+
+
+def read_BankLine(data: bytes) -> BankLine:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_line_id = text[start:at]
+    if not f_line_id.isascii():
+        f_line_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_statement_day = text[start:at]
+    if not f_statement_day.isascii():
+        f_statement_day = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_line_kind = text[start:at]
+    if not f_line_kind.isascii():
+        f_line_kind = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_reference = text[start:at]
+    if not f_reference.isascii():
+        f_reference = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
+    if not f_currency.isascii():
+        f_currency = data[start:at].decode()
+    f_amount_minor = data[at]
+    if f_amount_minor < 128:
+        f_amount_minor = (f_amount_minor >> 1) ^ -(f_amount_minor & 1)
+        at += 1
+    else:
+        f_amount_minor, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_value_day = text[start:at]
+    if not f_value_day.isascii():
+        f_value_day = data[start:at].decode()
+    f_booked_at_ms = data[at]
+    if f_booked_at_ms < 128:
+        f_booked_at_ms = (f_booked_at_ms >> 1) ^ -(f_booked_at_ms & 1)
+        at += 1
+    else:
+        f_booked_at_ms, at = long_at(data, at)
+    end_at(data, at)
+    return BankLine(line_id=f_line_id, statement_day=f_statement_day, line_kind=f_line_kind, reference=f_reference, currency=f_currency, amount_minor=f_amount_minor, value_day=f_value_day, booked_at_ms=f_booked_at_ms)
+
+
+def write_BankLine(record: BankLine) -> bytes:
+    f_line_id = record.line_id
+    if not f_line_id.isascii():
+        f_line_id = wide(f_line_id)
+    f_statement_day = record.statement_day
+    if not f_statement_day.isascii():
+        f_statement_day = wide(f_statement_day)
+    f_line_kind = record.line_kind
+    if not f_line_kind.isascii():
+        f_line_kind = wide(f_line_kind)
+    f_reference = record.reference
+    if not f_reference.isascii():
+        f_reference = wide(f_reference)
+    f_currency = record.currency
+    if not f_currency.isascii():
+        f_currency = wide(f_currency)
+    f_amount_minor = record.amount_minor
+    f_value_day = record.value_day
+    if not f_value_day.isascii():
+        f_value_day = wide(f_value_day)
+    f_booked_at_ms = record.booked_at_ms
+    return "".join(('\x00\x00\x00\x00\x11', LONGS[len(f_line_id)], f_line_id, LONGS[len(f_statement_day)], f_statement_day, LONGS[len(f_line_kind)], f_line_kind, LONGS[len(f_reference)], f_reference, LONGS[len(f_currency)], f_currency, LONGS[f_amount_minor], LONGS[len(f_value_day)], f_value_day, LONGS[f_booked_at_ms])).encode("latin-1")
 
 
 def read_DeadLetter(data: bytes) -> DeadLetter:
@@ -170,6 +278,90 @@ def write_DeadLetter(record: DeadLetter) -> bytes:
     f_value = record.value
     f_failed_at_ms = record.failed_at_ms
     return "".join(('\x00\x00\x00\x00\x01', LONGS[len(f_source_app)], f_source_app, LONGS[len(f_topic)], f_topic, LONGS[f_partition], LONGS[f_offset], t_key, LONGS[len(f_reason_code)], f_reason_code, LONGS[len(f_detail)], f_detail, *t_headers, LONGS[len(f_value)], f_value.decode("latin-1"), LONGS[f_failed_at_ms])).encode("latin-1")
+
+
+def read_HistoryRequest(data: bytes) -> HistoryRequest:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
+    if not f_payment_id.isascii():
+        f_payment_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
+    if not f_merchant_id.isascii():
+        f_merchant_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
+    if not f_mode.isascii():
+        f_mode = data[start:at].decode()
+    f_sequence = data[at]
+    if f_sequence < 128:
+        f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
+        at += 1
+    else:
+        f_sequence, at = long_at(data, at)
+    f_attempt = data[at]
+    if f_attempt < 128:
+        f_attempt = (f_attempt >> 1) ^ -(f_attempt & 1)
+        at += 1
+    else:
+        f_attempt, at = long_at(data, at)
+    f_requested_at_ms = data[at]
+    if f_requested_at_ms < 128:
+        f_requested_at_ms = (f_requested_at_ms >> 1) ^ -(f_requested_at_ms & 1)
+        at += 1
+    else:
+        f_requested_at_ms, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_command_id = text[start:at]
+    if not f_command_id.isascii():
+        f_command_id = data[start:at].decode()
+    end_at(data, at)
+    return HistoryRequest(payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, attempt=f_attempt, requested_at_ms=f_requested_at_ms, command_id=f_command_id)
+
+
+def write_HistoryRequest(record: HistoryRequest) -> bytes:
+    f_payment_id = record.payment_id
+    if not f_payment_id.isascii():
+        f_payment_id = wide(f_payment_id)
+    f_merchant_id = record.merchant_id
+    if not f_merchant_id.isascii():
+        f_merchant_id = wide(f_merchant_id)
+    f_mode = record.mode
+    if not f_mode.isascii():
+        f_mode = wide(f_mode)
+    f_sequence = record.sequence
+    f_attempt = record.attempt
+    f_requested_at_ms = record.requested_at_ms
+    f_command_id = record.command_id
+    if not f_command_id.isascii():
+        f_command_id = wide(f_command_id)
+    return "".join(('\x00\x00\x00\x00\r', LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[f_sequence], LONGS[f_attempt], LONGS[f_requested_at_ms], LONGS[len(f_command_id)], f_command_id)).encode("latin-1")
 
 
 def read_ApiKey(data: bytes, text: str, at: int) -> tuple[ApiKey, int]:
@@ -1116,8 +1308,6 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     f_command_id = text[start:at]
     if not f_command_id.isascii():
         f_command_id = data[start:at].decode()
-    if len(data) - at == 4 and not any(data[at:]):
-        return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1135,6 +1325,8 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
             f_card = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id, card=f_card)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1186,8 +1378,25 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
             f_refund_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network = text[start:at]
+        if not f_network.isascii():
+            f_network = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
     end_at(data, at)
-    return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id, card=f_card, network_reference=f_network_reference, return_url=f_return_url, refund_id=f_refund_id)
+    return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id, card=f_card, network_reference=f_network_reference, return_url=f_return_url, refund_id=f_refund_id, network=f_network)
 
 
 def write_NetworkRequest(record: NetworkRequest) -> bytes:
@@ -1258,7 +1467,14 @@ def write_NetworkRequest(record: NetworkRequest) -> bytes:
         if not f_refund_id.isascii():
             f_refund_id = wide(f_refund_id)
         t_refund_id = "".join(("\2", LONGS[len(f_refund_id)], f_refund_id))
-    return "".join(('\x00\x00\x00\x00\x05', LONGS[len(f_request_id)], f_request_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_operation)], f_operation, t_subject_operation, LONGS[len(f_operation_id)], f_operation_id, LONGS[f_attempt], LONGS[f_amount_minor], LONGS[len(f_currency)], f_currency, LONGS[f_requested_at_ms], t_first_requested_at_ms, LONGS[len(f_command_id)], f_command_id, t_card, t_network_reference, t_return_url, t_refund_id)).encode("latin-1")
+    f_network = record.network
+    if f_network is None:
+        t_network = "\0"
+    else:
+        if not f_network.isascii():
+            f_network = wide(f_network)
+        t_network = "".join(("\2", LONGS[len(f_network)], f_network))
+    return "".join(('\x00\x00\x00\x00\x0e', LONGS[len(f_request_id)], f_request_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_operation)], f_operation, t_subject_operation, LONGS[len(f_operation_id)], f_operation_id, LONGS[f_attempt], LONGS[f_amount_minor], LONGS[len(f_currency)], f_currency, LONGS[f_requested_at_ms], t_first_requested_at_ms, LONGS[len(f_command_id)], f_command_id, t_card, t_network_reference, t_return_url, t_refund_id, t_network)).encode("latin-1")
 
 
 def read_PaymentCommand(data: bytes) -> PaymentCommand:
@@ -1357,8 +1573,6 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_idempotency_key = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 20 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1389,6 +1603,8 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_currency = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 20 and not any(data[at:]):
+        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1419,8 +1635,6 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_capture_delay_seconds, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 16 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1455,6 +1669,8 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 16 and not any(data[at:]):
+        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1485,8 +1701,6 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_fee_basis_points, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 12 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1511,6 +1725,8 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
         at += 1
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 12 and not any(data[at:]):
+        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1545,8 +1761,6 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_dispute_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 8 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1581,6 +1795,8 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_operation_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 8 and not any(data[at:]):
+        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1611,8 +1827,6 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_outcome = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 4 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1647,6 +1861,8 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_decline_code = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome, network_reference=f_network_reference, decline_code=f_decline_code)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1681,8 +1897,40 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
             f_reason = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network = text[start:at]
+        if not f_network.isascii():
+            f_network = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_history = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_history = data[start:at]
+    else:
+        raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, reason=f_reason)
+    return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, reason=f_reason, network=f_network, history=f_history)
 
 
 def write_PaymentCommand(record: PaymentCommand) -> bytes:
@@ -1843,7 +2091,19 @@ def write_PaymentCommand(record: PaymentCommand) -> bytes:
         if not f_reason.isascii():
             f_reason = wide(f_reason)
         t_reason = "".join(("\2", LONGS[len(f_reason)], f_reason))
-    return "".join(('\x00\x00\x00\x00\x06', LONGS[len(f_command_id)], f_command_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_kind)], f_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_idempotency_key, t_amount_minor, t_currency, t_capture_method, t_capture_delay_seconds, t_card, t_reference, t_return_url, t_fee_basis_points, t_fee_fixed_minor, t_final, t_refund_id, t_dispute_id, t_operation, t_operation_id, t_attempt, t_outcome, t_network_reference, t_decline_code, t_action_url, t_reason)).encode("latin-1")
+    f_network = record.network
+    if f_network is None:
+        t_network = "\0"
+    else:
+        if not f_network.isascii():
+            f_network = wide(f_network)
+        t_network = "".join(("\2", LONGS[len(f_network)], f_network))
+    f_history = record.history
+    if f_history is None:
+        t_history = "\0"
+    else:
+        t_history = "".join(("\2", LONGS[len(f_history)], f_history.decode("latin-1")))
+    return "".join(('\x00\x00\x00\x00\x0f', LONGS[len(f_command_id)], f_command_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_kind)], f_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_idempotency_key, t_amount_minor, t_currency, t_capture_method, t_capture_delay_seconds, t_card, t_reference, t_return_url, t_fee_basis_points, t_fee_fixed_minor, t_final, t_refund_id, t_dispute_id, t_operation, t_operation_id, t_attempt, t_outcome, t_network_reference, t_decline_code, t_action_url, t_reason, t_network, t_history)).encode("latin-1")
 
 
 def read_PaymentEvent(data: bytes) -> PaymentEvent:
@@ -2099,6 +2359,8 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
         at += 1
     else:
         f_fee_fixed_minor, at = long_at(data, at)
+    if len(data) - at == 12 and not any(data[at:]):
+        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2146,8 +2408,6 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
             f_attempt, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 8 and not any(data[at:]):
-        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2165,6 +2425,8 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
             f_network_reference = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 8 and not any(data[at:]):
+        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2210,8 +2472,6 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
         at += 1
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 4 and not any(data[at:]):
-        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2229,6 +2489,8 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
             f_refund_id = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final, refund_id=f_refund_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2276,8 +2538,25 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
             f_due_at_ms, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network = text[start:at]
+        if not f_network.isascii():
+            f_network = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, reason=f_reason, due_at_ms=f_due_at_ms)
+    return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, reason=f_reason, due_at_ms=f_due_at_ms, network=f_network)
 
 
 def write_PaymentEvent(record: PaymentEvent) -> bytes:
@@ -2425,7 +2704,14 @@ def write_PaymentEvent(record: PaymentEvent) -> bytes:
         t_due_at_ms = "\0"
     else:
         t_due_at_ms = "\2" + (LONGS[f_due_at_ms])
-    return "".join(('\x00\x00\x00\x00\x07', LONGS[len(f_event_id)], f_event_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[f_sequence], LONGS[len(f_type)], f_type, LONGS[len(f_status)], f_status, LONGS[len(f_command_id)], f_command_id, LONGS[len(f_command_kind)], f_command_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_occurred_at_ms], LONGS[len(f_source)], f_source, LONGS[len(f_currency)], f_currency, LONGS[f_amount_minor], LONGS[f_fee_minor], LONGS[f_requested_minor], LONGS[f_authorized_minor], LONGS[f_captured_minor], LONGS[f_refunded_minor], LONGS[f_fees_minor], LONGS[len(f_capture_method)], f_capture_method, t_capture_delay_seconds, t_idempotency_key, t_reference, t_return_url, LONGS[f_fee_basis_points], LONGS[f_fee_fixed_minor], t_operation, t_operation_id, t_attempt, t_network_reference, t_decline_code, t_action_url, t_final, t_refund_id, t_dispute_id, t_reason, t_due_at_ms)).encode("latin-1")
+    f_network = record.network
+    if f_network is None:
+        t_network = "\0"
+    else:
+        if not f_network.isascii():
+            f_network = wide(f_network)
+        t_network = "".join(("\2", LONGS[len(f_network)], f_network))
+    return "".join(('\x00\x00\x00\x00\x10', LONGS[len(f_event_id)], f_event_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[f_sequence], LONGS[len(f_type)], f_type, LONGS[len(f_status)], f_status, LONGS[len(f_command_id)], f_command_id, LONGS[len(f_command_kind)], f_command_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_occurred_at_ms], LONGS[len(f_source)], f_source, LONGS[len(f_currency)], f_currency, LONGS[f_amount_minor], LONGS[f_fee_minor], LONGS[f_requested_minor], LONGS[f_authorized_minor], LONGS[f_captured_minor], LONGS[f_refunded_minor], LONGS[f_fees_minor], LONGS[len(f_capture_method)], f_capture_method, t_capture_delay_seconds, t_idempotency_key, t_reference, t_return_url, LONGS[f_fee_basis_points], LONGS[f_fee_fixed_minor], t_operation, t_operation_id, t_attempt, t_network_reference, t_decline_code, t_action_url, t_final, t_refund_id, t_dispute_id, t_reason, t_due_at_ms, t_network)).encode("latin-1")
 
 
 def read_PayoutEvent(data: bytes) -> PayoutEvent:
@@ -3014,6 +3300,1111 @@ def write_PayoutRequest(record: PayoutRequest) -> bytes:
     return "".join(('\x00\x00\x00\x00\n', LONGS[len(f_request_id)], f_request_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_kind)], f_kind, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_currency, t_payout_id, t_attempt, t_outcome, t_bank_reference, t_reason)).encode("latin-1")
 
 
+def read_ReconciliationEvent(data: bytes) -> ReconciliationEvent:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_event_id = text[start:at]
+    if not f_event_id.isascii():
+        f_event_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_subject_id = text[start:at]
+    if not f_subject_id.isascii():
+        f_subject_id = data[start:at].decode()
+    f_sequence = data[at]
+    if f_sequence < 128:
+        f_sequence = (f_sequence >> 1) ^ -(f_sequence & 1)
+        at += 1
+    else:
+        f_sequence, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_type = text[start:at]
+    if not f_type.isascii():
+        f_type = data[start:at].decode()
+    f_occurred_at_ms = data[at]
+    if f_occurred_at_ms < 128:
+        f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
+        at += 1
+    else:
+        f_occurred_at_ms, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_merchant_id = text[start:at]
+    if not f_merchant_id.isascii():
+        f_merchant_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_payment_id = text[start:at]
+    if not f_payment_id.isascii():
+        f_payment_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
+    if not f_mode.isascii():
+        f_mode = data[start:at].decode()
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_line_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_line_id = text[start:at]
+        if not f_line_id.isascii():
+            f_line_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_report_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_report_id = text[start:at]
+        if not f_report_id.isascii():
+            f_report_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network = text[start:at]
+        if not f_network.isascii():
+            f_network = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_line_kind = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_line_kind = text[start:at]
+        if not f_line_kind.isascii():
+            f_line_kind = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_operation_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation_id = text[start:at]
+        if not f_operation_id.isascii():
+            f_operation_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network_reference = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network_reference = text[start:at]
+        if not f_network_reference.isascii():
+            f_network_reference = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
+    if not f_currency.isascii():
+        f_currency = data[start:at].decode()
+    f_gross_minor = data[at]
+    if f_gross_minor < 128:
+        f_gross_minor = (f_gross_minor >> 1) ^ -(f_gross_minor & 1)
+        at += 1
+    else:
+        f_gross_minor, at = long_at(data, at)
+    f_fee_minor = data[at]
+    if f_fee_minor < 128:
+        f_fee_minor = (f_fee_minor >> 1) ^ -(f_fee_minor & 1)
+        at += 1
+    else:
+        f_fee_minor, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_own_currency = text[start:at]
+    if not f_own_currency.isascii():
+        f_own_currency = data[start:at].decode()
+    f_own_minor = data[at]
+    if f_own_minor < 128:
+        f_own_minor = (f_own_minor >> 1) ^ -(f_own_minor & 1)
+        at += 1
+    else:
+        f_own_minor, at = long_at(data, at)
+    if len(data) - at == 8 and not any(data[at:]):
+        return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_corrects = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_corrects = text[start:at]
+        if not f_corrects.isascii():
+            f_corrects = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_break_id = text[start:at]
+        if not f_break_id.isascii():
+            f_break_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_kind = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_break_kind = text[start:at]
+        if not f_break_kind.isascii():
+            f_break_kind = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_state = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_break_state = text[start:at]
+        if not f_break_state.isascii():
+            f_break_state = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor, corrects=f_corrects, break_id=f_break_id, break_kind=f_break_kind, break_state=f_break_state)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_version = None
+    elif branch == 2:
+        f_break_version = data[at]
+        if f_break_version < 128:
+            f_break_version = (f_break_version >> 1) ^ -(f_break_version & 1)
+            at += 1
+        else:
+            f_break_version, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_found_at_ms = None
+    elif branch == 2:
+        f_found_at_ms = data[at]
+        if f_found_at_ms < 128:
+            f_found_at_ms = (f_found_at_ms >> 1) ^ -(f_found_at_ms & 1)
+            at += 1
+        else:
+            f_found_at_ms, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_person = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_person = text[start:at]
+        if not f_person.isascii():
+            f_person = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_reason = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
+        if not f_reason.isascii():
+            f_reason = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    end_at(data, at)
+    return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor, corrects=f_corrects, break_id=f_break_id, break_kind=f_break_kind, break_state=f_break_state, break_version=f_break_version, found_at_ms=f_found_at_ms, person=f_person, reason=f_reason)
+
+
+def write_ReconciliationEvent(record: ReconciliationEvent) -> bytes:
+    f_event_id = record.event_id
+    if not f_event_id.isascii():
+        f_event_id = wide(f_event_id)
+    f_subject_id = record.subject_id
+    if not f_subject_id.isascii():
+        f_subject_id = wide(f_subject_id)
+    f_sequence = record.sequence
+    f_type = record.type
+    if not f_type.isascii():
+        f_type = wide(f_type)
+    f_occurred_at_ms = record.occurred_at_ms
+    f_merchant_id = record.merchant_id
+    if not f_merchant_id.isascii():
+        f_merchant_id = wide(f_merchant_id)
+    f_payment_id = record.payment_id
+    if not f_payment_id.isascii():
+        f_payment_id = wide(f_payment_id)
+    f_mode = record.mode
+    if not f_mode.isascii():
+        f_mode = wide(f_mode)
+    f_line_id = record.line_id
+    if f_line_id is None:
+        t_line_id = "\0"
+    else:
+        if not f_line_id.isascii():
+            f_line_id = wide(f_line_id)
+        t_line_id = "".join(("\2", LONGS[len(f_line_id)], f_line_id))
+    f_report_id = record.report_id
+    if f_report_id is None:
+        t_report_id = "\0"
+    else:
+        if not f_report_id.isascii():
+            f_report_id = wide(f_report_id)
+        t_report_id = "".join(("\2", LONGS[len(f_report_id)], f_report_id))
+    f_network = record.network
+    if f_network is None:
+        t_network = "\0"
+    else:
+        if not f_network.isascii():
+            f_network = wide(f_network)
+        t_network = "".join(("\2", LONGS[len(f_network)], f_network))
+    f_line_kind = record.line_kind
+    if f_line_kind is None:
+        t_line_kind = "\0"
+    else:
+        if not f_line_kind.isascii():
+            f_line_kind = wide(f_line_kind)
+        t_line_kind = "".join(("\2", LONGS[len(f_line_kind)], f_line_kind))
+    f_operation_id = record.operation_id
+    if f_operation_id is None:
+        t_operation_id = "\0"
+    else:
+        if not f_operation_id.isascii():
+            f_operation_id = wide(f_operation_id)
+        t_operation_id = "".join(("\2", LONGS[len(f_operation_id)], f_operation_id))
+    f_network_reference = record.network_reference
+    if f_network_reference is None:
+        t_network_reference = "\0"
+    else:
+        if not f_network_reference.isascii():
+            f_network_reference = wide(f_network_reference)
+        t_network_reference = "".join(("\2", LONGS[len(f_network_reference)], f_network_reference))
+    f_currency = record.currency
+    if not f_currency.isascii():
+        f_currency = wide(f_currency)
+    f_gross_minor = record.gross_minor
+    f_fee_minor = record.fee_minor
+    f_own_currency = record.own_currency
+    if not f_own_currency.isascii():
+        f_own_currency = wide(f_own_currency)
+    f_own_minor = record.own_minor
+    f_corrects = record.corrects
+    if f_corrects is None:
+        t_corrects = "\0"
+    else:
+        if not f_corrects.isascii():
+            f_corrects = wide(f_corrects)
+        t_corrects = "".join(("\2", LONGS[len(f_corrects)], f_corrects))
+    f_break_id = record.break_id
+    if f_break_id is None:
+        t_break_id = "\0"
+    else:
+        if not f_break_id.isascii():
+            f_break_id = wide(f_break_id)
+        t_break_id = "".join(("\2", LONGS[len(f_break_id)], f_break_id))
+    f_break_kind = record.break_kind
+    if f_break_kind is None:
+        t_break_kind = "\0"
+    else:
+        if not f_break_kind.isascii():
+            f_break_kind = wide(f_break_kind)
+        t_break_kind = "".join(("\2", LONGS[len(f_break_kind)], f_break_kind))
+    f_break_state = record.break_state
+    if f_break_state is None:
+        t_break_state = "\0"
+    else:
+        if not f_break_state.isascii():
+            f_break_state = wide(f_break_state)
+        t_break_state = "".join(("\2", LONGS[len(f_break_state)], f_break_state))
+    f_break_version = record.break_version
+    if f_break_version is None:
+        t_break_version = "\0"
+    else:
+        t_break_version = "\2" + (LONGS[f_break_version])
+    f_found_at_ms = record.found_at_ms
+    if f_found_at_ms is None:
+        t_found_at_ms = "\0"
+    else:
+        t_found_at_ms = "\2" + (LONGS[f_found_at_ms])
+    f_person = record.person
+    if f_person is None:
+        t_person = "\0"
+    else:
+        if not f_person.isascii():
+            f_person = wide(f_person)
+        t_person = "".join(("\2", LONGS[len(f_person)], f_person))
+    f_reason = record.reason
+    if f_reason is None:
+        t_reason = "\0"
+    else:
+        if not f_reason.isascii():
+            f_reason = wide(f_reason)
+        t_reason = "".join(("\2", LONGS[len(f_reason)], f_reason))
+    return "".join(('\x00\x00\x00\x00\x12', LONGS[len(f_event_id)], f_event_id, LONGS[len(f_subject_id)], f_subject_id, LONGS[f_sequence], LONGS[len(f_type)], f_type, LONGS[f_occurred_at_ms], LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_mode)], f_mode, t_line_id, t_report_id, t_network, t_line_kind, t_operation_id, t_network_reference, LONGS[len(f_currency)], f_currency, LONGS[f_gross_minor], LONGS[f_fee_minor], LONGS[len(f_own_currency)], f_own_currency, LONGS[f_own_minor], t_corrects, t_break_id, t_break_kind, t_break_state, t_break_version, t_found_at_ms, t_person, t_reason)).encode("latin-1")
+
+
+def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_request_id = text[start:at]
+    if not f_request_id.isascii():
+        f_request_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_subject_id = text[start:at]
+    if not f_subject_id.isascii():
+        f_subject_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_kind = text[start:at]
+    if not f_kind.isascii():
+        f_kind = data[start:at].decode()
+    f_issued_at_ms = data[at]
+    if f_issued_at_ms < 128:
+        f_issued_at_ms = (f_issued_at_ms >> 1) ^ -(f_issued_at_ms & 1)
+        at += 1
+    else:
+        f_issued_at_ms, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
+    if not f_source.isascii():
+        f_source = data[start:at].decode()
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_line_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_line_id = text[start:at]
+        if not f_line_id.isascii():
+            f_line_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 16 and not any(data[at:]):
+        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_report_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_report_id = text[start:at]
+        if not f_report_id.isascii():
+            f_report_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network = text[start:at]
+        if not f_network.isascii():
+            f_network = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_line_kind = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_line_kind = text[start:at]
+        if not f_line_kind.isascii():
+            f_line_kind = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_operation_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_operation_id = text[start:at]
+        if not f_operation_id.isascii():
+            f_operation_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 12 and not any(data[at:]):
+        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_network_reference = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_network_reference = text[start:at]
+        if not f_network_reference.isascii():
+            f_network_reference = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_currency = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_currency = text[start:at]
+        if not f_currency.isascii():
+            f_currency = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_gross_minor = None
+    elif branch == 2:
+        f_gross_minor = data[at]
+        if f_gross_minor < 128:
+            f_gross_minor = (f_gross_minor >> 1) ^ -(f_gross_minor & 1)
+            at += 1
+        else:
+            f_gross_minor, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_fee_minor = None
+    elif branch == 2:
+        f_fee_minor = data[at]
+        if f_fee_minor < 128:
+            f_fee_minor = (f_fee_minor >> 1) ^ -(f_fee_minor & 1)
+            at += 1
+        else:
+            f_fee_minor, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 8 and not any(data[at:]):
+        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_published_at_ms = None
+    elif branch == 2:
+        f_published_at_ms = data[at]
+        if f_published_at_ms < 128:
+            f_published_at_ms = (f_published_at_ms >> 1) ^ -(f_published_at_ms & 1)
+            at += 1
+        else:
+            f_published_at_ms, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_report_lines = None
+    elif branch == 2:
+        f_report_lines = data[at]
+        if f_report_lines < 128:
+            f_report_lines = (f_report_lines >> 1) ^ -(f_report_lines & 1)
+            at += 1
+        else:
+            f_report_lines, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_report_net_minor = None
+    elif branch == 2:
+        f_report_net_minor = data[at]
+        if f_report_net_minor < 128:
+            f_report_net_minor = (f_report_net_minor >> 1) ^ -(f_report_net_minor & 1)
+            at += 1
+        else:
+            f_report_net_minor, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_page = None
+    elif branch == 2:
+        f_page = data[at]
+        if f_page < 128:
+            f_page = (f_page >> 1) ^ -(f_page & 1)
+            at += 1
+        else:
+            f_page, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor, page=f_page)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_break_id = text[start:at]
+        if not f_break_id.isascii():
+            f_break_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_break_state = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_break_state = text[start:at]
+        if not f_break_state.isascii():
+            f_break_state = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_person = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_person = text[start:at]
+        if not f_person.isascii():
+            f_person = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_reason = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
+        if not f_reason.isascii():
+            f_reason = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    end_at(data, at)
+    return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor, page=f_page, break_id=f_break_id, break_state=f_break_state, person=f_person, reason=f_reason)
+
+
+def write_ReconciliationRequest(record: ReconciliationRequest) -> bytes:
+    f_request_id = record.request_id
+    if not f_request_id.isascii():
+        f_request_id = wide(f_request_id)
+    f_subject_id = record.subject_id
+    if not f_subject_id.isascii():
+        f_subject_id = wide(f_subject_id)
+    f_kind = record.kind
+    if not f_kind.isascii():
+        f_kind = wide(f_kind)
+    f_issued_at_ms = record.issued_at_ms
+    f_source = record.source
+    if not f_source.isascii():
+        f_source = wide(f_source)
+    f_line_id = record.line_id
+    if f_line_id is None:
+        t_line_id = "\0"
+    else:
+        if not f_line_id.isascii():
+            f_line_id = wide(f_line_id)
+        t_line_id = "".join(("\2", LONGS[len(f_line_id)], f_line_id))
+    f_report_id = record.report_id
+    if f_report_id is None:
+        t_report_id = "\0"
+    else:
+        if not f_report_id.isascii():
+            f_report_id = wide(f_report_id)
+        t_report_id = "".join(("\2", LONGS[len(f_report_id)], f_report_id))
+    f_network = record.network
+    if f_network is None:
+        t_network = "\0"
+    else:
+        if not f_network.isascii():
+            f_network = wide(f_network)
+        t_network = "".join(("\2", LONGS[len(f_network)], f_network))
+    f_line_kind = record.line_kind
+    if f_line_kind is None:
+        t_line_kind = "\0"
+    else:
+        if not f_line_kind.isascii():
+            f_line_kind = wide(f_line_kind)
+        t_line_kind = "".join(("\2", LONGS[len(f_line_kind)], f_line_kind))
+    f_operation_id = record.operation_id
+    if f_operation_id is None:
+        t_operation_id = "\0"
+    else:
+        if not f_operation_id.isascii():
+            f_operation_id = wide(f_operation_id)
+        t_operation_id = "".join(("\2", LONGS[len(f_operation_id)], f_operation_id))
+    f_network_reference = record.network_reference
+    if f_network_reference is None:
+        t_network_reference = "\0"
+    else:
+        if not f_network_reference.isascii():
+            f_network_reference = wide(f_network_reference)
+        t_network_reference = "".join(("\2", LONGS[len(f_network_reference)], f_network_reference))
+    f_currency = record.currency
+    if f_currency is None:
+        t_currency = "\0"
+    else:
+        if not f_currency.isascii():
+            f_currency = wide(f_currency)
+        t_currency = "".join(("\2", LONGS[len(f_currency)], f_currency))
+    f_gross_minor = record.gross_minor
+    if f_gross_minor is None:
+        t_gross_minor = "\0"
+    else:
+        t_gross_minor = "\2" + (LONGS[f_gross_minor])
+    f_fee_minor = record.fee_minor
+    if f_fee_minor is None:
+        t_fee_minor = "\0"
+    else:
+        t_fee_minor = "\2" + (LONGS[f_fee_minor])
+    f_published_at_ms = record.published_at_ms
+    if f_published_at_ms is None:
+        t_published_at_ms = "\0"
+    else:
+        t_published_at_ms = "\2" + (LONGS[f_published_at_ms])
+    f_report_lines = record.report_lines
+    if f_report_lines is None:
+        t_report_lines = "\0"
+    else:
+        t_report_lines = "\2" + (LONGS[f_report_lines])
+    f_report_net_minor = record.report_net_minor
+    if f_report_net_minor is None:
+        t_report_net_minor = "\0"
+    else:
+        t_report_net_minor = "\2" + (LONGS[f_report_net_minor])
+    f_page = record.page
+    if f_page is None:
+        t_page = "\0"
+    else:
+        t_page = "\2" + (LONGS[f_page])
+    f_break_id = record.break_id
+    if f_break_id is None:
+        t_break_id = "\0"
+    else:
+        if not f_break_id.isascii():
+            f_break_id = wide(f_break_id)
+        t_break_id = "".join(("\2", LONGS[len(f_break_id)], f_break_id))
+    f_break_state = record.break_state
+    if f_break_state is None:
+        t_break_state = "\0"
+    else:
+        if not f_break_state.isascii():
+            f_break_state = wide(f_break_state)
+        t_break_state = "".join(("\2", LONGS[len(f_break_state)], f_break_state))
+    f_person = record.person
+    if f_person is None:
+        t_person = "\0"
+    else:
+        if not f_person.isascii():
+            f_person = wide(f_person)
+        t_person = "".join(("\2", LONGS[len(f_person)], f_person))
+    f_reason = record.reason
+    if f_reason is None:
+        t_reason = "\0"
+    else:
+        if not f_reason.isascii():
+            f_reason = wide(f_reason)
+        t_reason = "".join(("\2", LONGS[len(f_reason)], f_reason))
+    return "".join(('\x00\x00\x00\x00\x13', LONGS[len(f_request_id)], f_request_id, LONGS[len(f_subject_id)], f_subject_id, LONGS[len(f_kind)], f_kind, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_line_id, t_report_id, t_network, t_line_kind, t_operation_id, t_network_reference, t_currency, t_gross_minor, t_fee_minor, t_published_at_ms, t_report_lines, t_report_net_minor, t_page, t_break_id, t_break_state, t_person, t_reason)).encode("latin-1")
+
+
+def read_SettlementLine(data: bytes) -> SettlementLine:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_line_id = text[start:at]
+    if not f_line_id.isascii():
+        f_line_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_report_id = text[start:at]
+    if not f_report_id.isascii():
+        f_report_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_network = text[start:at]
+    if not f_network.isascii():
+        f_network = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_report_day = text[start:at]
+    if not f_report_day.isascii():
+        f_report_day = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_line_kind = text[start:at]
+    if not f_line_kind.isascii():
+        f_line_kind = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_operation_id = text[start:at]
+    if not f_operation_id.isascii():
+        f_operation_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_network_reference = text[start:at]
+    if not f_network_reference.isascii():
+        f_network_reference = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_currency = text[start:at]
+    if not f_currency.isascii():
+        f_currency = data[start:at].decode()
+    f_gross_minor = data[at]
+    if f_gross_minor < 128:
+        f_gross_minor = (f_gross_minor >> 1) ^ -(f_gross_minor & 1)
+        at += 1
+    else:
+        f_gross_minor, at = long_at(data, at)
+    f_fee_minor = data[at]
+    if f_fee_minor < 128:
+        f_fee_minor = (f_fee_minor >> 1) ^ -(f_fee_minor & 1)
+        at += 1
+    else:
+        f_fee_minor, at = long_at(data, at)
+    f_net_minor = data[at]
+    if f_net_minor < 128:
+        f_net_minor = (f_net_minor >> 1) ^ -(f_net_minor & 1)
+        at += 1
+    else:
+        f_net_minor, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_value_day = text[start:at]
+    if not f_value_day.isascii():
+        f_value_day = data[start:at].decode()
+    f_effective_at_ms = data[at]
+    if f_effective_at_ms < 128:
+        f_effective_at_ms = (f_effective_at_ms >> 1) ^ -(f_effective_at_ms & 1)
+        at += 1
+    else:
+        f_effective_at_ms, at = long_at(data, at)
+    f_published_at_ms = data[at]
+    if f_published_at_ms < 128:
+        f_published_at_ms = (f_published_at_ms >> 1) ^ -(f_published_at_ms & 1)
+        at += 1
+    else:
+        f_published_at_ms, at = long_at(data, at)
+    f_report_lines = data[at]
+    if f_report_lines < 128:
+        f_report_lines = (f_report_lines >> 1) ^ -(f_report_lines & 1)
+        at += 1
+    else:
+        f_report_lines, at = long_at(data, at)
+    f_report_net_minor = data[at]
+    if f_report_net_minor < 128:
+        f_report_net_minor = (f_report_net_minor >> 1) ^ -(f_report_net_minor & 1)
+        at += 1
+    else:
+        f_report_net_minor, at = long_at(data, at)
+    end_at(data, at)
+    return SettlementLine(line_id=f_line_id, report_id=f_report_id, network=f_network, report_day=f_report_day, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, net_minor=f_net_minor, value_day=f_value_day, effective_at_ms=f_effective_at_ms, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor)
+
+
+def write_SettlementLine(record: SettlementLine) -> bytes:
+    f_line_id = record.line_id
+    if not f_line_id.isascii():
+        f_line_id = wide(f_line_id)
+    f_report_id = record.report_id
+    if not f_report_id.isascii():
+        f_report_id = wide(f_report_id)
+    f_network = record.network
+    if not f_network.isascii():
+        f_network = wide(f_network)
+    f_report_day = record.report_day
+    if not f_report_day.isascii():
+        f_report_day = wide(f_report_day)
+    f_line_kind = record.line_kind
+    if not f_line_kind.isascii():
+        f_line_kind = wide(f_line_kind)
+    f_operation_id = record.operation_id
+    if not f_operation_id.isascii():
+        f_operation_id = wide(f_operation_id)
+    f_network_reference = record.network_reference
+    if not f_network_reference.isascii():
+        f_network_reference = wide(f_network_reference)
+    f_currency = record.currency
+    if not f_currency.isascii():
+        f_currency = wide(f_currency)
+    f_gross_minor = record.gross_minor
+    f_fee_minor = record.fee_minor
+    f_net_minor = record.net_minor
+    f_value_day = record.value_day
+    if not f_value_day.isascii():
+        f_value_day = wide(f_value_day)
+    f_effective_at_ms = record.effective_at_ms
+    f_published_at_ms = record.published_at_ms
+    f_report_lines = record.report_lines
+    f_report_net_minor = record.report_net_minor
+    return "".join(('\x00\x00\x00\x00\x14', LONGS[len(f_line_id)], f_line_id, LONGS[len(f_report_id)], f_report_id, LONGS[len(f_network)], f_network, LONGS[len(f_report_day)], f_report_day, LONGS[len(f_line_kind)], f_line_kind, LONGS[len(f_operation_id)], f_operation_id, LONGS[len(f_network_reference)], f_network_reference, LONGS[len(f_currency)], f_currency, LONGS[f_gross_minor], LONGS[f_fee_minor], LONGS[f_net_minor], LONGS[len(f_value_day)], f_value_day, LONGS[f_effective_at_ms], LONGS[f_published_at_ms], LONGS[f_report_lines], LONGS[f_report_net_minor])).encode("latin-1")
+
+
 def read_WebhookAttempt(data: bytes) -> WebhookAttempt:
     text = data.decode("latin-1")
     at = 5
@@ -3309,7 +4700,9 @@ def write_WebhookDelivery(record: WebhookDelivery) -> bytes:
     return "".join(('\x00\x00\x00\x00\x0c', LONGS[len(f_delivery_id)], f_delivery_id, LONGS[len(f_endpoint_id)], f_endpoint_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_event_id)], f_event_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[f_sequence], LONGS[len(f_event_type)], f_event_type, LONGS[len(f_body)], f_body.decode("latin-1"), LONGS[f_created_at_ms])).encode("latin-1")
 
 READERS: dict[type, Callable[[Any], Any]] = {
+    BankLine: read_BankLine,
     DeadLetter: read_DeadLetter,
+    HistoryRequest: read_HistoryRequest,
     Merchant: read_Merchant,
     MerchantCommand: read_MerchantCommand,
     MerchantEvent: read_MerchantEvent,
@@ -3319,12 +4712,17 @@ READERS: dict[type, Callable[[Any], Any]] = {
     PayoutEvent: read_PayoutEvent,
     PayoutItem: read_PayoutItem,
     PayoutRequest: read_PayoutRequest,
+    ReconciliationEvent: read_ReconciliationEvent,
+    ReconciliationRequest: read_ReconciliationRequest,
+    SettlementLine: read_SettlementLine,
     WebhookAttempt: read_WebhookAttempt,
     WebhookDelivery: read_WebhookDelivery,
 }
 
 WRITERS: dict[type, Callable[[Any], Any]] = {
+    BankLine: write_BankLine,
     DeadLetter: write_DeadLetter,
+    HistoryRequest: write_HistoryRequest,
     Merchant: write_Merchant,
     MerchantCommand: write_MerchantCommand,
     MerchantEvent: write_MerchantEvent,
@@ -3334,6 +4732,9 @@ WRITERS: dict[type, Callable[[Any], Any]] = {
     PayoutEvent: write_PayoutEvent,
     PayoutItem: write_PayoutItem,
     PayoutRequest: write_PayoutRequest,
+    ReconciliationEvent: write_ReconciliationEvent,
+    ReconciliationRequest: write_ReconciliationRequest,
+    SettlementLine: write_SettlementLine,
     WebhookAttempt: write_WebhookAttempt,
     WebhookDelivery: write_WebhookDelivery,
 }

@@ -3,6 +3,19 @@
 from msgspec import Struct, field
 
 
+class BankLine(Struct, frozen=True, kw_only=True, gc=False):
+    """One booking on the statement of our bank account. Key: line_id. Reading a statement again writes the same lines again."""
+
+    line_id: str
+    statement_day: str
+    line_kind: str
+    reference: str
+    currency: str
+    amount_minor: int
+    value_day: str
+    booked_at_ms: int
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
     """What could not be processed, as it was. Key: the source record's key."""
 
@@ -16,6 +29,18 @@ class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
     headers: dict[str, bytes]
     value: bytes
     failed_at_ms: int
+
+
+class HistoryRequest(Struct, frozen=True, kw_only=True, gc=False):
+    """Asks the audit store for the events of an archived payment. Key: payment_id. The answer is a PaymentCommand of kind history."""
+
+    payment_id: str
+    merchant_id: str
+    mode: str
+    sequence: int
+    attempt: int
+    requested_at_ms: int
+    command_id: str
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, gc=False):
@@ -108,6 +133,7 @@ class NetworkRequest(Struct, frozen=True, kw_only=True, gc=False):
     network_reference: str | None = None
     return_url: str | None = None
     refund_id: str | None = None
+    network: str | None = None
 
 
 class PaymentCommand(Struct, frozen=True, kw_only=True, gc=False):
@@ -142,6 +168,8 @@ class PaymentCommand(Struct, frozen=True, kw_only=True, gc=False):
     decline_code: str | None = None
     action_url: str | None = None
     reason: str | None = None
+    network: str | None = None
+    history: bytes | None = None
 
 
 class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
@@ -185,6 +213,7 @@ class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
     dispute_id: str | None = None
     reason: str | None = None
     due_at_ms: int | None = None
+    network: str | None = None
 
 
 class PayoutEvent(Struct, frozen=True, kw_only=True, gc=False):
@@ -237,6 +266,86 @@ class PayoutRequest(Struct, frozen=True, kw_only=True, gc=False):
     outcome: str | None = None
     bank_reference: str | None = None
     reason: str | None = None
+
+
+class ReconciliationEvent(Struct, frozen=True, kw_only=True, gc=False):
+    """What reconciliation found, posted or was told. Key: subject_id; sequence 1, 2, 3… per subject. The truth of breaks and of settled amounts."""
+
+    event_id: str
+    subject_id: str
+    sequence: int
+    type: str
+    occurred_at_ms: int
+    merchant_id: str
+    payment_id: str
+    mode: str
+    line_id: str | None = None
+    report_id: str | None = None
+    network: str | None = None
+    line_kind: str | None = None
+    operation_id: str | None = None
+    network_reference: str | None = None
+    currency: str
+    gross_minor: int
+    fee_minor: int
+    own_currency: str
+    own_minor: int
+    corrects: str | None = None
+    break_id: str | None = None
+    break_kind: str | None = None
+    break_state: str | None = None
+    break_version: int | None = None
+    found_at_ms: int | None = None
+    person: str | None = None
+    reason: str | None = None
+
+
+class ReconciliationRequest(Struct, frozen=True, kw_only=True, gc=False):
+    """Something that reconciliation must look at: a line, a deposit, a passed deadline, a person's decision. Key: subject_id."""
+
+    request_id: str
+    subject_id: str
+    kind: str
+    issued_at_ms: int
+    source: str
+    line_id: str | None = None
+    report_id: str | None = None
+    network: str | None = None
+    line_kind: str | None = None
+    operation_id: str | None = None
+    network_reference: str | None = None
+    currency: str | None = None
+    gross_minor: int | None = None
+    fee_minor: int | None = None
+    published_at_ms: int | None = None
+    report_lines: int | None = None
+    report_net_minor: int | None = None
+    page: int | None = None
+    break_id: str | None = None
+    break_state: str | None = None
+    person: str | None = None
+    reason: str | None = None
+
+
+class SettlementLine(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of a card network's settlement report: money of one operation. Key: line_id. Reading a report again writes the same lines again."""
+
+    line_id: str
+    report_id: str
+    network: str
+    report_day: str
+    line_kind: str
+    operation_id: str
+    network_reference: str
+    currency: str
+    gross_minor: int
+    fee_minor: int
+    net_minor: int
+    value_day: str
+    effective_at_ms: int
+    published_at_ms: int
+    report_lines: int
+    report_net_minor: int
 
 
 class WebhookAttempt(Struct, frozen=True, kw_only=True, gc=False):

@@ -8,6 +8,7 @@ import msgspec
 PAYMENTS_COMMANDS = "payments.commands"
 PAYMENTS_EVENTS = "payments.events"
 NETWORK_REQUESTS = "network.requests"
+HISTORY_REQUESTS = "history.requests"
 PAYMENTS_DEAD_LETTERS = "payments.dead_letters"
 MERCHANTS_COMMANDS = "merchants.commands"
 MERCHANTS_EVENTS = "merchants.events"

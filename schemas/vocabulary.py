@@ -23,6 +23,7 @@ class Source(StrEnum):
     DEADLINES = "deadlines"
     OPERATOR = "operator"
     BANK = "bank"
+    ARCHIVE = "archive"
 
 
 class CaptureMethod(StrEnum):
@@ -51,6 +52,20 @@ class CommandKind(StrEnum):
     LOSE_DISPUTE = "lose_dispute"
 
 
+class StorageKind(StrEnum):
+    """Commands about where a payment is kept; they change nothing about it and have no event."""
+
+    ARCHIVE = "archive"
+    HISTORY = "history"
+
+
+class Network(StrEnum):
+    """Card networks by role; records leave the first one out."""
+
+    PRIMARY = "primary"
+    FALLBACK = "fallback"
+
+
 class PaymentStatus(StrEnum):
     """Main state of a payment."""
 
@@ -76,6 +91,7 @@ class EventType(StrEnum):
     CREATED = "payment.created"
     REQUIRES_ACTION = "payment.requires_action"
     ACTION_COMPLETED = "payment.action_completed"
+    REROUTED = "payment.rerouted"
     AUTHORIZED = "payment.authorized"
     DECLINED = "payment.declined"
     FAILED = "payment.failed"
@@ -109,13 +125,17 @@ class Operation(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a network operation ended; unknown means that money may have moved."""
+    """How a network operation ended; unknown means that money may have moved.
+
+    Not taken: the network surely has not got it, so another one may be asked.
+    """
 
     APPROVED = "approved"
     DECLINED = "declined"
     REQUIRES_ACTION = "requires_action"
     UNKNOWN = "unknown"
     FAILED = "failed"
+    NOT_TAKEN = "not_taken"
 
 
 class DeclineCode(StrEnum):

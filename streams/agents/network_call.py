@@ -12,7 +12,7 @@ from schemas.vocabulary import DeclineCode, Operation, Outcome
 
 ANSWER_BYTES_MAX = 65_536
 REASON_CHARACTERS_MAX = 200
-_OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN}
+_OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN, Outcome.NOT_TAKEN}
 _DECLINE_CODES = frozenset(DeclineCode)
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
 """Refusals that say nothing about the operation: ours to mend, or the network's to get over."""

@@ -38,7 +38,7 @@ def asked_again(turn: Turn, operation: OperationState, status: OperationStatus) 
 
 def complete_action(turn: Turn) -> RejectionReason | None:
     """The customer is back from 3-D Secure: ask how the authorization stands, with its key."""
-    operation = turn.state.operations[0]
+    operation = turn.state.authorization
     again = asked_again(turn, operation, OperationStatus.IN_FLIGHT)
     turn.happened(EventType.ACTION_COMPLETED, PaymentStatus.AUTHORIZING, again)
     turn.ask(again)
@@ -50,7 +50,7 @@ def action_timed_out(turn: Turn) -> RejectionReason | None:
     due_at_ms = turn.state.action_due_at_ms
     if due_at_ms is None or turn.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    operation = replace(turn.state.operations[0], status=OperationStatus.FAILED, due_at_ms=None)
+    operation = replace(turn.state.authorization, status=OperationStatus.FAILED, due_at_ms=None)
     turn.happened(EventType.FAILED, PaymentStatus.FAILED, operation, reason="action_timed_out")
     return None
 

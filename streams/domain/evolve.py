@@ -158,6 +158,15 @@ def _requires_action(state: PaymentState, event: PaymentEvent) -> Changes:
     }
 
 
+def _rerouted(state: PaymentState, event: PaymentEvent) -> Changes:
+    """The earlier authorization is over: the network had surely not taken it."""
+    over = tuple(
+        replace(o, status=OperationStatus.FAILED, due_at_ms=None) for o in state.operations
+    )
+    in_flight = _operation(event, OperationStatus.IN_FLIGHT, None)
+    return {"operations": with_operation(over, in_flight), "network": event.network}
+
+
 def _authorized(state: PaymentState, event: PaymentEvent) -> Changes:
     changes = {
         **_approved(state, event),
@@ -215,6 +224,7 @@ _EFFECTS: dict[str, Callable[[PaymentState, PaymentEvent], Changes]] = {
     EventType.CREATED: _created,
     EventType.REQUIRES_ACTION: _requires_action,
     EventType.ACTION_COMPLETED: _in_flight,
+    EventType.REROUTED: _rerouted,
     EventType.AUTHORIZED: _authorized,
     EventType.DECLINED: _not_authorized,
     EventType.FAILED: _not_authorized,

@@ -14,11 +14,13 @@ from schemas.records import PaymentCommand
 from schemas.vocabulary import (
     CaptureMethod,
     EventType,
+    Network,
     Operation,
     Outcome,
     PaymentStatus,
     RejectionReason,
 )
+from streams.domain.asking import new_operation
 from streams.domain.capturing import (
     authorized_after_capture_minor,
     capture_fee_minor,
@@ -38,6 +40,7 @@ _CONCLUDES = {
     Outcome.FAILED: OperationStatus.FAILED,
     Outcome.UNKNOWN: OperationStatus.UNKNOWN,
     Outcome.REQUIRES_ACTION: OperationStatus.REQUIRES_ACTION,
+    Outcome.NOT_TAKEN: OperationStatus.FAILED,
 }
 
 
@@ -110,6 +113,26 @@ def _not_authorized(turn: Turn, operation: OperationState) -> None:
         decline_code=command.decline_code,
         reason=command.reason,
     )
+
+
+def _not_taken(turn: Turn, operation: OperationState) -> None:
+    """The first network surely has not got it: the fallback is asked, under a key of its own.
+
+    The card comes with the answer, since nothing else keeps it.
+    """
+    command, state = turn.command, turn.state
+    if command.card is None or state.network is not None:
+        _not_authorized(turn, operation)
+        return
+    again = new_operation(turn, Operation.AUTHORIZE, operation.amount_minor)
+    turn.happened(
+        EventType.REROUTED,
+        PaymentStatus.AUTHORIZING,
+        again,
+        network=Network.FALLBACK,
+        reason=command.reason,
+    )
+    turn.ask(again, card=command.card)
 
 
 def _captured(turn: Turn, operation: OperationState) -> None:
@@ -192,6 +215,7 @@ _CONCLUSIONS: dict[tuple[str, str], Callable[[Turn, OperationState], None]] = {
     (Operation.AUTHORIZE, Outcome.REQUIRES_ACTION): _requires_action,
     (Operation.AUTHORIZE, Outcome.DECLINED): _not_authorized,
     (Operation.AUTHORIZE, Outcome.FAILED): _not_authorized,
+    (Operation.AUTHORIZE, Outcome.NOT_TAKEN): _not_taken,
     (Operation.CAPTURE, Outcome.APPROVED): _captured,
     (Operation.VOID, Outcome.APPROVED): _voided,
     (Operation.REFUND, Outcome.APPROVED): _refunded,

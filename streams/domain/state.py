@@ -102,6 +102,13 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True):
     echoes: tuple[SeenCommand, ...] = ()
     """The last few results and deadlines; older ones are told apart by operation and attempt."""
     claim_fingerprint: str | None = None
+    network: str | None = None
+    """Card network that has the payment; None: the first (`vocabulary.Network`)."""
+
+    @property
+    def authorization(self) -> OperationState:
+        """The operation that authorizes; the last one if a network did not take the first."""
+        return next(o for o in reversed(self.operations) if o.operation == Operation.AUTHORIZE)
 
     def operation_of(self, operation_id: str | None) -> OperationState | None:
         """The operation with that idempotency key."""

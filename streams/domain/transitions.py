@@ -36,6 +36,7 @@ LOSE_DISPUTE = Step("lose_dispute", (E.DISPUTE_LOST,))
 RESULT = Step(
     "network_result",
     (
+        E.REROUTED,
         E.AUTHORIZED,
         E.CAPTURE_REQUESTED,
         E.REQUIRES_ACTION,

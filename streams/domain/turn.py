@@ -85,6 +85,7 @@ class Turn:
             final=None if operation is None else operation.final or None,
             refund_id=None if operation is None else operation.refund_id,
             due_at_ms=None if operation is None else operation.due_at_ms,
+            network=state.network,
         )
         if facts:
             event = replace(event, **facts)
@@ -114,6 +115,7 @@ class Turn:
                 network_reference=state.network_reference,
                 return_url=state.return_url if operation.operation == Operation.AUTHORIZE else None,
                 refund_id=operation.refund_id,
+                network=state.network,
             )
         )
 
