@@ -20,6 +20,7 @@ from streams.state_codec import decode_state, encode_state
 
 CALLS = 20_000
 PAYMENTS = 2000
+MERCHANT = "mer_0198f1c0a5f07c0e9a1b2c3d4e5f6a7b"
 CARD = "e" * 300  # a JWE is about so long
 
 
@@ -65,17 +66,18 @@ def seven_fields() -> dict[str, Callable[[], Any]]:
 
 def create_command(number: int) -> PaymentCommand:
     """A create as the API writes it."""
-    payment = payment_id("mer_1", "test", str(number))
+    key = f"order-{number}"
+    payment = payment_id(MERCHANT, "test", key)
     return PaymentCommand(
-        command_id=command_id(payment, "create", str(number)),
+        command_id=command_id(payment, "create", key),
         payment_id=payment,
-        merchant_id="mer_0198f1c0a5f07c0e9a1b2c3d4e5f6a7b",
+        merchant_id=MERCHANT,
         mode="test",
         kind=CommandKind.CREATE,
         fingerprint=f"{number:064x}",
         issued_at_ms=1_763_700_000_000 + number,
         source="api",
-        idempotency_key=f"order-{number}",
+        idempotency_key=key,
         amount_minor=1999,
         currency="EUR",
         capture_method="automatic",
@@ -99,7 +101,7 @@ def life_of(create: PaymentCommand) -> list[tuple[PaymentCommand, PaymentEvent]]
         command = PaymentCommand(
             command_id=f"{create.command_id}-{step}",
             payment_id=create.payment_id,
-            merchant_id=create.merchant_id,
+            merchant_id=MERCHANT,
             mode="test",
             kind=CommandKind.NETWORK_RESULT,
             fingerprint=f"{step:064x}",

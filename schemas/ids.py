@@ -2,20 +2,32 @@
 
 import hashlib
 import json
-from base64 import b32encode
 from collections.abc import Mapping
+from struct import Struct
 
-_CROCKFORD = bytes.maketrans(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
-)  # RFC 4648's base 32 alphabet to Crockford's, lower case
-_ID_CHARACTERS = 26
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGIT_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+_first_136_bits = Struct(">QQB").unpack_from
 
 
 def _derived(prefix: str, *parts: str) -> str:
     """`prefix` and 130 bits of SHA-256 over the parts, each preceded by its length."""
-    joined = b"".join(len(p).to_bytes(4, "big") + p for p in map(str.encode, parts))
-    digits = b32encode(hashlib.sha256(joined).digest()).translate(_CROCKFORD)
-    return prefix + digits[:_ID_CHARACTERS].decode()
+    joined = b""
+    for part in map(str.encode, parts):
+        joined += len(part).to_bytes(4, "big") + part
+    return prefix + _digits(hashlib.sha256(joined).digest())
+
+
+def _digits(digest: bytes) -> str:
+    """The first 130 bits as 26 digits in Crockford's base 32, lower case: ten bits at a time."""
+    a, b, c = _first_136_bits(digest)
+    pair = _DIGIT_PAIRS
+    return (
+        f"{pair[a >> 54]}{pair[a >> 44 & 1023]}{pair[a >> 34 & 1023]}{pair[a >> 24 & 1023]}"
+        f"{pair[a >> 14 & 1023]}{pair[a >> 4 & 1023]}{pair[(a & 15) << 6 | b >> 58]}"
+        f"{pair[b >> 48 & 1023]}{pair[b >> 38 & 1023]}{pair[b >> 28 & 1023]}"
+        f"{pair[b >> 18 & 1023]}{pair[b >> 8 & 1023]}{pair[(b & 255) << 2 | c >> 6]}"
+    )
 
 
 def payment_id(merchant_id: str, mode: str, idempotency_key: str) -> str:
