@@ -18,6 +18,10 @@ WEBHOOKS_ATTEMPTS = "webhooks.attempts"
 PAYOUTS_ITEMS = "payouts.items"
 PAYOUTS_REQUESTS = "payouts.requests"
 PAYOUTS_EVENTS = "payouts.events"
+NETWORK_SETTLEMENTS = "network.settlements"
+BANK_STATEMENTS = "bank.statements"
+RECONCILIATION_REQUESTS = "reconciliation.requests"
+RECONCILIATION_EVENTS = "reconciliation.events"
 
 RECORD_BYTES_MAX = 1_000_000
 """Largest record that any topic takes; brokers are set to the same."""

@@ -23,6 +23,7 @@ class Source(StrEnum):
     DEADLINES = "deadlines"
     OPERATOR = "operator"
     BANK = "bank"
+    RECONCILIATION = "reconciliation"
     ARCHIVE = "archive"
 
 
@@ -219,6 +220,60 @@ class PayoutEventType(StrEnum):
     PAID = "payout.paid"
     FAILED = "payout.failed"
     CARRIED = "payout.carried"
+
+
+class BankLineKind(StrEnum):
+    """What a booking on our bank account is."""
+
+    DEPOSIT = "deposit"
+    PAYOUT = "payout"
+
+
+class ReconciliationRequestKind(StrEnum):
+    """What reconciliation is asked to look at."""
+
+    LINE = "line"
+    REPORT_LINE = "report_line"
+    DEPOSIT = "deposit"
+    FAN_OUT = "fan_out"
+    PAID = "paid"
+    LOOK = "look"
+    DECIDE = "decide"
+
+
+class ReconciliationEventType(StrEnum):
+    """What reconciliation does; all but those of breaks and `deposit.matched` move money."""
+
+    LINE_SETTLED = "line.settled"
+    LINE_SUSPENDED = "line.suspended"
+    LINE_ACCEPTED = "line.accepted"
+    DEPOSIT_MATCHED = "deposit.matched"
+    DEPOSIT_SUSPENDED = "deposit.suspended"
+    DEPOSIT_ACCEPTED = "deposit.accepted"
+    DIFFERENCE_WRITTEN_OFF = "difference.written_off"
+    BREAK_OPENED = "break.opened"
+    BREAK_CHANGED = "break.changed"
+    DECISION_REFUSED = "decision.refused"
+
+
+class BreakKind(StrEnum):
+    """How two sides differ; here is what we know, there is the network or the bank."""
+
+    MISSING_HERE = "missing_here"
+    MISSING_THERE = "missing_there"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+
+
+class BreakState(StrEnum):
+    """Where a difference stands; the last two are final."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    WRITTEN_OFF = "written_off"
 
 
 class AttemptResult(StrEnum):
