@@ -6,6 +6,7 @@ Times are epoch milliseconds, which is what a DateTime64(3) column takes; absent
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from schemas.codec import encode
 from schemas.money import CURRENCIES
 from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
 from sinks.audit.ledger import entry_rows, transaction_for
@@ -79,6 +80,7 @@ def _payment_event_rows(event: PaymentEvent, origin: Origin) -> Iterable[Row]:
         event.dispute_id or "",
         event.reason or "",
         event.due_at_ms,
+        encode(event),
         *origin,
     )
 
@@ -185,6 +187,7 @@ PAYMENT_EVENTS = Table(
         ("dispute_id", "String"),
         ("reason", _WORD),
         ("due_at", f"Nullable({_TIME})"),
+        ("record", "String"),
         *_ORIGIN_COLUMNS,
     ),
     _payment_event_rows,
