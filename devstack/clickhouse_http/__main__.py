@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from devstack.clickhouse_http.engine import Engine, PathInUseError
+from devstack.clickhouse_http.handler import Handler
 from devstack.clickhouse_http.server import LOOPBACK, ClickHouseServer
 from devstack.clickhouse_http.users import User, known_users
 
@@ -22,7 +23,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         engine = Engine(options.path)
-        server = ClickHouseServer(options.port, engine, _users())
+        server = ClickHouseServer(options.port, engine, _users(), Handler)
     except PathInUseError as error:
         print(f"clickhouse_http cannot start: {error}", file=sys.stderr)
         return 1

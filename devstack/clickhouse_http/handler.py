@@ -8,16 +8,14 @@ from contextlib import closing
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from devstack.clickhouse_http import answers, responses, sql_text
 from devstack.clickhouse_http.compression import encoder_for
 from devstack.clickhouse_http.errors import TOO_LARGE, ClickHouseError, refused
 from devstack.clickhouse_http.request import QueryRequest, query_parameters, read_request
-
-if TYPE_CHECKING:
-    from devstack.clickhouse_http.server import ClickHouseServer
+from devstack.clickhouse_http.server import ClickHouseServer
 
 BODY_BYTES_MAX = 256 * 1024 * 1024
 # An answer up to this size is sent whole, with its length, and its errors with their status.
@@ -72,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @property
     def _owner(self) -> ClickHouseServer:
-        return cast("ClickHouseServer", self.server)
+        return cast(ClickHouseServer, self.server)
 
     def _answer(self, request: QueryRequest) -> None:
         if request.insert is not None:

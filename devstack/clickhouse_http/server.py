@@ -6,12 +6,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from typing import Any
 
 from devstack.clickhouse_http.engine import Engine
-from devstack.clickhouse_http.handler import Handler
 from devstack.clickhouse_http.responses import ServerFacts
 from devstack.clickhouse_http.users import User
 
@@ -21,12 +20,21 @@ DRAIN_SECONDS_MAX = 10.0
 
 
 class ClickHouseServer(ThreadingHTTPServer):
-    """Serves one engine on a loopback port (0: a free one, see `server_port`)."""
+    """Serves one engine on a loopback port (0: a free one, see `server_port`).
+
+    `handler` speaks with one connection; it finds the engine and the users here.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, engine: Engine, users: Mapping[str, User]) -> None:
+    def __init__(
+        self,
+        port: int,
+        engine: Engine,
+        users: Mapping[str, User],
+        handler: type[BaseHTTPRequestHandler],
+    ) -> None:
         self.engine = engine
         self.users = users
         self.facts = ServerFacts(timezone=engine.timezone)
@@ -34,7 +42,7 @@ class ClickHouseServer(ThreadingHTTPServer):
         self._running = 0
         self._stopping = False
         self._changed = threading.Condition()
-        super().__init__((LOOPBACK, port), Handler)
+        super().__init__((LOOPBACK, port), handler)
 
     @contextmanager
     def request_running(self) -> Iterator[bool]:
