@@ -3,8 +3,7 @@
 Old events therefore keep their meaning when a rule of `decide` changes.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -35,7 +34,9 @@ ECHO_KINDS = frozenset(
 )
 """Commands that the system sends to itself."""
 
-Changes = Mapping[str, Any]
+Seen = tuple[SeenCommand, ...]
+Effect = Callable[[PaymentState, PaymentEvent], PaymentState]
+"""What an event does beyond main state, totals and memory, which the state has already."""
 
 
 class SequenceGap(ValueError):
@@ -62,8 +63,8 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
         raise SequenceGap(
             f"{event.payment_id}: event {event.sequence} came after event {before.sequence}"
         )
-    effect = _EFFECTS.get(event.type)
-    return replace(
+    commands, echoes = _memory(before, event)
+    after = replace(
         before,
         status=event.status,
         sequence=event.sequence,
@@ -72,172 +73,182 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
         refunded_minor=event.refunded_minor,
         fees_minor=event.fees_minor,
         updated_at_ms=event.occurred_at_ms,
-        **_remembered(before, event),
-        **(effect(before, event) if effect is not None else {}),
+        commands=commands,
+        echoes=echoes,
     )
+    effect = _EFFECTS.get(event.type)
+    return after if effect is None else effect(after, event)
 
 
-def _remembered(state: PaymentState, event: PaymentEvent) -> Changes:
-    """The memory of commands with the event's one; its first event counts."""
+def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
+    """People's commands and echoes with the event's command; its first event counts."""
+    commands, echoes = state.commands, state.echoes
     reason = event.reason if event.type == EventType.COMMAND_REJECTED else None
     if reason == RejectionReason.TOO_MANY_COMMANDS:
-        return {}
+        return commands, echoes
     seen = SeenCommand(event.command_id, event.fingerprint[:FINGERPRINT_CHARACTERS], reason)
     if event.command_kind in ECHO_KINDS:
-        if state.echoes and state.echoes[-1] == seen:
-            return {}
-        return {"echoes": (*state.echoes[1 - ECHOES_MAX :], seen)}
-    if state.commands and state.commands[-1] == seen:
-        return {}
-    return {"commands": (*state.commands, seen)}
+        if not echoes or echoes[-1] != seen:
+            echoes = (*echoes[1 - ECHOES_MAX :], seen)
+    elif not commands or commands[-1] != seen:
+        commands = (*commands, seen)
+    return commands, echoes
 
 
-def _operation(
-    event: PaymentEvent, status: OperationStatus, before: OperationState | None
-) -> OperationState:
-    """The operation that an event is about, as it is after the event."""
-    return OperationState(
-        operation=event.operation or "",
-        number=int((event.operation_id or "").rpartition(":")[2]),
-        amount_minor=before.amount_minor if before is not None else event.amount_minor,
+_WAITS = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
+
+
+def _moved(
+    state: PaymentState, event: PaymentEvent, status: OperationStatus
+) -> tuple[OperationState, ...]:
+    """The operations with the event's one as it is after the event, in that status."""
+    before = state.operation_of(event.operation_id) or _new_operation(event)
+    after = replace(
+        before,
         attempt=event.attempt or 1,
         status=status,
-        requested_at_ms=before.requested_at_ms if before is not None else event.occurred_at_ms,
         due_at_ms=event.due_at_ms if status in _WAITS else None,
         refund_id=event.refund_id,
         final=bool(event.final),
     )
+    return with_operation(state.operations, after)
 
 
-_WAITS = (OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN)
+def _new_operation(event: PaymentEvent) -> OperationState:
+    return OperationState(
+        operation=event.operation or "",
+        number=int((event.operation_id or "").rpartition(":")[2]),
+        amount_minor=event.amount_minor,
+        attempt=event.attempt or 1,
+        status=OperationStatus.IN_FLIGHT,
+        requested_at_ms=event.occurred_at_ms,
+    )
 
 
-def _moves(status: OperationStatus) -> Callable[[PaymentState, PaymentEvent], dict[str, Any]]:
+def _moves(status: OperationStatus) -> Effect:
     """Effect that only takes the event's operation to a status."""
 
-    def effect(state: PaymentState, event: PaymentEvent) -> dict[str, Any]:
-        before = state.operation_of(event.operation_id)
-        return {"operations": with_operation(state.operations, _operation(event, status, before))}
+    def effect(state: PaymentState, event: PaymentEvent) -> PaymentState:
+        return replace(state, operations=_moved(state, event, status))
 
     return effect
 
 
-_in_flight = _moves(OperationStatus.IN_FLIGHT)
-_unknown = _moves(OperationStatus.UNKNOWN)
-_approved = _moves(OperationStatus.APPROVED)
-_declined = _moves(OperationStatus.DECLINED)
-_failed = _moves(OperationStatus.FAILED)
-_waiting = _moves(OperationStatus.REQUIRES_ACTION)
+def _created(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    return replace(
+        state,
+        operations=_moved(state, event, OperationStatus.IN_FLIGHT),
+        merchant_id=event.merchant_id,
+        mode=event.mode,
+        currency=event.currency,
+        requested_minor=event.requested_minor,
+        capture_method=event.capture_method,
+        capture_delay_seconds=event.capture_delay_seconds,
+        idempotency_key=event.idempotency_key,
+        reference=event.reference,
+        return_url=event.return_url,
+        fee_basis_points=event.fee_basis_points,
+        fee_fixed_minor=event.fee_fixed_minor,
+        created_at_ms=event.occurred_at_ms,
+        claim_fingerprint=event.fingerprint[:FINGERPRINT_CHARACTERS],
+    )
 
 
-def _created(state: PaymentState, event: PaymentEvent) -> Changes:
-    return {
-        **_in_flight(state, event),
-        "merchant_id": event.merchant_id,
-        "mode": event.mode,
-        "currency": event.currency,
-        "requested_minor": event.requested_minor,
-        "capture_method": event.capture_method,
-        "capture_delay_seconds": event.capture_delay_seconds,
-        "idempotency_key": event.idempotency_key,
-        "reference": event.reference,
-        "return_url": event.return_url,
-        "fee_basis_points": event.fee_basis_points,
-        "fee_fixed_minor": event.fee_fixed_minor,
-        "created_at_ms": event.occurred_at_ms,
-        "claim_fingerprint": event.fingerprint[:FINGERPRINT_CHARACTERS],
-    }
+def _requires_action(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    return replace(
+        state,
+        operations=_moved(state, event, OperationStatus.REQUIRES_ACTION),
+        network_reference=event.network_reference,
+        action_url=event.action_url,
+        action_due_at_ms=event.due_at_ms,
+    )
 
 
-def _requires_action(state: PaymentState, event: PaymentEvent) -> Changes:
-    return {
-        **_waiting(state, event),
-        "network_reference": event.network_reference,
-        "action_url": event.action_url,
-        "action_due_at_ms": event.due_at_ms,
-    }
-
-
-def _rerouted(state: PaymentState, event: PaymentEvent) -> Changes:
+def _rerouted(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """The earlier authorization is over: the network had surely not taken it."""
     over = tuple(
         replace(o, status=OperationStatus.FAILED, due_at_ms=None) for o in state.operations
     )
-    in_flight = _operation(event, OperationStatus.IN_FLIGHT, None)
-    return {"operations": with_operation(over, in_flight), "network": event.network}
+    after = replace(state, operations=over, network=event.network)
+    return replace(after, operations=_moved(after, event, OperationStatus.IN_FLIGHT))
 
 
-def _authorized(state: PaymentState, event: PaymentEvent) -> Changes:
-    changes = {
-        **_approved(state, event),
-        "network_reference": event.network_reference,
-        "action_url": None,
-        "action_due_at_ms": None,
-        "expires_at_ms": event.due_at_ms,
-    }
+def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    capture_due_at_ms = state.capture_due_at_ms
     if event.capture_method == CaptureMethod.AUTOMATIC and event.capture_delay_seconds:
-        changes["capture_due_at_ms"] = event.occurred_at_ms + event.capture_delay_seconds * 1000
-    return changes
+        capture_due_at_ms = event.occurred_at_ms + event.capture_delay_seconds * 1000
+    return replace(
+        state,
+        operations=_moved(state, event, OperationStatus.APPROVED),
+        network_reference=event.network_reference,
+        action_url=None,
+        action_due_at_ms=None,
+        expires_at_ms=event.due_at_ms,
+        capture_due_at_ms=capture_due_at_ms,
+    )
 
 
-def _not_authorized(state: PaymentState, event: PaymentEvent) -> Changes:
-    effect = _declined if event.type == EventType.DECLINED else _failed
-    return {
-        **effect(state, event),
-        "decline_code": event.decline_code,
-        "action_url": None,
-        "action_due_at_ms": None,
-    }
+def _not_authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    declined = event.type == EventType.DECLINED
+    return replace(
+        state,
+        operations=_moved(
+            state, event, OperationStatus.DECLINED if declined else OperationStatus.FAILED
+        ),
+        decline_code=event.decline_code,
+        action_url=None,
+        action_due_at_ms=None,
+    )
 
 
-def _taken_in_hand(state: PaymentState, event: PaymentEvent) -> Changes:
+def _taken_in_hand(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """A capture or void ends the wait for a background capture, whatever becomes of it."""
-    return {**_in_flight(state, event), "capture_due_at_ms": None}
+    operations = _moved(state, event, OperationStatus.IN_FLIGHT)
+    return replace(state, operations=operations, capture_due_at_ms=None)
 
 
-def _not_done(state: PaymentState, event: PaymentEvent) -> Changes:
+def _not_done(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """A capture, void or refund that the network refused, or never got."""
-    effect = _declined if event.decline_code is not None else _failed
-    return effect(state, event)
+    declined = event.decline_code is not None
+    status = OperationStatus.DECLINED if declined else OperationStatus.FAILED
+    return replace(state, operations=_moved(state, event, status))
 
 
-def _settled(state: PaymentState, event: PaymentEvent) -> Changes:
-    return {"settled_at_ms": event.occurred_at_ms}
+def _settled(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    return replace(state, settled_at_ms=event.occurred_at_ms)
 
 
-def _dispute_opened(state: PaymentState, event: PaymentEvent) -> Changes:
+def _dispute_opened(state: PaymentState, event: PaymentEvent) -> PaymentState:
     opened = DisputeState(event.dispute_id or "", event.amount_minor, "open")
-    return {"disputes": (*state.disputes, opened)}
+    return replace(state, disputes=(*state.disputes, opened))
 
 
-def _dispute_closed(state: PaymentState, event: PaymentEvent) -> Changes:
+def _dispute_closed(state: PaymentState, event: PaymentEvent) -> PaymentState:
     status = "won" if event.type == EventType.DISPUTE_WON else "lost"
-    return {
-        "disputes": tuple(
-            replace(d, status=status) if d.dispute_id == event.dispute_id else d
-            for d in state.disputes
-        )
-    }
+    disputes = tuple(
+        replace(d, status=status) if d.dispute_id == event.dispute_id else d for d in state.disputes
+    )
+    return replace(state, disputes=disputes)
 
 
-_EFFECTS: dict[str, Callable[[PaymentState, PaymentEvent], Changes]] = {
+_EFFECTS: dict[str, Effect] = {
     EventType.CREATED: _created,
     EventType.REQUIRES_ACTION: _requires_action,
-    EventType.ACTION_COMPLETED: _in_flight,
+    EventType.ACTION_COMPLETED: _moves(OperationStatus.IN_FLIGHT),
     EventType.REROUTED: _rerouted,
     EventType.AUTHORIZED: _authorized,
     EventType.DECLINED: _not_authorized,
     EventType.FAILED: _not_authorized,
-    EventType.OUTCOME_UNKNOWN: _unknown,
-    EventType.RESOLUTION_REQUESTED: _unknown,
+    EventType.OUTCOME_UNKNOWN: _moves(OperationStatus.UNKNOWN),
+    EventType.RESOLUTION_REQUESTED: _moves(OperationStatus.UNKNOWN),
     EventType.CAPTURE_REQUESTED: _taken_in_hand,
-    EventType.CAPTURED: _approved,
+    EventType.CAPTURED: _moves(OperationStatus.APPROVED),
     EventType.CAPTURE_FAILED: _not_done,
     EventType.VOID_REQUESTED: _taken_in_hand,
-    EventType.VOIDED: _approved,
+    EventType.VOIDED: _moves(OperationStatus.APPROVED),
     EventType.VOID_FAILED: _not_done,
-    EventType.REFUND_REQUESTED: _in_flight,
-    EventType.REFUND_SUCCEEDED: _approved,
+    EventType.REFUND_REQUESTED: _moves(OperationStatus.IN_FLIGHT),
+    EventType.REFUND_SUCCEEDED: _moves(OperationStatus.APPROVED),
     EventType.REFUND_FAILED: _not_done,
     EventType.SETTLED: _settled,
     EventType.DISPUTE_OPENED: _dispute_opened,

@@ -112,8 +112,9 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True):
 
     def operation_of(self, operation_id: str | None) -> OperationState | None:
         """The operation with that idempotency key."""
-        for operation in self.operations:
-            if operation.key(self.payment_id) == operation_id:
+        payment_id = self.payment_id
+        for operation in reversed(self.operations):
+            if operation.key(payment_id) == operation_id:
                 return operation
         return None
 
@@ -176,7 +177,9 @@ def with_operation(
     operations: tuple[OperationState, ...], changed: OperationState
 ) -> tuple[OperationState, ...]:
     """The operations with one replaced, or added at the end."""
-    for index, operation in enumerate(operations):
-        if operation.number == changed.number and operation.operation == changed.operation:
+    kind, number = changed.operation, changed.number
+    for index in range(len(operations) - 1, -1, -1):
+        operation = operations[index]
+        if operation.number == number and operation.operation == kind:
             return (*operations[:index], changed, *operations[index + 1 :])
     return (*operations, changed)
