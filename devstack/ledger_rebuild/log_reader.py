@@ -1,0 +1,98 @@
+"""The sink's topics from the log's start to given ends, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from runtime.kafka import TopicUnreadable, client_settings, consumer_settings, partitions_of
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+CHUNK_RECORDS_MAX = 20_000
+_POLL_SECONDS = 0.5
+_SILENCE_SECONDS_MAX = 30.0
+_ANSWER_SECONDS = 20.0
+
+
+class LogReader:
+    """Reads committed records only; `positions` says what comes next in each partition."""
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        """Raises TopicUnreadable."""
+        self._admin = AdminClient(client_settings(bootstrap))
+        self._places = [
+            (topic, partition) for topic in topics for partition in partitions_of(bootstrap, topic)
+        ]
+        self.begins = self._offsets(OffsetSpec.earliest())
+        self.positions = dict(self.begins)
+        self._consumer = Consumer(
+            {
+                **consumer_settings(bootstrap, "paystream-reader"),
+                "auto.offset.reset": "error",  # a log that is cut while it is read is no full log
+                "enable.partition.eof": True,
+            }
+        )
+        self._consumer.assign([TopicPartition(*place, at) for place, at in self.positions.items()])
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def ends(self) -> dict[Place, int]:
+        """Where the committed part of each partition ends now. Raises TopicUnreadable."""
+        return self._offsets(OffsetSpec.latest())
+
+    def behind(self, ends: Mapping[Place, int]) -> int:
+        """Offsets between the positions and these ends, transaction markers included."""
+        return sum(max(0, end - self.positions[place]) for place, end in ends.items())
+
+    def read_to(self, ends: Mapping[Place, int]) -> Iterator[list[Any]]:
+        """Chunks of messages until every position has reached its end; it may run a little past.
+
+        Raises TopicUnreadable.
+        """
+        heard = time.monotonic()
+        while self.behind(ends):
+            messages = self._consumer.consume(CHUNK_RECORDS_MAX, _POLL_SECONDS)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _SILENCE_SECONDS_MAX:
+                raise TopicUnreadable(
+                    f"Kafka gave no record for {_SILENCE_SECONDS_MAX:.0f} s before the end was"
+                    " reached: is the broker up?"
+                )
+            if chunk := [message for message in messages if self._is_record(message)]:
+                yield chunk
+
+    def _is_record(self, message: Any) -> bool:
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            if error.retriable():
+                return False
+            raise TopicUnreadable(f"{message.topic()}: {error.str()}")
+        place = (message.topic(), message.partition())
+        offset = message.offset() + (error is None)
+        self.positions[place] = max(self.positions[place], offset)
+        return error is None
+
+    def _offsets(self, which: OffsetSpec) -> dict[Place, int]:
+        asked = self._admin.list_offsets(
+            {TopicPartition(*place): which for place in self._places},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=_ANSWER_SECONDS,
+        )
+        try:
+            return {
+                (place.topic, place.partition): answer.result().offset
+                for place, answer in asked.items()
+            }
+        except KafkaException as error:
+            raise TopicUnreadable(
+                f"Kafka does not say where its topics begin and end: {error.args[0].str()}"
+            ) from error
