@@ -251,6 +251,7 @@ class ReconciliationEventType(StrEnum):
     DEPOSIT_SUSPENDED = "deposit.suspended"
     DEPOSIT_ACCEPTED = "deposit.accepted"
     DIFFERENCE_WRITTEN_OFF = "difference.written_off"
+    SETTLEMENT_CORRECTED = "settlement.corrected"
     BREAK_OPENED = "break.opened"
     BREAK_CHANGED = "break.changed"
     DECISION_REFUSED = "decision.refused"

@@ -8,7 +8,8 @@ posted
     dispute.opened    disputes +D, network_receivable -D; merchant_payable +D, merchant_reserve -D
     dispute.won       network_receivable +D, disputes -D; merchant_reserve +D, merchant_payable -D
     dispute.lost      merchant_reserve +D, disputes -D
-    settled           bank_clearing +S, network_receivable -S
+    settled           bank_clearing +S, network_receivable -S; nothing if reconciliation says so,
+                      since it posts each line by itself (reconciliation.py)
     payout.paid       merchant_payable +P, bank_clearing -P
 pending
     authorized        network_receivable +A, customer_funds_in_flight -A
@@ -23,9 +24,10 @@ A fee on a later event makes merchant_payable +F, fees_revenue -F besides.
 
 from collections.abc import Callable
 
-from schemas.records import PaymentEvent, PayoutEvent
-from schemas.vocabulary import EventType, PayoutEventType
+from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
+from schemas.vocabulary import EventType, PayoutEventType, Source
 from sinks.audit.ledger.accounts import Account, EntryState
+from sinks.audit.ledger.reconciliation import reconciliation_transaction
 from sinks.audit.ledger.transaction import Entry, LedgerTransaction
 
 Legs = list[Entry]
@@ -127,6 +129,8 @@ def _dispute_lost(event: PaymentEvent) -> Legs:
 
 
 def _settled(event: PaymentEvent) -> Legs:
+    if event.source == Source.RECONCILIATION:
+        return _fee(event)
     return _moved(
         Account.BANK_CLEARING, Account.NETWORK_RECEIVABLE, event.amount_minor, event.currency
     ) + _fee(event)
@@ -176,13 +180,17 @@ PAYOUT_RULES: dict[str, Callable[[PayoutEvent], Legs]] = {
 """Payout event type -> its rule."""
 
 
-def transaction_for(event: PaymentEvent | PayoutEvent) -> LedgerTransaction | None:
+def transaction_for(
+    event: PaymentEvent | PayoutEvent | ReconciliationEvent,
+) -> LedgerTransaction | None:
     """The transaction that records the event; None if it moves no money.
 
     Raises UnbalancedTransaction if the event's amounts cannot be a movement.
     """
     if isinstance(event, PaymentEvent):
         return _payment_transaction(event)
+    if isinstance(event, ReconciliationEvent):
+        return reconciliation_transaction(event)
     return _payout_transaction(event)
 
 

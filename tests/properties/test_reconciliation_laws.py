@@ -1,0 +1,130 @@
+"""Laws of the three-way matching, over random worlds with planted differences."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reconciliation_world import DAY_MS, FAR_MS, NOON_MS, House, World, told_in_order, worlds
+
+from schemas.records import ReconciliationRequest
+
+RUNS = settings(max_examples=150)
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> tuple[World, list[Any]]:
+    """A world and its facts in some order: a payment's events stay in theirs."""
+    world = draw(worlds())
+    queues = [deque[Any](story) for story in world.events]
+    queues += [deque([fact]) for fact in (*world.lines, *world.bookings)]
+    order = []
+    while queues:
+        queue = draw(st.sampled_from(queues))
+        order.append(queue.popleft())
+        if not queue:
+            queues.remove(queue)
+    return world, order
+
+
+@RUNS
+@given(tellings(), st.randoms(use_true_random=False))
+def test_any_order_of_the_three_sources_gives_the_same_result(
+    telling: tuple[World, list[Any]], chance: Any
+) -> None:
+    world, order = telling
+    house, expected = House(), told_in_order(world)
+    now_ms = NOON_MS
+    for fact in order:
+        house.take(fact)
+        for _ in range(chance.randrange(6)):
+            house.step()
+        if chance.random() < 0.2:
+            now_ms += chance.randrange(8 * DAY_MS)
+            house.look(now_ms)
+    house.drain()
+    house.look(max(FAR_MS, now_ms))
+    assert house.scopes_of_breaks() == expected.scopes_of_breaks()
+    assert house.balances() == expected.balances()
+    assert house.settled() == expected.settled()
+
+
+@RUNS
+@given(worlds())
+def test_every_planted_difference_is_a_break_of_its_kind_and_nothing_else_is(world: World) -> None:
+    found = Counter((level, kind) for level, kind, _ in told_in_order(world).breaks().values())
+    assert found == world.plants
+
+
+@RUNS
+@given(worlds())
+def test_reading_reports_and_statements_again_changes_nothing(world: World) -> None:
+    house = told_in_order(world)
+    before = dict(house.table), len(house.events), len(house.commands)
+    for fact in [*world.lines, *world.bookings, *(e for story in world.events for e in story)]:
+        house.take(fact)
+    house.drain()
+    assert (dict(house.table), len(house.events), len(house.commands)) == before
+
+
+@RUNS
+@given(worlds())
+def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) -> None:
+    """With every report paid as it says, bank and receivable follow; the rest is in suspense."""
+    wrong = {"amount", "currency", "duplicate", "missing_there"}
+    if any(level == "report" and kind in wrong for level, kind in world.plants):
+        return
+    house = told_in_order(world)
+    balances = house.balances()
+    deposits: Counter[str] = Counter()
+    for line in world.bookings:
+        deposits[line.currency] += line.amount_minor
+    for currency, amount_minor in deposits.items():
+        assert balances["bank_clearing", currency] == amount_minor
+    if not any(kind != "late" for _, kind in world.plants):
+        ours = sum(
+            event.amount_minor * (1 if event.type == "payment.captured" else -1)
+            for story in world.events
+            for event in story
+        )
+        assert balances["network_receivable", "EUR"] == -ours
+        assert balances["suspense", "EUR"] == 0
+        assert house.settled() == {story[0].payment_id for story in world.events}
+
+
+@RUNS
+@given(worlds(), st.sampled_from(["resolved", "written_off"]), st.randoms(use_true_random=False))
+def test_what_people_wrote_off_leaves_suspense_empty(
+    world: World, state: str, chance: Any
+) -> None:
+    house = told_in_order(world)
+    last = {e.break_id: e for e in house.events if e.break_id}
+    open_now = list(house.breaks())
+    chance.shuffle(open_now)
+    for break_id in open_now:
+        told, late = last[break_id], house.breaks().get(break_id, ("", "", ""))[1] == "late"
+        wanted = "resolved" if late else state
+        decision = ReconciliationRequest(
+            request_id=f"d{break_id}",
+            subject_id=told.subject_id,
+            kind="decide",
+            issued_at_ms=FAR_MS,
+            source="operator",
+            operation_id=told.operation_id,
+            report_id=None if told.operation_id else told.report_id,
+            break_id=break_id,
+            break_state=wanted,
+            person="ada",
+            reason="seen",
+        )
+        for _ in range(2):
+            house.ask(decision)
+            house.drain()
+    assert house.breaks() == {}
+    refused = [e for e in house.events if e.type == "decision.refused"]
+    assert len(refused) == len(open_now), "a repeated decision is refused and changes nothing"
+    if state == "written_off":
+        left = {key: v for key, v in house.balances().items() if key[0] == "suspense"}
+        assert left == {}
