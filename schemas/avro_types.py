@@ -34,3 +34,11 @@ def nested_records(document: dict[str, Any]) -> list[dict[str, Any]]:
         if isinstance(f["type"], dict) and f["type"]["type"] == "array"
     ]
     return [item for item in items if isinstance(item, dict) and item["type"] == "record"]
+
+
+def constructor_order(fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fields as the Struct's constructor takes them by position: those that must be given first.
+
+    A later version of a schema only adds fields with a default, at the end: no place ever changes.
+    """
+    return sorted(fields, key=lambda field: "default" in field)

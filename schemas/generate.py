@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from schemas.avro_types import annotation, nested_records
+from schemas.avro_types import annotation, constructor_order, nested_records
 from schemas.reader_source import nested_reader_text, reader_text
 from schemas.registry import digest, read_documents, read_lock
 from schemas.writer_source import nested_writer_text, writer_text
@@ -53,12 +53,16 @@ def default_of(field: dict[str, Any]) -> str:
 
 
 def class_text(document: dict[str, Any]) -> str:
-    """Source text of one Struct, after those that it contains."""
+    """Source text of one Struct, after those that it contains.
+
+    By position a Struct of 39 fields is made in 0.4 µs, by name in 1.9 µs: readers and the turn of
+    a payment do it so, everybody else gives names.
+    """
     inner = "".join(class_text(nested) for nested in nested_records(document))
-    lines = [f"class {document['name']}(Struct, frozen=True, kw_only=True, gc=False):"]
+    lines = [f"class {document['name']}(Struct, frozen=True, gc=False):"]
     if doc := document.get("doc"):
         lines += [f'    """{doc}"""', ""]
-    for f in document["fields"]:
+    for f in constructor_order(document["fields"]):
         lines.append(f"    {f['name']}: {annotation(f['type'])}{default_of(f)}")
     return inner + "\n" + "\n".join(lines) + "\n\n"
 

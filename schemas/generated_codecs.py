@@ -103,7 +103,7 @@ def read_BankLine(data: bytes) -> BankLine:
     else:
         f_booked_at_ms, at = long_at(data, at)
     end_at(data, at)
-    return BankLine(line_id=f_line_id, statement_day=f_statement_day, line_kind=f_line_kind, reference=f_reference, currency=f_currency, amount_minor=f_amount_minor, value_day=f_value_day, booked_at_ms=f_booked_at_ms)
+    return BankLine(f_line_id, f_statement_day, f_line_kind, f_reference, f_currency, f_amount_minor, f_value_day, f_booked_at_ms)
 
 
 def write_BankLine(record: BankLine) -> bytes:
@@ -241,7 +241,7 @@ def read_DeadLetter(data: bytes) -> DeadLetter:
     else:
         f_failed_at_ms, at = long_at(data, at)
     end_at(data, at)
-    return DeadLetter(source_app=f_source_app, topic=f_topic, partition=f_partition, offset=f_offset, key=f_key, reason_code=f_reason_code, detail=f_detail, headers=f_headers, value=f_value, failed_at_ms=f_failed_at_ms)
+    return DeadLetter(f_source_app, f_topic, f_partition, f_offset, f_reason_code, f_detail, f_headers, f_value, f_failed_at_ms, f_key)
 
 
 def write_DeadLetter(record: DeadLetter) -> bytes:
@@ -342,7 +342,7 @@ def read_HistoryRequest(data: bytes) -> HistoryRequest:
     if not f_command_id.isascii():
         f_command_id = data[start:at].decode()
     end_at(data, at)
-    return HistoryRequest(payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, attempt=f_attempt, requested_at_ms=f_requested_at_ms, command_id=f_command_id)
+    return HistoryRequest(f_payment_id, f_merchant_id, f_mode, f_sequence, f_attempt, f_requested_at_ms, f_command_id)
 
 
 def write_HistoryRequest(record: HistoryRequest) -> bytes:
@@ -408,7 +408,7 @@ def read_ApiKey(data: bytes, text: str, at: int) -> tuple[ApiKey, int]:
             f_expires_at_ms, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
-    return ApiKey(key_id=f_key_id, mode=f_mode, key_hash=f_key_hash, expires_at_ms=f_expires_at_ms), at
+    return ApiKey(f_key_id, f_mode, f_key_hash, f_expires_at_ms), at
 
 
 def write_ApiKey(record: ApiKey) -> str:
@@ -470,7 +470,7 @@ def read_Endpoint(data: bytes, text: str, at: int) -> tuple[Endpoint, int]:
         raise ValueError("a boolean is neither 0 nor 1")
     f_enabled = data[at] == 1
     at += 1
-    return Endpoint(endpoint_id=f_endpoint_id, url=f_url, secrets_sealed=f_secrets_sealed, enabled=f_enabled), at
+    return Endpoint(f_endpoint_id, f_url, f_secrets_sealed, f_enabled), at
 
 
 def write_Endpoint(record: Endpoint) -> str:
@@ -598,7 +598,7 @@ def read_Merchant(data: bytes) -> Merchant:
             f_endpoints.append(f_endpoints_item)
         count, at = items_at(data, at)
     end_at(data, at)
-    return Merchant(merchant_id=f_merchant_id, version=f_version, name=f_name, status=f_status, registered_at_ms=f_registered_at_ms, updated_at_ms=f_updated_at_ms, bank_account=f_bank_account, payout_schedule=f_payout_schedule, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, api_keys=f_api_keys, endpoints=f_endpoints)
+    return Merchant(f_merchant_id, f_version, f_name, f_status, f_registered_at_ms, f_updated_at_ms, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor, f_bank_account, f_api_keys, f_endpoints)
 
 
 def write_Merchant(record: Merchant) -> bytes:
@@ -703,7 +703,7 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     if not f_source.isascii():
         f_source = data[start:at].decode()
     if len(data) - at == 12 and not any(data[at:]):
-        return MerchantCommand(command_id=f_command_id, merchant_id=f_merchant_id, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source)
+        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -773,7 +773,7 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
-        return MerchantCommand(command_id=f_command_id, merchant_id=f_merchant_id, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, name=f_name, key_id=f_key_id, key_mode=f_key_mode, key_hash=f_key_hash)
+        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -839,7 +839,7 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return MerchantCommand(command_id=f_command_id, merchant_id=f_merchant_id, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, name=f_name, key_id=f_key_id, key_mode=f_key_mode, key_hash=f_key_hash, key_expires_at_ms=f_key_expires_at_ms, endpoint_id=f_endpoint_id, endpoint_url=f_endpoint_url, secret_sealed=f_secret_sealed)
+        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_secret_sealed)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -901,7 +901,7 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return MerchantCommand(command_id=f_command_id, merchant_id=f_merchant_id, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, name=f_name, key_id=f_key_id, key_mode=f_key_mode, key_hash=f_key_hash, key_expires_at_ms=f_key_expires_at_ms, endpoint_id=f_endpoint_id, endpoint_url=f_endpoint_url, secret_sealed=f_secret_sealed, bank_account=f_bank_account, payout_schedule=f_payout_schedule, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor)
+    return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_secret_sealed, f_bank_account, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor)
 
 
 def write_MerchantCommand(record: MerchantCommand) -> bytes:
@@ -1129,7 +1129,7 @@ def read_MerchantEvent(data: bytes) -> MerchantEvent:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return MerchantEvent(event_id=f_event_id, merchant_id=f_merchant_id, sequence=f_sequence, type=f_type, command_id=f_command_id, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, endpoint_id=f_endpoint_id, key_id=f_key_id, reason=f_reason)
+    return MerchantEvent(f_event_id, f_merchant_id, f_sequence, f_type, f_command_id, f_fingerprint, f_occurred_at_ms, f_source, f_endpoint_id, f_key_id, f_reason)
 
 
 def write_MerchantEvent(record: MerchantEvent) -> bytes:
@@ -1326,7 +1326,7 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id, card=f_card)
+        return NetworkRequest(f_request_id, f_payment_id, f_merchant_id, f_mode, f_operation, f_operation_id, f_attempt, f_amount_minor, f_currency, f_requested_at_ms, f_command_id, f_subject_operation, f_first_requested_at_ms, f_card)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1396,7 +1396,7 @@ def read_NetworkRequest(data: bytes) -> NetworkRequest:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return NetworkRequest(request_id=f_request_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, operation=f_operation, subject_operation=f_subject_operation, operation_id=f_operation_id, attempt=f_attempt, amount_minor=f_amount_minor, currency=f_currency, requested_at_ms=f_requested_at_ms, first_requested_at_ms=f_first_requested_at_ms, command_id=f_command_id, card=f_card, network_reference=f_network_reference, return_url=f_return_url, refund_id=f_refund_id, network=f_network)
+    return NetworkRequest(f_request_id, f_payment_id, f_merchant_id, f_mode, f_operation, f_operation_id, f_attempt, f_amount_minor, f_currency, f_requested_at_ms, f_command_id, f_subject_operation, f_first_requested_at_ms, f_card, f_network_reference, f_return_url, f_refund_id, f_network)
 
 
 def write_NetworkRequest(record: NetworkRequest) -> bytes:
@@ -1604,7 +1604,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 20 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency)
+        return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1670,7 +1670,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 16 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference)
+        return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency, f_capture_method, f_capture_delay_seconds, f_card, f_reference)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1726,7 +1726,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 12 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final)
+        return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency, f_capture_method, f_capture_delay_seconds, f_card, f_reference, f_return_url, f_fee_basis_points, f_fee_fixed_minor, f_final)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1796,7 +1796,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id)
+        return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency, f_capture_method, f_capture_delay_seconds, f_card, f_reference, f_return_url, f_fee_basis_points, f_fee_fixed_minor, f_final, f_refund_id, f_dispute_id, f_operation, f_operation_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1862,7 +1862,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome, network_reference=f_network_reference, decline_code=f_decline_code)
+        return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency, f_capture_method, f_capture_delay_seconds, f_card, f_reference, f_return_url, f_fee_basis_points, f_fee_fixed_minor, f_final, f_refund_id, f_dispute_id, f_operation, f_operation_id, f_attempt, f_outcome, f_network_reference, f_decline_code)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1930,7 +1930,7 @@ def read_PaymentCommand(data: bytes) -> PaymentCommand:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PaymentCommand(command_id=f_command_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, fingerprint=f_fingerprint, issued_at_ms=f_issued_at_ms, source=f_source, idempotency_key=f_idempotency_key, amount_minor=f_amount_minor, currency=f_currency, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, card=f_card, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, outcome=f_outcome, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, reason=f_reason, network=f_network, history=f_history)
+    return PaymentCommand(f_command_id, f_payment_id, f_merchant_id, f_mode, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_idempotency_key, f_amount_minor, f_currency, f_capture_method, f_capture_delay_seconds, f_card, f_reference, f_return_url, f_fee_basis_points, f_fee_fixed_minor, f_final, f_refund_id, f_dispute_id, f_operation, f_operation_id, f_attempt, f_outcome, f_network_reference, f_decline_code, f_action_url, f_reason, f_network, f_history)
 
 
 def write_PaymentCommand(record: PaymentCommand) -> bytes:
@@ -2360,7 +2360,7 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     else:
         f_fee_fixed_minor, at = long_at(data, at)
     if len(data) - at == 12 and not any(data[at:]):
-        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor)
+        return PaymentEvent(f_event_id, f_payment_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_command_id, f_command_kind, f_fingerprint, f_occurred_at_ms, f_source, f_currency, f_amount_minor, f_fee_minor, f_requested_minor, f_authorized_minor, f_captured_minor, f_refunded_minor, f_fees_minor, f_capture_method, f_fee_basis_points, f_fee_fixed_minor, f_capture_delay_seconds, f_idempotency_key, f_reference, f_return_url)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2426,7 +2426,7 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
-        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference)
+        return PaymentEvent(f_event_id, f_payment_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_command_id, f_command_kind, f_fingerprint, f_occurred_at_ms, f_source, f_currency, f_amount_minor, f_fee_minor, f_requested_minor, f_authorized_minor, f_captured_minor, f_refunded_minor, f_fees_minor, f_capture_method, f_fee_basis_points, f_fee_fixed_minor, f_capture_delay_seconds, f_idempotency_key, f_reference, f_return_url, f_operation, f_operation_id, f_attempt, f_network_reference)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2490,7 +2490,7 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final, refund_id=f_refund_id)
+        return PaymentEvent(f_event_id, f_payment_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_command_id, f_command_kind, f_fingerprint, f_occurred_at_ms, f_source, f_currency, f_amount_minor, f_fee_minor, f_requested_minor, f_authorized_minor, f_captured_minor, f_refunded_minor, f_fees_minor, f_capture_method, f_fee_basis_points, f_fee_fixed_minor, f_capture_delay_seconds, f_idempotency_key, f_reference, f_return_url, f_operation, f_operation_id, f_attempt, f_network_reference, f_decline_code, f_action_url, f_final, f_refund_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2556,7 +2556,7 @@ def read_PaymentEvent(data: bytes) -> PaymentEvent:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PaymentEvent(event_id=f_event_id, payment_id=f_payment_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, command_id=f_command_id, command_kind=f_command_kind, fingerprint=f_fingerprint, occurred_at_ms=f_occurred_at_ms, source=f_source, currency=f_currency, amount_minor=f_amount_minor, fee_minor=f_fee_minor, requested_minor=f_requested_minor, authorized_minor=f_authorized_minor, captured_minor=f_captured_minor, refunded_minor=f_refunded_minor, fees_minor=f_fees_minor, capture_method=f_capture_method, capture_delay_seconds=f_capture_delay_seconds, idempotency_key=f_idempotency_key, reference=f_reference, return_url=f_return_url, fee_basis_points=f_fee_basis_points, fee_fixed_minor=f_fee_fixed_minor, operation=f_operation, operation_id=f_operation_id, attempt=f_attempt, network_reference=f_network_reference, decline_code=f_decline_code, action_url=f_action_url, final=f_final, refund_id=f_refund_id, dispute_id=f_dispute_id, reason=f_reason, due_at_ms=f_due_at_ms, network=f_network)
+    return PaymentEvent(f_event_id, f_payment_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_command_id, f_command_kind, f_fingerprint, f_occurred_at_ms, f_source, f_currency, f_amount_minor, f_fee_minor, f_requested_minor, f_authorized_minor, f_captured_minor, f_refunded_minor, f_fees_minor, f_capture_method, f_fee_basis_points, f_fee_fixed_minor, f_capture_delay_seconds, f_idempotency_key, f_reference, f_return_url, f_operation, f_operation_id, f_attempt, f_network_reference, f_decline_code, f_action_url, f_final, f_refund_id, f_dispute_id, f_reason, f_due_at_ms, f_network)
 
 
 def write_PaymentEvent(record: PaymentEvent) -> bytes:
@@ -2838,7 +2838,7 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     else:
         f_occurred_at_ms, at = long_at(data, at)
     if len(data) - at == 4 and not any(data[at:]):
-        return PayoutEvent(event_id=f_event_id, payout_id=f_payout_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, currency=f_currency, amount_minor=f_amount_minor, item_count=f_item_count, items=f_items, request_id=f_request_id, occurred_at_ms=f_occurred_at_ms)
+        return PayoutEvent(f_event_id, f_payout_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_currency, f_amount_minor, f_item_count, f_request_id, f_occurred_at_ms, f_items)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -2904,7 +2904,7 @@ def read_PayoutEvent(data: bytes) -> PayoutEvent:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PayoutEvent(event_id=f_event_id, payout_id=f_payout_id, merchant_id=f_merchant_id, mode=f_mode, sequence=f_sequence, type=f_type, status=f_status, currency=f_currency, amount_minor=f_amount_minor, item_count=f_item_count, items=f_items, request_id=f_request_id, occurred_at_ms=f_occurred_at_ms, bank_account=f_bank_account, bank_reference=f_bank_reference, attempt=f_attempt, reason=f_reason)
+    return PayoutEvent(f_event_id, f_payout_id, f_merchant_id, f_mode, f_sequence, f_type, f_status, f_currency, f_amount_minor, f_item_count, f_request_id, f_occurred_at_ms, f_items, f_bank_account, f_bank_reference, f_attempt, f_reason)
 
 
 def write_PayoutEvent(record: PayoutEvent) -> bytes:
@@ -3050,7 +3050,7 @@ def read_PayoutItem(data: bytes) -> PayoutItem:
     else:
         f_occurred_at_ms, at = long_at(data, at)
     end_at(data, at)
-    return PayoutItem(item_id=f_item_id, merchant_id=f_merchant_id, mode=f_mode, currency=f_currency, amount_minor=f_amount_minor, kind=f_kind, payment_id=f_payment_id, occurred_at_ms=f_occurred_at_ms)
+    return PayoutItem(f_item_id, f_merchant_id, f_mode, f_currency, f_amount_minor, f_kind, f_payment_id, f_occurred_at_ms)
 
 
 def write_PayoutItem(record: PayoutItem) -> bytes:
@@ -3171,7 +3171,7 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return PayoutRequest(request_id=f_request_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, currency=f_currency, payout_id=f_payout_id)
+        return PayoutRequest(f_request_id, f_merchant_id, f_mode, f_kind, f_issued_at_ms, f_source, f_currency, f_payout_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3237,7 +3237,7 @@ def read_PayoutRequest(data: bytes) -> PayoutRequest:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return PayoutRequest(request_id=f_request_id, merchant_id=f_merchant_id, mode=f_mode, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, currency=f_currency, payout_id=f_payout_id, attempt=f_attempt, outcome=f_outcome, bank_reference=f_bank_reference, reason=f_reason)
+    return PayoutRequest(f_request_id, f_merchant_id, f_mode, f_kind, f_issued_at_ms, f_source, f_currency, f_payout_id, f_attempt, f_outcome, f_bank_reference, f_reason)
 
 
 def write_PayoutRequest(record: PayoutRequest) -> bytes:
@@ -3516,7 +3516,7 @@ def read_ReconciliationEvent(data: bytes) -> ReconciliationEvent:
     else:
         f_own_minor, at = long_at(data, at)
     if len(data) - at == 8 and not any(data[at:]):
-        return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor)
+        return ReconciliationEvent(f_event_id, f_subject_id, f_sequence, f_type, f_occurred_at_ms, f_merchant_id, f_payment_id, f_mode, f_currency, f_gross_minor, f_fee_minor, f_own_currency, f_own_minor, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3586,7 +3586,7 @@ def read_ReconciliationEvent(data: bytes) -> ReconciliationEvent:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor, corrects=f_corrects, break_id=f_break_id, break_kind=f_break_kind, break_state=f_break_state)
+        return ReconciliationEvent(f_event_id, f_subject_id, f_sequence, f_type, f_occurred_at_ms, f_merchant_id, f_payment_id, f_mode, f_currency, f_gross_minor, f_fee_minor, f_own_currency, f_own_minor, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference, f_corrects, f_break_id, f_break_kind, f_break_state)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3648,7 +3648,7 @@ def read_ReconciliationEvent(data: bytes) -> ReconciliationEvent:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return ReconciliationEvent(event_id=f_event_id, subject_id=f_subject_id, sequence=f_sequence, type=f_type, occurred_at_ms=f_occurred_at_ms, merchant_id=f_merchant_id, payment_id=f_payment_id, mode=f_mode, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, own_currency=f_own_currency, own_minor=f_own_minor, corrects=f_corrects, break_id=f_break_id, break_kind=f_break_kind, break_state=f_break_state, break_version=f_break_version, found_at_ms=f_found_at_ms, person=f_person, reason=f_reason)
+    return ReconciliationEvent(f_event_id, f_subject_id, f_sequence, f_type, f_occurred_at_ms, f_merchant_id, f_payment_id, f_mode, f_currency, f_gross_minor, f_fee_minor, f_own_currency, f_own_minor, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference, f_corrects, f_break_id, f_break_kind, f_break_state, f_break_version, f_found_at_ms, f_person, f_reason)
 
 
 def write_ReconciliationEvent(record: ReconciliationEvent) -> bytes:
@@ -3845,7 +3845,7 @@ def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 16 and not any(data[at:]):
-        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id)
+        return ReconciliationRequest(f_request_id, f_subject_id, f_kind, f_issued_at_ms, f_source, f_line_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3915,7 +3915,7 @@ def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 12 and not any(data[at:]):
-        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id)
+        return ReconciliationRequest(f_request_id, f_subject_id, f_kind, f_issued_at_ms, f_source, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -3977,7 +3977,7 @@ def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 8 and not any(data[at:]):
-        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor)
+        return ReconciliationRequest(f_request_id, f_subject_id, f_kind, f_issued_at_ms, f_source, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference, f_currency, f_gross_minor, f_fee_minor)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -4031,7 +4031,7 @@ def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
     else:
         raise ValueError("no such branch of a union")
     if len(data) - at == 4 and not any(data[at:]):
-        return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor, page=f_page)
+        return ReconciliationRequest(f_request_id, f_subject_id, f_kind, f_issued_at_ms, f_source, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference, f_currency, f_gross_minor, f_fee_minor, f_published_at_ms, f_report_lines, f_report_net_minor, f_page)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -4101,7 +4101,7 @@ def read_ReconciliationRequest(data: bytes) -> ReconciliationRequest:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return ReconciliationRequest(request_id=f_request_id, subject_id=f_subject_id, kind=f_kind, issued_at_ms=f_issued_at_ms, source=f_source, line_id=f_line_id, report_id=f_report_id, network=f_network, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor, page=f_page, break_id=f_break_id, break_state=f_break_state, person=f_person, reason=f_reason)
+    return ReconciliationRequest(f_request_id, f_subject_id, f_kind, f_issued_at_ms, f_source, f_line_id, f_report_id, f_network, f_line_kind, f_operation_id, f_network_reference, f_currency, f_gross_minor, f_fee_minor, f_published_at_ms, f_report_lines, f_report_net_minor, f_page, f_break_id, f_break_state, f_person, f_reason)
 
 
 def write_ReconciliationRequest(record: ReconciliationRequest) -> bytes:
@@ -4364,7 +4364,7 @@ def read_SettlementLine(data: bytes) -> SettlementLine:
     else:
         f_report_net_minor, at = long_at(data, at)
     end_at(data, at)
-    return SettlementLine(line_id=f_line_id, report_id=f_report_id, network=f_network, report_day=f_report_day, line_kind=f_line_kind, operation_id=f_operation_id, network_reference=f_network_reference, currency=f_currency, gross_minor=f_gross_minor, fee_minor=f_fee_minor, net_minor=f_net_minor, value_day=f_value_day, effective_at_ms=f_effective_at_ms, published_at_ms=f_published_at_ms, report_lines=f_report_lines, report_net_minor=f_report_net_minor)
+    return SettlementLine(f_line_id, f_report_id, f_network, f_report_day, f_line_kind, f_operation_id, f_network_reference, f_currency, f_gross_minor, f_fee_minor, f_net_minor, f_value_day, f_effective_at_ms, f_published_at_ms, f_report_lines, f_report_net_minor)
 
 
 def write_SettlementLine(record: SettlementLine) -> bytes:
@@ -4540,7 +4540,7 @@ def read_WebhookAttempt(data: bytes) -> WebhookAttempt:
     else:
         raise ValueError("no such branch of a union")
     end_at(data, at)
-    return WebhookAttempt(attempt_id=f_attempt_id, delivery_id=f_delivery_id, endpoint_id=f_endpoint_id, merchant_id=f_merchant_id, event_id=f_event_id, payment_id=f_payment_id, attempt=f_attempt, result=f_result, http_status=f_http_status, error=f_error, latency_ms=f_latency_ms, attempted_at_ms=f_attempted_at_ms, retry_after_seconds=f_retry_after_seconds)
+    return WebhookAttempt(f_attempt_id, f_delivery_id, f_endpoint_id, f_merchant_id, f_event_id, f_payment_id, f_attempt, f_result, f_latency_ms, f_attempted_at_ms, f_http_status, f_error, f_retry_after_seconds)
 
 
 def write_WebhookAttempt(record: WebhookAttempt) -> bytes:
@@ -4672,7 +4672,7 @@ def read_WebhookDelivery(data: bytes) -> WebhookDelivery:
     else:
         f_created_at_ms, at = long_at(data, at)
     end_at(data, at)
-    return WebhookDelivery(delivery_id=f_delivery_id, endpoint_id=f_endpoint_id, merchant_id=f_merchant_id, event_id=f_event_id, payment_id=f_payment_id, sequence=f_sequence, event_type=f_event_type, body=f_body, created_at_ms=f_created_at_ms)
+    return WebhookDelivery(f_delivery_id, f_endpoint_id, f_merchant_id, f_event_id, f_payment_id, f_sequence, f_event_type, f_body, f_created_at_ms)
 
 
 def write_WebhookDelivery(record: WebhookDelivery) -> bytes:

@@ -9,7 +9,7 @@ is what UTF-8 says, else the bytes are decoded.
 
 from typing import Any
 
-from schemas.avro_types import annotation
+from schemas.avro_types import annotation, constructor_order
 
 Document = dict[str, Any]
 Lines = list[str]
@@ -92,7 +92,7 @@ def nested_reader_text(document: Document) -> str:
 
 
 def _construct(name: str, fields: list[Document]) -> str:
-    given = ", ".join(f"{f['name']}=f_{f['name']}" for f in fields)
+    given = ", ".join(f"f_{f['name']}" for f in constructor_order(fields))
     return f"{name}({given})"
 
 

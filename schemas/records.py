@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 
-class BankLine(Struct, frozen=True, kw_only=True, gc=False):
+class BankLine(Struct, frozen=True, gc=False):
     """One booking on the statement of our bank account. Key: line_id. Reading a statement again writes the same lines again."""
 
     line_id: str
@@ -16,22 +16,22 @@ class BankLine(Struct, frozen=True, kw_only=True, gc=False):
     booked_at_ms: int
 
 
-class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
+class DeadLetter(Struct, frozen=True, gc=False):
     """What could not be processed, as it was. Key: the source record's key."""
 
     source_app: str
     topic: str
     partition: int
     offset: int
-    key: str | None = None
     reason_code: str
     detail: str
     headers: dict[str, bytes]
     value: bytes
     failed_at_ms: int
+    key: str | None = None
 
 
-class HistoryRequest(Struct, frozen=True, kw_only=True, gc=False):
+class HistoryRequest(Struct, frozen=True, gc=False):
     """Asks the audit store for the events of an archived payment. Key: payment_id. The answer is a PaymentCommand of kind history."""
 
     payment_id: str
@@ -43,21 +43,21 @@ class HistoryRequest(Struct, frozen=True, kw_only=True, gc=False):
     command_id: str
 
 
-class ApiKey(Struct, frozen=True, kw_only=True, gc=False):
+class ApiKey(Struct, frozen=True, gc=False):
     key_id: str
     mode: str
     key_hash: str
     expires_at_ms: int | None = None
 
 
-class Endpoint(Struct, frozen=True, kw_only=True, gc=False):
+class Endpoint(Struct, frozen=True, gc=False):
     endpoint_id: str
     url: str
     secrets_sealed: list[str]
     enabled: bool
 
 
-class Merchant(Struct, frozen=True, kw_only=True, gc=False):
+class Merchant(Struct, frozen=True, gc=False):
     """The merchant as it is now; compacted. Key: merchant_id."""
 
     merchant_id: str
@@ -66,15 +66,15 @@ class Merchant(Struct, frozen=True, kw_only=True, gc=False):
     status: str
     registered_at_ms: int
     updated_at_ms: int
-    bank_account: str | None = None
     payout_schedule: str
     fee_basis_points: int
     fee_fixed_minor: int
+    bank_account: str | None = None
     api_keys: list[ApiKey] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
 
 
-class MerchantCommand(Struct, frozen=True, kw_only=True, gc=False):
+class MerchantCommand(Struct, frozen=True, gc=False):
     """What is asked of one merchant's registration. Key: merchant_id."""
 
     command_id: str
@@ -97,7 +97,7 @@ class MerchantCommand(Struct, frozen=True, kw_only=True, gc=False):
     fee_fixed_minor: int | None = None
 
 
-class MerchantEvent(Struct, frozen=True, kw_only=True, gc=False):
+class MerchantEvent(Struct, frozen=True, gc=False):
     """What happened to a merchant's registration. Key: merchant_id."""
 
     event_id: str
@@ -113,7 +113,7 @@ class MerchantEvent(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
-class NetworkRequest(Struct, frozen=True, kw_only=True, gc=False):
+class NetworkRequest(Struct, frozen=True, gc=False):
     """Intent for the card network, committed before the call. Key: payment_id. operation_id is the idempotency key of every retry."""
 
     request_id: str
@@ -121,14 +121,14 @@ class NetworkRequest(Struct, frozen=True, kw_only=True, gc=False):
     merchant_id: str
     mode: str
     operation: str
-    subject_operation: str | None = None
     operation_id: str
     attempt: int
     amount_minor: int
     currency: str
     requested_at_ms: int
-    first_requested_at_ms: int | None = None
     command_id: str
+    subject_operation: str | None = None
+    first_requested_at_ms: int | None = None
     card: str | None = None
     network_reference: str | None = None
     return_url: str | None = None
@@ -136,7 +136,7 @@ class NetworkRequest(Struct, frozen=True, kw_only=True, gc=False):
     network: str | None = None
 
 
-class PaymentCommand(Struct, frozen=True, kw_only=True, gc=False):
+class PaymentCommand(Struct, frozen=True, gc=False):
     """What is asked of one payment. Key: payment_id. A repeat carries the same command_id and fingerprint."""
 
     command_id: str
@@ -172,7 +172,7 @@ class PaymentCommand(Struct, frozen=True, kw_only=True, gc=False):
     history: bytes | None = None
 
 
-class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
+class PaymentEvent(Struct, frozen=True, gc=False):
     """What happened to one payment; the truth of all sinks. Key: payment_id; sequence 1, 2, 3… without a gap. Amounts are totals after the event, except amount_minor and fee_minor."""
 
     event_id: str
@@ -196,12 +196,12 @@ class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
     refunded_minor: int
     fees_minor: int
     capture_method: str
+    fee_basis_points: int
+    fee_fixed_minor: int
     capture_delay_seconds: int | None = None
     idempotency_key: str | None = None
     reference: str | None = None
     return_url: str | None = None
-    fee_basis_points: int
-    fee_fixed_minor: int
     operation: str | None = None
     operation_id: str | None = None
     attempt: int | None = None
@@ -216,7 +216,7 @@ class PaymentEvent(Struct, frozen=True, kw_only=True, gc=False):
     network: str | None = None
 
 
-class PayoutEvent(Struct, frozen=True, kw_only=True, gc=False):
+class PayoutEvent(Struct, frozen=True, gc=False):
     """What happened to a payout. Key: merchant_id."""
 
     event_id: str
@@ -229,16 +229,16 @@ class PayoutEvent(Struct, frozen=True, kw_only=True, gc=False):
     currency: str
     amount_minor: int
     item_count: int
-    items: list[str] = field(default_factory=list)
     request_id: str
     occurred_at_ms: int
+    items: list[str] = field(default_factory=list)
     bank_account: str | None = None
     bank_reference: str | None = None
     attempt: int | None = None
     reason: str | None = None
 
 
-class PayoutItem(Struct, frozen=True, kw_only=True, gc=False):
+class PayoutItem(Struct, frozen=True, gc=False):
     """One movement that changes what a merchant is owed. Key: merchant_id."""
 
     item_id: str
@@ -251,7 +251,7 @@ class PayoutItem(Struct, frozen=True, kw_only=True, gc=False):
     occurred_at_ms: int
 
 
-class PayoutRequest(Struct, frozen=True, kw_only=True, gc=False):
+class PayoutRequest(Struct, frozen=True, gc=False):
     """What is asked of a merchant's payouts. Key: merchant_id."""
 
     request_id: str
@@ -268,7 +268,7 @@ class PayoutRequest(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
-class ReconciliationEvent(Struct, frozen=True, kw_only=True, gc=False):
+class ReconciliationEvent(Struct, frozen=True, gc=False):
     """What reconciliation found, posted or was told. Key: subject_id; sequence 1, 2, 3… per subject. The truth of breaks and of settled amounts."""
 
     event_id: str
@@ -279,17 +279,17 @@ class ReconciliationEvent(Struct, frozen=True, kw_only=True, gc=False):
     merchant_id: str
     payment_id: str
     mode: str
+    currency: str
+    gross_minor: int
+    fee_minor: int
+    own_currency: str
+    own_minor: int
     line_id: str | None = None
     report_id: str | None = None
     network: str | None = None
     line_kind: str | None = None
     operation_id: str | None = None
     network_reference: str | None = None
-    currency: str
-    gross_minor: int
-    fee_minor: int
-    own_currency: str
-    own_minor: int
     corrects: str | None = None
     break_id: str | None = None
     break_kind: str | None = None
@@ -300,7 +300,7 @@ class ReconciliationEvent(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
-class ReconciliationRequest(Struct, frozen=True, kw_only=True, gc=False):
+class ReconciliationRequest(Struct, frozen=True, gc=False):
     """Something that reconciliation must look at: a line, a deposit, a passed deadline, a person's decision. Key: subject_id."""
 
     request_id: str
@@ -327,7 +327,7 @@ class ReconciliationRequest(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
-class SettlementLine(Struct, frozen=True, kw_only=True, gc=False):
+class SettlementLine(Struct, frozen=True, gc=False):
     """One line of a card network's settlement report: money of one operation. Key: line_id. Reading a report again writes the same lines again."""
 
     line_id: str
@@ -348,7 +348,7 @@ class SettlementLine(Struct, frozen=True, kw_only=True, gc=False):
     report_net_minor: int
 
 
-class WebhookAttempt(Struct, frozen=True, kw_only=True, gc=False):
+class WebhookAttempt(Struct, frozen=True, gc=False):
     """One attempt and its result. Key: endpoint_id."""
 
     attempt_id: str
@@ -359,14 +359,14 @@ class WebhookAttempt(Struct, frozen=True, kw_only=True, gc=False):
     payment_id: str
     attempt: int
     result: str
-    http_status: int | None = None
-    error: str | None = None
     latency_ms: int
     attempted_at_ms: int
+    http_status: int | None = None
+    error: str | None = None
     retry_after_seconds: int | None = None
 
 
-class WebhookDelivery(Struct, frozen=True, kw_only=True, gc=False):
+class WebhookDelivery(Struct, frozen=True, gc=False):
     """Intent: one event for one endpoint. Key: endpoint_id."""
 
     delivery_id: str
