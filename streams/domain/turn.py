@@ -24,6 +24,9 @@ class Decision(Struct, frozen=True):
     state: PaymentState | None
 
 
+_NO_OPERATION = (0, None, None, None, None, None, None)
+
+
 class Turn:
     """Collects what happens; each recorded event moves `state` on at once."""
 
@@ -49,44 +52,8 @@ class Turn:
         **facts: object,
     ) -> None:
         """Record an event; totals stay as they are unless `facts` says otherwise."""
-        state, command = self.state, self.command
-        event = PaymentEvent(
-            event_id=event_id(state.payment_id, state.sequence + 1),
-            payment_id=state.payment_id,
-            merchant_id=state.merchant_id,
-            mode=state.mode,
-            sequence=state.sequence + 1,
-            type=event_type,
-            status=status,
-            command_id=command.command_id,
-            command_kind=command.kind,
-            fingerprint=command.fingerprint,
-            occurred_at_ms=command.issued_at_ms,
-            source=command.source,
-            currency=state.currency,
-            amount_minor=0 if operation is None else operation.amount_minor,
-            fee_minor=0,
-            requested_minor=state.requested_minor,
-            authorized_minor=state.authorized_minor,
-            captured_minor=state.captured_minor,
-            refunded_minor=state.refunded_minor,
-            fees_minor=state.fees_minor,
-            capture_method=state.capture_method,
-            capture_delay_seconds=state.capture_delay_seconds,
-            idempotency_key=state.idempotency_key,
-            reference=state.reference,
-            return_url=state.return_url,
-            fee_basis_points=state.fee_basis_points,
-            fee_fixed_minor=state.fee_fixed_minor,
-            operation=None if operation is None else operation.operation,
-            operation_id=None if operation is None else operation.key(state.payment_id),
-            attempt=None if operation is None else operation.attempt,
-            network_reference=state.network_reference,
-            final=None if operation is None else operation.final or None,
-            refund_id=None if operation is None else operation.refund_id,
-            due_at_ms=None if operation is None else operation.due_at_ms,
-            network=state.network,
-        )
+        state = self.state
+        event = _event(state, self.command, event_type, status, operation)
         if facts:
             event = replace(event, **facts)
         self.events.append(event)
@@ -94,30 +61,7 @@ class Turn:
 
     def ask(self, operation: OperationState, *, card: str | None = None) -> None:
         """Record the intent to call the network: the operation itself, or how it ended."""
-        state, key = self.state, operation.key(self.state.payment_id)
-        first = operation.attempt == 1
-        self.requests.append(
-            NetworkRequest(
-                request_id=f"{key}#{operation.attempt}",
-                payment_id=state.payment_id,
-                merchant_id=state.merchant_id,
-                mode=state.mode,
-                operation=operation.operation if first else Operation.STATUS,
-                subject_operation=None if first else operation.operation,
-                operation_id=key,
-                attempt=operation.attempt,
-                amount_minor=operation.amount_minor,
-                currency=state.currency,
-                requested_at_ms=self.now_ms,
-                first_requested_at_ms=operation.requested_at_ms,
-                command_id=self.command.command_id,
-                card=card,
-                network_reference=state.network_reference,
-                return_url=state.return_url if operation.operation == Operation.AUTHORIZE else None,
-                refund_id=operation.refund_id,
-                network=state.network,
-            )
-        )
+        self.requests.append(_request(self.state, self.command, operation, card))
 
     def rejected(self, reason: RejectionReason) -> None:
         """Record that the command is refused; the payment stays as it is."""
@@ -139,3 +83,88 @@ class Turn:
 
 Handler = Callable[[Turn], RejectionReason | None]
 """Records what a command does, or records nothing and says why not."""
+
+
+def _event(
+    state: PaymentState,
+    command: PaymentCommand,
+    event_type: EventType,
+    status: str,
+    operation: OperationState | None,
+) -> PaymentEvent:
+    """The event with all totals as they were. By position, because names cost 1.5 µs."""
+    payment_id, sequence = state.payment_id, state.sequence + 1
+    if operation is None:
+        amount_minor, kind, key, attempt, final, refund_id, due_at_ms = _NO_OPERATION
+    else:
+        amount_minor, kind, attempt = operation.amount_minor, operation.operation, operation.attempt
+        key, final = operation.key(payment_id), operation.final or None
+        refund_id, due_at_ms = operation.refund_id, operation.due_at_ms
+    return PaymentEvent(
+        event_id(payment_id, sequence),
+        payment_id,
+        state.merchant_id,
+        state.mode,
+        sequence,
+        event_type,
+        status,
+        command.command_id,
+        command.kind,
+        command.fingerprint,
+        command.issued_at_ms,
+        command.source,
+        state.currency,
+        amount_minor,
+        0,
+        state.requested_minor,
+        state.authorized_minor,
+        state.captured_minor,
+        state.refunded_minor,
+        state.fees_minor,
+        state.capture_method,
+        state.fee_basis_points,
+        state.fee_fixed_minor,
+        state.capture_delay_seconds,
+        state.idempotency_key,
+        state.reference,
+        state.return_url,
+        kind,
+        key,
+        attempt,
+        state.network_reference,
+        None,
+        None,
+        final,
+        refund_id,
+        None,
+        None,
+        due_at_ms,
+        state.network,
+    )
+
+
+def _request(
+    state: PaymentState, command: PaymentCommand, operation: OperationState, card: str | None
+) -> NetworkRequest:
+    payment_id, kind, attempt = state.payment_id, operation.operation, operation.attempt
+    key = operation.key(payment_id)
+    return NetworkRequest(
+        f"{key}#{attempt}",
+        payment_id,
+        state.merchant_id,
+        state.mode,
+        kind if attempt == 1 else Operation.STATUS,
+        key,
+        attempt,
+        operation.amount_minor,
+        state.currency,
+        command.issued_at_ms,
+        command.command_id,
+        None if attempt == 1 else kind,
+        operation.requested_at_ms,
+        card,
+        state.network_reference,
+        state.return_url if kind == Operation.AUTHORIZE else None,
+        operation.refund_id,
+        state.network,
+    )
