@@ -11,12 +11,12 @@ from schemas.records import PaymentCommand, PaymentEvent
 from schemas.vocabulary import CaptureMethod, CommandKind, EventType, RejectionReason
 from streams.domain.state import (
     FINGERPRINT_CHARACTERS,
+    PENDING,
     DisputeState,
     OperationState,
     OperationStatus,
     PaymentState,
     SeenCommand,
-    with_operation,
 )
 
 ECHOES_MAX = 6
@@ -75,6 +75,7 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
         updated_at_ms=event.occurred_at_ms,
         commands=commands,
         echoes=echoes,
+        operations=_operations(before, event),
     )
     effect = _EFFECTS.get(event.type)
     return after if effect is None else effect(after, event)
@@ -95,23 +96,52 @@ def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
     return commands, echoes
 
 
-_WAITS = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
-
-
-def _moved(
-    state: PaymentState, event: PaymentEvent, status: OperationStatus
-) -> tuple[OperationState, ...]:
-    """The operations with the event's one as it is after the event, in that status."""
-    before = state.operation_of(event.operation_id) or _new_operation(event)
+def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationState, ...]:
+    """The operations with the event's one as it is after the event."""
+    operations, status = state.operations, _status_of_operation(event)
+    if status is None:
+        return operations
+    place = state.place_of(event.operation_id)
     after = replace(
-        before,
+        _new_operation(event) if place is None else operations[place],
         attempt=event.attempt or 1,
         status=status,
-        due_at_ms=event.due_at_ms if status in _WAITS else None,
+        due_at_ms=event.due_at_ms if status in PENDING else None,
         refund_id=event.refund_id,
         final=bool(event.final),
     )
-    return with_operation(state.operations, after)
+    if place is None:
+        return (*operations, after)
+    return (*operations[:place], after, *operations[place + 1 :])
+
+
+def _status_of_operation(event: PaymentEvent) -> OperationStatus | None:
+    """Where the event takes its operation; None if it is about none."""
+    if event.type in _NOT_DONE:
+        declined = event.decline_code is not None
+        return OperationStatus.DECLINED if declined else OperationStatus.FAILED
+    return _STATUSES.get(event.type)
+
+
+_NOT_DONE = frozenset({EventType.CAPTURE_FAILED, EventType.VOID_FAILED, EventType.REFUND_FAILED})
+"""The network refused it, or never got it."""
+_STATUSES: dict[str, OperationStatus] = {
+    EventType.CREATED: OperationStatus.IN_FLIGHT,
+    EventType.REQUIRES_ACTION: OperationStatus.REQUIRES_ACTION,
+    EventType.ACTION_COMPLETED: OperationStatus.IN_FLIGHT,
+    EventType.REROUTED: OperationStatus.IN_FLIGHT,
+    EventType.AUTHORIZED: OperationStatus.APPROVED,
+    EventType.DECLINED: OperationStatus.DECLINED,
+    EventType.FAILED: OperationStatus.FAILED,
+    EventType.OUTCOME_UNKNOWN: OperationStatus.UNKNOWN,
+    EventType.RESOLUTION_REQUESTED: OperationStatus.UNKNOWN,
+    EventType.CAPTURE_REQUESTED: OperationStatus.IN_FLIGHT,
+    EventType.CAPTURED: OperationStatus.APPROVED,
+    EventType.VOID_REQUESTED: OperationStatus.IN_FLIGHT,
+    EventType.VOIDED: OperationStatus.APPROVED,
+    EventType.REFUND_REQUESTED: OperationStatus.IN_FLIGHT,
+    EventType.REFUND_SUCCEEDED: OperationStatus.APPROVED,
+}
 
 
 def _new_operation(event: PaymentEvent) -> OperationState:
@@ -125,19 +155,9 @@ def _new_operation(event: PaymentEvent) -> OperationState:
     )
 
 
-def _moves(status: OperationStatus) -> Effect:
-    """Effect that only takes the event's operation to a status."""
-
-    def effect(state: PaymentState, event: PaymentEvent) -> PaymentState:
-        return replace(state, operations=_moved(state, event, status))
-
-    return effect
-
-
 def _created(state: PaymentState, event: PaymentEvent) -> PaymentState:
     return replace(
         state,
-        operations=_moved(state, event, OperationStatus.IN_FLIGHT),
         merchant_id=event.merchant_id,
         mode=event.mode,
         currency=event.currency,
@@ -157,7 +177,6 @@ def _created(state: PaymentState, event: PaymentEvent) -> PaymentState:
 def _requires_action(state: PaymentState, event: PaymentEvent) -> PaymentState:
     return replace(
         state,
-        operations=_moved(state, event, OperationStatus.REQUIRES_ACTION),
         network_reference=event.network_reference,
         action_url=event.action_url,
         action_due_at_ms=event.due_at_ms,
@@ -166,11 +185,9 @@ def _requires_action(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 def _rerouted(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """The earlier authorization is over: the network had surely not taken it."""
-    over = tuple(
-        replace(o, status=OperationStatus.FAILED, due_at_ms=None) for o in state.operations
-    )
-    after = replace(state, operations=over, network=event.network)
-    return replace(after, operations=_moved(after, event, OperationStatus.IN_FLIGHT))
+    *earlier, again = state.operations
+    over = (replace(o, status=OperationStatus.FAILED, due_at_ms=None) for o in earlier)
+    return replace(state, operations=(*over, again), network=event.network)
 
 
 def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
@@ -179,7 +196,6 @@ def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
         capture_due_at_ms = event.occurred_at_ms + event.capture_delay_seconds * 1000
     return replace(
         state,
-        operations=_moved(state, event, OperationStatus.APPROVED),
         network_reference=event.network_reference,
         action_url=None,
         action_due_at_ms=None,
@@ -189,29 +205,12 @@ def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 
 def _not_authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    declined = event.type == EventType.DECLINED
-    return replace(
-        state,
-        operations=_moved(
-            state, event, OperationStatus.DECLINED if declined else OperationStatus.FAILED
-        ),
-        decline_code=event.decline_code,
-        action_url=None,
-        action_due_at_ms=None,
-    )
+    return replace(state, decline_code=event.decline_code, action_url=None, action_due_at_ms=None)
 
 
 def _taken_in_hand(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """A capture or void ends the wait for a background capture, whatever becomes of it."""
-    operations = _moved(state, event, OperationStatus.IN_FLIGHT)
-    return replace(state, operations=operations, capture_due_at_ms=None)
-
-
-def _not_done(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    """A capture, void or refund that the network refused, or never got."""
-    declined = event.decline_code is not None
-    status = OperationStatus.DECLINED if declined else OperationStatus.FAILED
-    return replace(state, operations=_moved(state, event, status))
+    return state if state.capture_due_at_ms is None else replace(state, capture_due_at_ms=None)
 
 
 def _settled(state: PaymentState, event: PaymentEvent) -> PaymentState:
@@ -234,22 +233,12 @@ def _dispute_closed(state: PaymentState, event: PaymentEvent) -> PaymentState:
 _EFFECTS: dict[str, Effect] = {
     EventType.CREATED: _created,
     EventType.REQUIRES_ACTION: _requires_action,
-    EventType.ACTION_COMPLETED: _moves(OperationStatus.IN_FLIGHT),
     EventType.REROUTED: _rerouted,
     EventType.AUTHORIZED: _authorized,
     EventType.DECLINED: _not_authorized,
     EventType.FAILED: _not_authorized,
-    EventType.OUTCOME_UNKNOWN: _moves(OperationStatus.UNKNOWN),
-    EventType.RESOLUTION_REQUESTED: _moves(OperationStatus.UNKNOWN),
     EventType.CAPTURE_REQUESTED: _taken_in_hand,
-    EventType.CAPTURED: _moves(OperationStatus.APPROVED),
-    EventType.CAPTURE_FAILED: _not_done,
     EventType.VOID_REQUESTED: _taken_in_hand,
-    EventType.VOIDED: _moves(OperationStatus.APPROVED),
-    EventType.VOID_FAILED: _not_done,
-    EventType.REFUND_REQUESTED: _moves(OperationStatus.IN_FLIGHT),
-    EventType.REFUND_SUCCEEDED: _moves(OperationStatus.APPROVED),
-    EventType.REFUND_FAILED: _not_done,
     EventType.SETTLED: _settled,
     EventType.DISPUTE_OPENED: _dispute_opened,
     EventType.DISPUTE_WON: _dispute_closed,

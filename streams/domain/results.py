@@ -34,7 +34,7 @@ from streams.domain.state import (
 )
 from streams.domain.turn import Turn
 
-_CONCLUDES = {
+_CONCLUDES: dict[str, OperationStatus] = {
     Outcome.APPROVED: OperationStatus.APPROVED,
     Outcome.DECLINED: OperationStatus.DECLINED,
     Outcome.FAILED: OperationStatus.FAILED,
@@ -54,7 +54,7 @@ def network_result(turn: Turn) -> RejectionReason | None:
     conclude = _CONCLUSIONS.get((operation.operation, outcome))
     if conclude is None:
         return RejectionReason.FIELD_INVALID
-    concluded = replace(operation, status=_CONCLUDES[Outcome(outcome)], due_at_ms=None)
+    concluded = replace(operation, status=_CONCLUDES[outcome], due_at_ms=None)
     conclude(turn, concluded)
     return None
 

@@ -65,7 +65,7 @@ class SeenCommand(Struct, frozen=True, array_like=True, gc=False):
     reason: str | None = None
 
 
-class PaymentState(Struct, frozen=True, array_like=True, kw_only=True):
+class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Amounts in minor units of `currency`; totals as in PaymentEvent."""
 
     payment_id: str
@@ -112,10 +112,15 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True):
 
     def operation_of(self, operation_id: str | None) -> OperationState | None:
         """The operation with that idempotency key."""
-        payment_id = self.payment_id
-        for operation in reversed(self.operations):
-            if operation.key(payment_id) == operation_id:
-                return operation
+        place = self.place_of(operation_id)
+        return None if place is None else self.operations[place]
+
+    def place_of(self, operation_id: str | None) -> int | None:
+        """Where that operation stands in `operations`; the last one is meant most often."""
+        payment_id, operations = self.payment_id, self.operations
+        for place in range(len(operations) - 1, -1, -1):
+            if operations[place].key(payment_id) == operation_id:
+                return place
         return None
 
     def pending(self, kind: Operation) -> Iterator[OperationState]:
@@ -158,28 +163,22 @@ _BUSY: dict[str, PaymentStatus] = {
 
 
 def overall_status(
-    state: PaymentState, changed: OperationState, resting: PaymentStatus
+    state: PaymentState, concluded: OperationState, resting: PaymentStatus
 ) -> PaymentStatus:
-    """Main state when `changed` takes its place among the state's operations.
+    """Main state when an operation has its outcome.
 
     Unknown money comes first, then what is in flight; a refund in flight leaves the main state.
     """
     busy = None
-    for operation in with_operation(state.operations, changed):
-        if operation.status == OperationStatus.UNKNOWN:
+    for operation in state.operations:
+        status = operation.status
+        if status not in PENDING or _same(operation, concluded):
+            continue
+        if status == OperationStatus.UNKNOWN:
             return PaymentStatus.UNKNOWN
-        if operation.status == OperationStatus.IN_FLIGHT:
-            busy = _BUSY.get(operation.operation) or busy
+        busy = _BUSY.get(operation.operation) or busy
     return busy or resting
 
 
-def with_operation(
-    operations: tuple[OperationState, ...], changed: OperationState
-) -> tuple[OperationState, ...]:
-    """The operations with one replaced, or added at the end."""
-    kind, number = changed.operation, changed.number
-    for index in range(len(operations) - 1, -1, -1):
-        operation = operations[index]
-        if operation.number == number and operation.operation == kind:
-            return (*operations[:index], changed, *operations[index + 1 :])
-    return (*operations, changed)
+def _same(one: OperationState, other: OperationState) -> bool:
+    return one.number == other.number and one.operation == other.operation
