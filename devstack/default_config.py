@@ -13,12 +13,16 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "api": ("ingest_api.settings", "ApiSettings"),
     "payments": ("streams.domain.policy", "Policy"),
     "deadlines": ("streams.settings", "DeadlineSettings"),
+    "archive": ("streams.settings", "ArchiveSettings"),
+    "history": ("streams.settings", "HistorySettings"),
     "network": ("streams.settings", "NetworkSettings"),
     "merchants": ("streams.domain.merchants", "MerchantPolicy"),
     "audit": ("sinks.audit.settings", "AuditSettings"),
+    "ledger": ("sinks.audit.layout", "Layout"),
     "webhooks": ("sinks.webhooks.settings", "WebhookSettings"),
     "payouts": ("sinks.payouts.settings", "PayoutSettings"),
     "status": ("sinks.status.settings", "StatusSettings"),
+    "reconciliation": ("sinks.reconciliation.settings", "ReconciliationSettings"),
     "console": ("dashboards.console.settings", "ConsoleSettings"),
 }
 """Section of the file -> module and type; a section is what the process passes to `load`."""

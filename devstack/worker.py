@@ -24,6 +24,7 @@ WORKERS: dict[str, tuple[str, str]] = {
     "webhooks": ("sinks.webhooks.app", "build_app"),
     "payouts": ("sinks.payouts.app", "build_app"),
     "status": ("sinks.status.app", "build_app"),
+    "reconciliation": ("sinks.reconciliation.app", "build_app"),
 }
 """Worker name -> module and function of its composition root: a process imports only its own."""
 

@@ -18,6 +18,7 @@ GROUPS = (
     "sinks-webhooks",
     "sinks-payouts",
     "sinks-status",
+    "sinks-reconciliation",
 )
 """Consumer groups of the pipeline, as every worker calls itself."""
 _LANE = "-lane"  # how the engine names the group of an app's external lane

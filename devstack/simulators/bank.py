@@ -13,6 +13,7 @@ from aiohttp import web
 
 from devstack.simulators import settings
 from devstack.simulators.bank_rules import Bank, PayoutInstruction
+from devstack.simulators.bank_statement import BankStatement
 from devstack.simulators.exchange import Exchange, fingerprint
 from devstack.simulators.journal import Journal, read_lines
 from devstack.simulators.server import Simulator, answer_json, read_body, refuse, run
@@ -26,9 +27,12 @@ class BankSimulator(Simulator):
     def __init__(self, chosen: settings.SimulatorSettings) -> None:
         log = Path(chosen.state_dir) / "bank.log"
         self.bank = Bank()
+        self.bookings = BankStatement(self.bank)
         for record in read_lines(log):
-            self.bank.apply(record)
+            if not self.bookings.apply(record):
+                self.bank.apply(record)
         super().__init__(chosen, Journal(log))
+        self.bookings.journal = self.journal
         self.exchange = Exchange(self, self.bank)
 
     def routes(self) -> list[web.RouteDef]:
@@ -36,6 +40,7 @@ class BankSimulator(Simulator):
             web.post("/v1/payouts", self._pay),
             web.get("/v1/payouts/{key}", self._status),
             web.get("/v1/statements", self._statement),
+            web.get("/v1/statements/lines", self.bookings.page),
         ]
 
     def log_lines(self) -> Iterator[Mapping[str, Any]]:

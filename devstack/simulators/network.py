@@ -18,6 +18,8 @@ from devstack.simulators.journal import Journal, read_lines
 from devstack.simulators.network_pages import question
 from devstack.simulators.network_rules import Network, OperationRequest, Record
 from devstack.simulators.server import LOOPBACK, Simulator, answer_json, read_body, refuse, run
+from devstack.simulators.settlement_book import SettlementBook
+from devstack.simulators.settlement_pages import SettlementPages
 from schemas.vocabulary import Operation
 
 
@@ -35,11 +37,14 @@ class NetworkSimulator(Simulator):
     def __init__(self, chosen: settings.SimulatorSettings) -> None:
         log = Path(chosen.state_dir) / "network.log"
         self.network = Network()
+        book = SettlementBook(self.name, self.network.operations)
         for record in read_lines(log):
             self.network.apply(record)
+            book.apply(record)
         super().__init__(chosen, Journal(log))
         self.key = network_keys.load_key(Path(chosen.state_dir) / "network_key.json")
         self.exchange = Exchange(self, self.network)
+        self.settlements = SettlementPages(self, book)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -48,6 +53,7 @@ class NetworkSimulator(Simulator):
             web.get("/actions/{id}", self._ask),
             web.post("/actions/{id}", self._act),
             web.get("/.well-known/jwks.json", self._jwks),
+            *self.settlements.routes(),
         ]
 
     def log_lines(self) -> Iterator[Mapping[str, Any]]:

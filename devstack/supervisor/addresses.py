@@ -12,7 +12,15 @@ from devstack.supervisor.state_dir import StateDir
 # Given in the environment, the part is not started and the given one is used.
 OUTSIDE_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL", "REDIS_URL")
 SIMULATORS = ("network", "bank", "receiver")
-SINGLE_WORKERS = ("network", "merchants", "audit", "webhooks", "payouts", "status")
+SINGLE_WORKERS = (
+    "network",
+    "merchants",
+    "audit",
+    "webhooks",
+    "payouts",
+    "status",
+    "reconciliation",
+)
 
 
 @dataclass(frozen=True)

@@ -16,5 +16,6 @@ def local_settings(brokers: int, environment: Mapping[str, str]) -> dict[str, st
         "PAYSTREAM_WEBHOOKS_PROBE_SECONDS_MAX": "2",
         "PAYSTREAM_PAYOUTS_PAY_TEST_MODE": "true",
         "PAYSTREAM_PAYOUTS_RETRY_SECONDS": "1",
+        "PAYSTREAM_RECONCILIATION_POLL_SECONDS": "1",  # a closed day is settled at once
     }
     return {name: environment.get(name, value) for name, value in settings.items()}

@@ -66,7 +66,7 @@ def fan_out_request(report_id: str, page: int, at_ms: int) -> ReconciliationRequ
     )
 
 
-def look_request(subject_id: str, at_ms: int, source_report: bool) -> ReconciliationRequest:
+def look_request(subject_id: str, at_ms: int, *, of_report: bool) -> ReconciliationRequest:
     """A deadline of a payment or report has passed."""
     return ReconciliationRequest(
         request_id=derived_id("rr_", Kind.LOOK, subject_id, str(at_ms)),
@@ -74,5 +74,12 @@ def look_request(subject_id: str, at_ms: int, source_report: bool) -> Reconcilia
         kind=Kind.LOOK,
         issued_at_ms=at_ms,
         source=Source.DEADLINES,
-        report_id=subject_id if source_report else None,
+        report_id=subject_id if of_report else None,
     )
+
+
+def is_about_report(request: ReconciliationRequest) -> bool:
+    """Whether a request goes to the fold of reports, else to that of payments."""
+    if request.kind in (Kind.LOOK, Kind.DECIDE):
+        return request.operation_id is None and request.report_id is not None
+    return request.kind in (Kind.REPORT_LINE, Kind.DEPOSIT, Kind.FAN_OUT)

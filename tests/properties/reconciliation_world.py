@@ -21,7 +21,7 @@ from schemas.records import (
 from sinks.audit.ledger import transaction_for
 from sinks.reconciliation.matching import PaymentFold
 from sinks.reconciliation.matching_intake import requests_of_booking, requests_of_line
-from sinks.reconciliation.matching_outcome import Outcome, look_request
+from sinks.reconciliation.matching_outcome import Outcome, is_about_report, look_request
 from sinks.reconciliation.matching_reports import ReportFold
 from sinks.reconciliation.matching_rules import MatchingPolicy, next_look_ms
 from sinks.reconciliation.matching_state import PaymentMatch, ReportMatch, decode, encode
@@ -30,7 +30,6 @@ DAY_MS = 86_400_000
 NOON_MS = 1_790_000_000_000
 POLICY = MatchingPolicy(page_lines=2)
 FAR_MS = NOON_MS + 30 * DAY_MS
-TO_REPORTS = {"report_line", "deposit", "fan_out"}
 LINE_PLANTS = ("none", "missing", "extra", "amount", "currency", "duplicate", "late")
 DEPOSIT_PLANTS = ("none", "missing", "amount", "currency", "duplicate", "late")
 
@@ -240,10 +239,7 @@ class House:
 
     def ask(self, request: ReconciliationRequest) -> None:
         """Handle one request as the agent does."""
-        report = request.kind in TO_REPORTS or (
-            request.kind in ("look", "decide") and request.operation_id is None
-            and request.report_id is not None
-        )
+        report = is_about_report(request)
         fold: Any = (ReportFold if report else PaymentFold)(self.table, self.policy)
         self._keep(fold.request(request))
 
@@ -253,7 +249,7 @@ class House:
             due_ms = next_look_ms(entry, self.policy)
             if due_ms is not None and due_ms <= at_ms:
                 subject = entry.report_id if isinstance(entry, ReportMatch) else entry.subject_id
-                self.ask(look_request(subject, at_ms, isinstance(entry, ReportMatch)))
+                self.ask(look_request(subject, at_ms, of_report=isinstance(entry, ReportMatch)))
         self.drain()
 
     def _keep(self, outcome: Outcome) -> None:

@@ -1,0 +1,133 @@
+"""Composition root of reconciliation: three sources into one table, postings and breaks out."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from engine import Batch, EngineApp, TransactionalTable
+from engine.worker_app import new_app
+from runtime import log
+from runtime.clock import now_ms
+from runtime.settings import connections, load
+from runtime.telemetry import counter
+from schemas.codec import decoder, encode
+from schemas.headers import TRACEPARENT, record_headers
+from schemas.records import BankLine, PaymentEvent, ReconciliationRequest, SettlementLine
+from schemas.topics import (
+    BANK_STATEMENTS,
+    NETWORK_SETTLEMENTS,
+    PAYMENTS_COMMANDS,
+    PAYMENTS_EVENTS,
+    RECONCILIATION_EVENTS,
+    RECONCILIATION_REQUESTS,
+)
+from sinks.reconciliation import matching_state
+from sinks.reconciliation.looks import Looks
+from sinks.reconciliation.matching import PaymentFold
+from sinks.reconciliation.matching_forgetting import forgotten_at_ms
+from sinks.reconciliation.matching_intake import requests_of_booking, requests_of_line
+from sinks.reconciliation.matching_outcome import Outcome, is_about_report
+from sinks.reconciliation.matching_reports import ReportFold
+from sinks.reconciliation.matching_rules import MatchingPolicy, next_look_ms
+from sinks.reconciliation.reading import GROUP, Reading
+from sinks.reconciliation.settings import ReconciliationSettings
+
+READING_PARTITION = 0
+"""Whoever owns this partition reads the reports and statements."""
+
+
+def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+    """The worker `reconciliation`. Raises BadSetting."""
+    settings = load(ReconciliationSettings, "reconciliation", env)
+    known = connections(env).need("kafka_bootstrap_servers", "network_url", "bank_url")
+    app = new_app(GROUP, slot, env)
+    policy = settings.policy()
+    table = app.transactional_table(
+        "matching",
+        encode=matching_state.encode,
+        decode=matching_state.decode,
+        due_ms=partial(next_look_ms, policy=policy),
+        expires_ms=partial(forgotten_at_ms, policy=policy),
+    )
+    _add_sources(app, table)
+    _add_matching(app, table, policy)
+    _add_looks(app, table, settings)
+    reading = Reading(
+        known.network_url,
+        known.bank_url,
+        app.producer_send,
+        settings,
+        lambda: READING_PARTITION in table.owned_partitions,
+    )
+
+    @app.task
+    async def read_reports() -> None:
+        await reading.run(lambda: app.should_stop)
+
+    return app
+
+
+def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
+    @app.agent(app.batch_topic(NETWORK_SETTLEMENTS, decode=decoder(SettlementLine)))
+    async def take_lines(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+        async for batch in stream:
+            lines = table.partition(batch)
+            for record in batch:
+                outcome = Outcome(requests=requests_of_line(lines, record.value))
+                _emit(batch, outcome, record.headers.get(TRACEPARENT))
+
+    @app.agent(app.batch_topic(BANK_STATEMENTS, decode=decoder(BankLine)))
+    async def take_bookings(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            lines = table.partition(batch)
+            for record in batch:
+                outcome = Outcome(requests=requests_of_booking(lines, record.value))
+                _emit(batch, outcome, record.headers.get(TRACEPARENT))
+
+
+def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPolicy) -> None:
+    @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
+    async def take_payments(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            fold = PaymentFold(table.partition(batch), policy)
+            for record in batch:
+                outcome = fold.payment(record.value)
+                _emit(batch, outcome, record.headers.get(TRACEPARENT))
+
+    @app.agent(app.batch_topic(RECONCILIATION_REQUESTS, decode=decoder(ReconciliationRequest)))
+    async def take_requests(stream):  # type: ignore[no-untyped-def] # as above
+        async for batch in stream:
+            view: Any = table.partition(batch)
+            payments, reports = PaymentFold(view, policy), ReportFold(view, policy)
+            for record in batch:
+                fold = reports if is_about_report(record.value) else payments
+                outcome = fold.request(record.value)
+                _emit(batch, outcome, record.headers.get(TRACEPARENT))
+
+
+def _add_looks(app: EngineApp, table: TransactionalTable, settings: ReconciliationSettings) -> None:
+    looks = Looks(table, app.producer_send, settings)
+    logger = log.get("sinks.reconciliation.looks")
+
+    @app.timer(interval=settings.look_seconds)
+    async def send_looks() -> None:
+        try:
+            await looks.tick(now_ms())
+        except Exception as error:  # the broker is away: the next tick sends them
+            logger.warning("looks_not_sent", error=repr(error))
+
+
+def _emit(batch: Batch, outcome: Outcome, trace: bytes | None) -> None:
+    for event in outcome.events:
+        counter("paystream_reconciliation_events_total").labels(event.type).inc()
+        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
+        batch.emit(RECONCILIATION_EVENTS, event.subject_id, encode(event), headers)
+    for command in outcome.commands:
+        headers = record_headers(
+            command.command_id, command.kind, command.issued_at_ms, GROUP, trace
+        )
+        batch.emit(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
+    for request in outcome.requests:
+        kind = f"reconciliation.{request.kind}"
+        headers = record_headers(request.request_id, kind, request.issued_at_ms, GROUP, trace)
+        batch.emit(RECONCILIATION_REQUESTS, request.subject_id, encode(request), headers)
