@@ -1,5 +1,7 @@
 """Create: the one command that claims a payment, and what is wrong with one that cannot."""
 
+from msgspec.structs import replace
+
 from schemas.ids import payment_id
 from schemas.money import AMOUNT_MINOR_MAX, BASIS_POINTS, CURRENCIES
 from schemas.records import PaymentCommand
@@ -38,17 +40,20 @@ def claim(turn: Turn) -> RejectionReason | None:
         EventType.CREATED,
         PaymentStatus.AUTHORIZING,
         operation,
-        merchant_id=command.merchant_id,
-        mode=command.mode,
-        currency=command.currency,
-        requested_minor=amount_minor,
-        capture_method=command.capture_method or CaptureMethod.AUTOMATIC,
-        capture_delay_seconds=command.capture_delay_seconds,
-        idempotency_key=command.idempotency_key,
-        reference=command.reference,
-        return_url=command.return_url,
-        fee_basis_points=command.fee_basis_points or 0,
-        fee_fixed_minor=command.fee_fixed_minor or 0,
+        moved=replace(
+            turn.state,
+            merchant_id=command.merchant_id,
+            mode=command.mode,
+            currency=command.currency,
+            requested_minor=amount_minor,
+            capture_method=command.capture_method or CaptureMethod.AUTOMATIC,
+            capture_delay_seconds=command.capture_delay_seconds,
+            idempotency_key=command.idempotency_key,
+            reference=command.reference,
+            return_url=command.return_url,
+            fee_basis_points=command.fee_basis_points or 0,
+            fee_fixed_minor=command.fee_fixed_minor or 0,
+        ),
     )
     turn.ask(operation, card=command.card)
     return None

@@ -101,17 +101,18 @@ def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationStat
     operations, status = state.operations, _status_of_operation(event)
     if status is None:
         return operations
-    place = state.place_of(event.operation_id)
+    before = state.operation_of(event.operation_id)
     after = replace(
-        _new_operation(event) if place is None else operations[place],
+        before or _new_operation(event),
         attempt=event.attempt or 1,
         status=status,
         due_at_ms=event.due_at_ms if status in PENDING else None,
         refund_id=event.refund_id,
         final=bool(event.final),
     )
-    if place is None:
+    if before is None:
         return (*operations, after)
+    place = operations.index(before)
     return (*operations[:place], after, *operations[place + 1 :])
 
 

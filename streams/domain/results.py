@@ -80,8 +80,11 @@ def _authorized(turn: Turn, operation: OperationState) -> None:
         EventType.AUTHORIZED,
         PaymentStatus.AUTHORIZED,
         operation,
-        authorized_minor=state.requested_minor,
-        network_reference=command.network_reference or state.network_reference,
+        moved=replace(
+            state,
+            authorized_minor=state.requested_minor,
+            network_reference=command.network_reference or state.network_reference,
+        ),
         due_at_ms=turn.policy.expires_at_ms(turn.now_ms),
     )
     if state.capture_method == CaptureMethod.AUTOMATIC and not state.capture_delay_seconds:
@@ -144,10 +147,13 @@ def _captured(turn: Turn, operation: OperationState) -> None:
         EventType.CAPTURED,
         overall_status(state, operation, resting_status(captured_minor, authorized_minor)),
         operation,
-        captured_minor=captured_minor,
-        authorized_minor=authorized_minor,
+        moved=replace(
+            state,
+            captured_minor=captured_minor,
+            authorized_minor=authorized_minor,
+            fees_minor=state.fees_minor + fee_minor,
+        ),
         fee_minor=fee_minor,
-        fees_minor=state.fees_minor + fee_minor,
     )
 
 
@@ -168,7 +174,7 @@ def _refunded(turn: Turn, operation: OperationState) -> None:
         EventType.REFUND_SUCCEEDED,
         _unmoved(turn, operation),
         operation,
-        refunded_minor=state.refunded_minor + operation.amount_minor,
+        moved=replace(state, refunded_minor=state.refunded_minor + operation.amount_minor),
     )
 
 

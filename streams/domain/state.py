@@ -112,15 +112,10 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
 
     def operation_of(self, operation_id: str | None) -> OperationState | None:
         """The operation with that idempotency key."""
-        place = self.place_of(operation_id)
-        return None if place is None else self.operations[place]
-
-    def place_of(self, operation_id: str | None) -> int | None:
-        """Where that operation stands in `operations`; the last one is meant most often."""
-        payment_id, operations = self.payment_id, self.operations
-        for place in range(len(operations) - 1, -1, -1):
-            if operations[place].key(payment_id) == operation_id:
-                return place
+        payment_id = self.payment_id
+        for operation in reversed(self.operations):  # the last one is meant most often
+            if operation.key(payment_id) == operation_id:
+                return operation
         return None
 
     def pending(self, kind: Operation) -> Iterator[OperationState]:

@@ -49,11 +49,20 @@ class Turn:
         event_type: EventType,
         status: str,
         operation: OperationState | None = None,
+        *,
+        moved: PaymentState | None = None,
+        fee_minor: int = 0,
+        due_at_ms: int | None = None,
         **facts: object,
     ) -> None:
-        """Record an event; totals stay as they are unless `facts` says otherwise."""
+        """Record an event with the totals of `moved`, by default those of the state.
+
+        `due_at_ms` goes before the operation's; `facts` are further fields of the event.
+        """
         state = self.state
-        event = _event(state, self.command, event_type, status, operation)
+        event = _event(moved or state, self.command, event_type, status, operation, fee_minor)
+        if due_at_ms is not None:
+            event = replace(event, due_at_ms=due_at_ms)
         if facts:
             event = replace(event, **facts)
         self.events.append(event)
@@ -91,8 +100,9 @@ def _event(
     event_type: EventType,
     status: str,
     operation: OperationState | None,
+    fee_minor: int,
 ) -> PaymentEvent:
-    """The event with all totals as they were. By position, because names cost 1.5 µs."""
+    """The event with the totals of `state`. By position, because names cost 1.5 µs."""
     payment_id, sequence = state.payment_id, state.sequence + 1
     if operation is None:
         amount_minor, kind, key, attempt, final, refund_id, due_at_ms = _NO_OPERATION
@@ -115,7 +125,7 @@ def _event(
         command.source,
         state.currency,
         amount_minor,
-        0,
+        fee_minor,
         state.requested_minor,
         state.authorized_minor,
         state.captured_minor,
