@@ -25,6 +25,7 @@ from devstack.ledger_rebuild.side import Side, older_rows
 from devstack.ledger_rebuild.swap import Fence, exchange
 from runtime.settings import connections, load
 from sinks.audit.app import SOURCES
+from sinks.audit.layout import Layout
 from sinks.audit.migrations import MigrationStatus, statuses
 from sinks.audit.settings import AuditSettings, DatabaseNames
 from sinks.audit.tables import TABLES
@@ -79,12 +80,18 @@ def rebuild_audit(env: Mapping[str, str], wishes: Wishes = Wishes()) -> Rebuilt:
     """
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     names = load(AuditSettings, "audit", env).databases
+    layout = load(Layout, "ledger", env)
+    if layout.cluster:
+        raise NotRebuilt(
+            "the ledger's tables are on a cluster: `rebuild audit` is for one server"
+            " (docs/decisions/0020-rebuild-by-exchange.md)."
+        )
     with (
         closing(connect(at.clickhouse_url)) as client,
         closing(LogReader(at.kafka_bootstrap_servers, list(SOURCES))) as reader,
     ):
         kept = _refuse_or_keep(client, names, reader, keep_older=wishes.keep_older)
-        side = Side(client, at.clickhouse_url, names.raw)
+        side = Side(client, at.clickhouse_url, names.raw, layout)
         try:
             side.create()
             if kept:

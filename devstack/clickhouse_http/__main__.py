@@ -19,10 +19,13 @@ def main() -> int:
     """Exit code 0 after a stop that was asked for, 1 with a sentence when it cannot start."""
     parser = argparse.ArgumentParser(prog="devstack.clickhouse_http", description=__doc__)
     parser.add_argument("--path", type=Path, required=True, help="directory of the data")
+    parser.add_argument(
+        "--engine-config", type=Path, help="ClickHouse's own XML: storage policies, clusters"
+    )
     parser.add_argument("--port", type=int, default=8123, help="loopback port")
     options = parser.parse_args()
     try:
-        engine = Engine(options.path)
+        engine = Engine(options.path, options.engine_config)
         server = ClickHouseServer(options.port, engine, _users(), Handler)
     except PathInUseError as error:
         print(f"clickhouse_http cannot start: {error}", file=sys.stderr)

@@ -34,12 +34,16 @@ class PathInUseError(RuntimeError):
 
 
 class Engine:
-    """Opens the directory for this process alone; `PathInUseError` when it is taken."""
+    """Opens the directory for this process alone; `PathInUseError` when it is taken.
 
-    def __init__(self, path: Path) -> None:
+    `config`: a ClickHouse configuration file with what the engine cannot be told in SQL.
+    """
+
+    def __init__(self, path: Path, config: Path | None = None) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._lock_file = _take_lock(path)
-        self._address = str(path.resolve())
+        arguments = f"?config-file={config.resolve()}" if config else ""
+        self._address = str(path.resolve()) + arguments
         self._slots = threading.BoundedSemaphore(QUERIES_AT_ONCE_MAX)
         self._keeps_open = self._connect()
         self.version = self._one_value("SELECT version()")

@@ -10,6 +10,7 @@ from devstack.ledger_rebuild.checksums import Bounds
 from devstack.ledger_rebuild.log_reader import Place
 from devstack.ledger_rebuild.row_writer import RowWriter
 from runtime.clock import now_ms
+from sinks.audit.layout import Layout
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.tables import TABLES
@@ -21,9 +22,10 @@ _REPLACED = "_replaced_"
 class Side:
     """The tables that are to take the live ones' place."""
 
-    def __init__(self, client: Client, url: str, live: str) -> None:
+    def __init__(self, client: Client, url: str, live: str, layout: Layout) -> None:
         self._client = client
         self._live = live
+        self._layout = layout
         self.database = f"{live}{_BUILDING}{now_ms()}"
         self._names = DatabaseNames(self.database, f"{self.database}_views")
         self.writer = RowWriter(url, self._names)
@@ -36,7 +38,7 @@ class Side:
         """
         for name in _databases(self._client, f"{self._live}{_BUILDING}"):
             _drop(self._client, name)
-        migrate(self._client, self._names)
+        migrate(self._client, self._names, layout=self._layout)
         _drop(self._client, self._names.views)
 
     def keep_older(self, begins: Mapping[Place, int]) -> None:

@@ -11,12 +11,16 @@ from devstack.services.http_probe import answers_ok
 from devstack.services.ports import LOOPBACK
 
 
-def launch(directory: Path, port: int, logs_dir: Path) -> Launch:
-    """What to start; the directory is made by the process."""
+def launch(directory: Path, port: int, logs_dir: Path, engine_config: Path | None = None) -> Launch:
+    """What to start; the directory is made by the process.
+
+    `engine_config`: ClickHouse's own XML with storage policies or clusters.
+    """
+    more = ("--engine-config", str(engine_config)) if engine_config else ()
     module = ("-m", "devstack.clickhouse_http")
     return Launch(
         name="clickhouse",
-        command=(sys.executable, *module, "--path", str(directory), "--port", str(port)),
+        command=(sys.executable, *module, "--path", str(directory), "--port", str(port), *more),
         log_path=logs_dir / "clickhouse.log",
         ready=partial(answers_ok, f"{url(port)}/ping"),
         ready_timeout_seconds=120.0,

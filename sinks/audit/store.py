@@ -12,7 +12,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.tables import Origin, Row, Table
 
-_INSERT_SETTINGS = {"async_insert": 0}  # one block: a transaction is never half visible
+_INSERT_SETTINGS = {
+    "async_insert": 0,  # one block: a transaction is never half visible
+    "distributed_foreground_insert": 1,  # on a cluster: acknowledged by the shards
+}
 _UNAVAILABLE = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
 

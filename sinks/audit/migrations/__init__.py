@@ -1,5 +1,6 @@
 """Numbered SQL files that make the ledger's tables and views, and the runner that applies them.
 
+They are the same for one server and for a cluster: `rendering` puts the difference in.
 The first comment of a file says what it does. `${raw}` and `${views}` stand for the two databases.
 A file that was applied is never changed: the next change is a file with the next number.
 """
@@ -10,6 +11,8 @@ from sinks.audit.migrations.runner import (
     MigrationStatus,
     load_migrations,
     migrate,
+    plan,
+    rendered_statements,
     statuses,
 )
 
@@ -19,5 +22,7 @@ __all__ = [
     "MigrationStatus",
     "load_migrations",
     "migrate",
+    "plan",
+    "rendered_statements",
     "statuses",
 ]
