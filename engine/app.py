@@ -31,6 +31,8 @@ from engine.transport import SCHEME, EngineTableManager
 from engine.watchdog import Watchdog
 
 TOPOLOGY_SECONDS_MARGIN = 30.0
+REQUEST_SECONDS_MARGIN = 5.0
+"""Over the session: a heartbeat that waits longer for a stopped broker is of no use."""
 
 
 class EngineApp(faust.App):
@@ -261,6 +263,7 @@ class EngineApp(faust.App):
             "broker_credentials": faust_credentials(settings.extra),
             "broker_client_id": f"faust-{self.engine.config.transactional_id}",
             "broker_session_timeout": settings.session_timeout_seconds,
+            "broker_request_timeout": settings.session_timeout_seconds + REQUEST_SECONDS_MARGIN,
             "broker_heartbeat_interval": settings.heartbeat_seconds,
             "consumer_group_instance_id": self.engine.group_instance_id,
             "consumer_auto_offset_reset": "earliest",

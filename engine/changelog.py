@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from engine.clients import ClientConfig
-from engine.fencing import fence_owner
+from engine.fencing import fence_owner, open_owners
 from engine.partition import TablePartition
 from engine.positions import sources_from_headers
 
@@ -143,16 +143,18 @@ class ChangelogReader:
 
     def _fence_stuck(self, todo: list[Section]) -> None:
         now = time.monotonic()
-        for section in todo:
-            since = section.stuck_since
-            if since is None or now - since < self._config.settings.fence_after_seconds:
-                continue
-            for owner in section.owners - self._fenced - {self._config.transactional_id}:
-                log.warning(
-                    "%s[%d]: open transaction below %d", section.topic, section.number, section.end
-                )
-                self._fenced.add(owner)
-                fence_owner(self._config, owner)
+        limit = self._config.settings.fence_after_seconds
+        stuck = [s for s in todo if s.stuck_since is not None and now - s.stuck_since >= limit]
+        if not stuck:
+            return
+        noted = frozenset().union(*(section.owners for section in stuck))
+        owners = open_owners(self._config, [(s.topic, s.number) for s in stuck]) or noted
+        for owner in owners - self._fenced - {self._config.transactional_id}:
+            log.warning("open transaction of %s below %d", owner, stuck[0].end)
+            self._fenced.add(owner)
+            fence_owner(self._config, owner)
+        for section in stuck:
+            section.stuck_since = time.monotonic()
 
     def _report(self, count: int, todo: list[Section]) -> None:
         now = time.monotonic()

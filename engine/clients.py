@@ -9,6 +9,8 @@ from typing import Any
 from engine.settings import EngineSettings
 
 LibrdkafkaSettings = dict[str, Any]
+CONNECTION_SETUP_MS = 5_000
+"""A stopped broker accepts connections and says nothing more."""
 
 
 class ClientConfig:
@@ -31,14 +33,17 @@ class ClientConfig:
         return f"{self.app_id}-{self.slot}"
 
     def base(self) -> LibrdkafkaSettings:
-        """Shared by all clients; the default reconnect back-off of 10 s would lengthen every
-        failover.
+        """Shared by all clients; the default back-off of 10 s and time-outs of 60, 30 and 10 s
+        would lengthen every failover.
         """
         return {
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": f"{self.app_id}-{self.slot}",
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 1000,
+            "socket.timeout.ms": int(self.settings.request_timeout_seconds * 1000),
+            "socket.connection.setup.timeout.ms": CONNECTION_SETUP_MS,
+            "api.version.request.timeout.ms": CONNECTION_SETUP_MS,
             **self.settings.extra,
         }
 
@@ -90,10 +95,14 @@ class ClientConfig:
         }
 
     def transactional_producer(self) -> LibrdkafkaSettings:
-        """One burst per cycle inside one transaction."""
+        """One burst per cycle inside one transaction, which outlasts every single request."""
+        settings = self.settings
+        transaction_ms = int(settings.transaction_timeout_seconds * 1000)
+        request_ms = int(settings.request_timeout_seconds * 1000)
         return self._producer() | {
             "transactional.id": self.transactional_id,
-            "transaction.timeout.ms": int(self.settings.transaction_timeout_seconds * 1000),
+            "transaction.timeout.ms": transaction_ms,
+            "socket.timeout.ms": min(request_ms, transaction_ms - 1000),
             "linger.ms": self.settings.linger_ms,
             "queue.buffering.max.messages": 1_000_000,
         }
@@ -115,7 +124,7 @@ class ClientConfig:
             "batch.num.messages": 10_000,
             "message.max.bytes": self.settings.record_bytes_max + 48_000,
             "retry.backoff.ms": self.settings.retry_backoff_ms,
-            "retry.backoff.max.ms": 1000,
+            "retry.backoff.max.ms": 250,
         }
 
     def _read_committed(self) -> LibrdkafkaSettings:

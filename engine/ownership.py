@@ -119,9 +119,11 @@ class Ownership:
         try:
             await asyncio.wait({job, stop}, return_when=asyncio.FIRST_COMPLETED)
             restore.stop.set()
-            restored = await asyncio.wait_for(job, RESTORE_STOP_SECONDS)
-        except TimeoutError:
-            log.warning("restore does not stop in time: its work is dropped")
+            done, _ = await asyncio.wait({job}, timeout=RESTORE_STOP_SECONDS)
+            if done:
+                restored = job.result()
+            else:
+                log.warning("restore does not stop in time: its work is dropped")
         finally:
             restore.stop.set()
             stop.cancel()

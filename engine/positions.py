@@ -15,6 +15,10 @@ FORMAT = "e1"
 SOURCE_HEADER = "engine-source:"
 """Header of the last changelog record per partition and transaction: source topic -> next offset.
 """
+OWNER_HEADER = "engine-owner"
+"""Header of the same record: transactional id. A reader of uncommitted records sees it, so that an
+heir can end a transaction that a dead worker left open, also its very first one.
+"""
 
 
 class CommitNote(msgspec.Struct, frozen=True):
@@ -42,13 +46,19 @@ class CommitNote(msgspec.Struct, frozen=True):
         return cls(owner, {name: int(end) for name, end in pairs}, int(time_ms))
 
 
-def source_headers(sources: Mapping[str, int]) -> list[tuple[str, bytes]]:
-    """Headers of a changelog record: which source offsets the state reflects."""
-    return [(SOURCE_HEADER + topic, b"%d" % offset) for topic, offset in sources.items()]
+def changelog_headers(owner: str, sources: Mapping[str, int]) -> list[tuple[str, bytes]]:
+    """Headers of a changelog record: whose it is, which source offsets the state reflects."""
+    reflected = [(SOURCE_HEADER + topic, b"%d" % offset) for topic, offset in sources.items()]
+    return [(OWNER_HEADER, owner.encode()), *reflected]
+
+
+def owner_from_headers(headers: list[tuple[str, bytes]] | None) -> str | None:
+    """Whose transaction wrote this record; None when it does not say."""
+    return next((value.decode() for name, value in headers or () if name == OWNER_HEADER), None)
 
 
 def sources_from_headers(headers: list[tuple[str, bytes]] | None) -> dict[str, int]:
-    """Inverse of `source_headers`; {} when there are none."""
+    """Source offsets in `changelog_headers`; {} when there are none."""
     return {
         name[len(SOURCE_HEADER) :]: int(value)
         for name, value in headers or ()

@@ -44,6 +44,7 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
         ("self", "revoked"),
     ),
     (faust.transport.drivers.aiokafka.Producer, "key_partition", ("self", "topic", "key")),
+    (faust.transport.drivers.aiokafka.Producer, "create_topic", ("self", "topic")),
     # Faust's recovery: our tables never enter it
     (faust.tables.recovery.Recovery, "add_active", ("self", "table", "tp")),
     (faust.tables.recovery.Recovery, "add_standby", ("self", "table", "tp")),

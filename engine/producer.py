@@ -14,7 +14,7 @@ from engine.calls import CallThread
 from engine.clients import ClientConfig
 from engine.connections import ConnectionLog
 from engine.errors import CallHung, CommandRefused, SlotTaken, TransactionAborted
-from engine.positions import CommitNote, source_headers
+from engine.positions import CommitNote, changelog_headers
 from engine.transaction import SourcePartition, Transaction
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class TransactionalProducer:
         self._settings = config.settings
         self._thread = CallThread("engine-transactions")
         self._client: Any = None
-        self._hang_seconds = self._settings.commit_hang_seconds
+        self._hangs_in_row = 0
         self._connections = ConnectionLog()
         self.hook: FaultHook | None = None
 
@@ -101,13 +101,13 @@ class TransactionalProducer:
             step = "send_offsets"
             offsets = self._offsets(transaction)
             await self._thread.call(
-                self._hang_seconds, self._send_offsets, client, offsets, metadata
+                self._hang_limit(), self._send_offsets, client, offsets, metadata
             )
-            self._hang_seconds = self._settings.commit_hang_seconds
+            self._hangs_in_row = 0
             step = "commit"
             await self._thread.call(limit, self._commit, client)
         except CallHung as exc:
-            self._hang_seconds = min(self._hang_seconds * 2, self._settings.commit_hang_seconds_max)
+            self._hangs_in_row += 1
             self._client = (
                 None  # its thread may be inside it for ever: it can be neither used nor closed
             )
@@ -139,7 +139,8 @@ class TransactionalProducer:
             for index, (key, value) in enumerate(writes.items()):
                 marks, report = None, None
                 if index == last:
-                    marks = source_headers(transaction.sources_of(number))
+                    owner, sources = self._config.transactional_id, transaction.sources_of(number)
+                    marks = changelog_headers(owner, sources)
                     report = _position_report(transaction, (table, number))
                 _produce_one(client, topic, value, key, number, marks, report)
         self._flush(client)
@@ -165,6 +166,13 @@ class TransactionalProducer:
             self.hook(step)
 
     # -- connections
+
+    def _hang_limit(self) -> float:
+        settings = self._settings
+        first = settings.commit_hang_seconds
+        if self._connections.disturbed:
+            first = settings.commit_hang_disturbed_seconds
+        return float(min(first * 2**self._hangs_in_row, settings.commit_hang_seconds_max))
 
     async def _renew_if_disturbed(self) -> None:
         """The last transaction is committed, so nothing has to be restored."""

@@ -21,19 +21,18 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from engine.changelog import ChangelogReader, Section
 from engine.clients import ClientConfig
 from engine.errors import StaleLog
-from engine.fencing import fence_owner
+from engine.fencing import LogPart, end_offsets, fence_owner, list_offsets, open_owners
 from engine.positions import CommitNote
 from engine.table import TransactionalTable
 from engine.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
 Notes = dict[SourcePartition, CommitNote]
-ADMIN_SECONDS = 5
 COMMITTED_SECONDS = 2
 UNDECIDED_CODES = frozenset({KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT})
 
@@ -123,29 +122,41 @@ class Restore:
         """Somebody's offsets are written but not committed: end the transactions of former owners.
 
         A dead one would hold us up until its transaction times out; a live one owns nothing now.
+        The open transaction itself says whose it is; without a table only the last commit does.
         """
         consumer = Consumer(self._config.unstable_consumer())
         try:
             _, notes = read_committed_offsets(consumer, self._sources)
         finally:
             consumer.close()
-        owners = {note.owner for note in notes.values()}
+        noted = {note.owner for note in notes.values()}
+        owners = open_owners(self._config, self._log_parts()) or noted
         for owner in owners - self._fenced - {self._config.transactional_id}:
             log.warning("offsets of %s are undecided: fencing it", owner)
             self._fenced.add(owner)
             fence_owner(self._config, owner)
 
     def _sections(self, notes: Notes) -> list[Section]:
-        numbers = sorted({number for _, number in self._sources})
-        parts = [(table, number) for table in self._tables for number in numbers]
-        if not parts:
+        asked = self._log_parts()
+        if not asked:
             return []
-        asked = [TopicPartition(table.changelog_topic_name, number) for table, number in parts]
-        ends = self._list_offsets(asked, OffsetSpec.latest())
-        starts = self._list_offsets(asked, OffsetSpec.earliest())
+        config, uncommitted = self._config, IsolationLevel.READ_UNCOMMITTED
+        ends = end_offsets(config, asked, uncommitted)
+        starts = list_offsets(config, asked, OffsetSpec.earliest(), uncommitted)
         return [
             self._section(table, number, starts, ends, _notes_of(notes, number))
-            for table, number in parts
+            for table in self._tables
+            for number in self._numbers()
+        ]
+
+    def _numbers(self) -> list[int]:
+        return sorted({number for _, number in self._sources})
+
+    def _log_parts(self) -> list[LogPart]:
+        return [
+            (table.changelog_topic_name, number)
+            for table in self._tables
+            for number in self._numbers()
         ]
 
     def _section(
@@ -173,23 +184,6 @@ class Restore:
             partition.clear()
         owners = frozenset(note.owner for note in notes)
         return Section(log_part[0], number, partition, end, owners)
-
-    def _list_offsets(
-        self, asked: list[TopicPartition], spec: OffsetSpec
-    ) -> dict[SourcePartition, int]:
-        """READ_UNCOMMITTED: open transactions count. A fresh client: an old one may keep a stale
-        leader.
-        """
-        admin = AdminClient(self._config.base())
-        answers = admin.list_offsets(
-            dict.fromkeys(asked, spec),
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=ADMIN_SECONDS,
-        )
-        return {
-            (asked.topic, asked.partition): answer.result(ADMIN_SECONDS * 2).offset
-            for asked, answer in answers.items()
-        }
 
     def _check_sources(self, offsets: Mapping[SourcePartition, int]) -> None:
         """The changelog says which source offset it reflects; committed offsets must reach it."""

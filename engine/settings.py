@@ -14,7 +14,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     Every bound of the room is here, so that an operator can see them side by side.
     """
 
-    # -- group membership (aiokafka)
+    # -- group membership (aiokafka), requests of all clients
+    request_timeout_seconds: float = 10.0
+    """An answer takes no longer. The default of 60 s is how long a stopped broker, whose
+    connections stay open, would hold up a commit; less than its fencing (9 s) repeats requests.
+    """
     session_timeout_seconds: float = 10.0
     """A dead worker's partitions move after this; below it a broker failover (9 s) costs a
     rebalance.
@@ -54,6 +58,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     commit_hang_seconds: float = 6.0
     """send_offsets_to_transaction can hang for ever when the coordinator's broker dies; doubled to
     the maximum below while it repeats.
+    """
+    commit_hang_disturbed_seconds: float = 1.0
+    """The same while a broker is known to be away: only then does it hang, so less patience is
+    needed. It hangs after the new coordinator was elected, and adds to the failover in full.
     """
     commit_hang_seconds_max: float = 60.0
     call_seconds_max: float = 90.0
@@ -116,5 +124,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Records of `producer_send` that wait for the broker's acknowledgement."""
 
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    """More librdkafka settings for all clients (security, statistics); wins over the engine's own.
+    """More librdkafka settings for all clients (security, statistics). What a client is for, as its
+    isolation level or transactional id, stays the engine's.
     """

@@ -86,6 +86,11 @@ class Consumer(driver.Consumer):
 class Producer(driver.Producer):
     """For Faust's ordinary topics, and for its router's questions about ours."""
 
+    async def create_topic(self, topic: str, *args: Any, **options: Any) -> None:
+        """Ours were made before (`Topology`); this way asks one broker, which may be away."""
+        if not self.app.engine.owns_topic(topic):
+            await super().create_topic(topic, *args, **options)
+
     def key_partition(self, topic: str, key: bytes) -> TP:
         """aiokafka's producer has no metadata of changelogs that it never wrote."""
         partitions = self.app.engine.changelog_partitions(topic)

@@ -2,7 +2,7 @@
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
 WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
-HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records).
+HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead).
 Files in WORK_DIR: `store-is-down` makes the agent retry; `agent-fault` holds what goes wrong.
 """
 
@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from typing import Any
 import msgspec
 
 from engine import EngineApp, EngineSettings, Retry, changelog, run_worker
+from engine.clients import ClientConfig
 from engine.poison import RawRecord
 
 logging.basicConfig(stream=sys.stderr, level="INFO", format="%(asctime)s %(name)s %(message)s")
@@ -73,7 +75,8 @@ async def count(stream: Any) -> None:
             if command.get("poison"):
                 raise ValueError("poison")
             if "value_bytes" in command:
-                state[record.key] = {"due_ms": None, "text": "x" * command["value_bytes"]}
+                noise = random.Random(0).randbytes(command["value_bytes"] // 2)
+                state[record.key] = {"due_ms": None, "text": noise.hex()}
                 continue
             entry = state.get(record.key) or {"count": 0, "sum": 0, "due_ms": None}
             entry["count"] += 1
@@ -118,7 +121,9 @@ async def report() -> None:
 
 
 def _hook_from_environment() -> None:
-    """HOOK=before_commit:3:kill: at the third time of this step, kill or stop this very process."""
+    """HOOK=before_commit:3:kill: at the third time of this step, kill or stop this very process, or
+    hang in it; sleep0.1 is done every time.
+    """
     wanted, times, action = os.environ["HOOK"].split(":")
     seen = 0
 
@@ -129,6 +134,9 @@ def _hook_from_environment() -> None:
         seen += 1
         if action.startswith("sleep"):
             time.sleep(float(action[5:]))
+        elif seen == int(times) and action == "hang":
+            print(json.dumps({"hangs": True, "ready": False, "owned": 0}), flush=True)
+            time.sleep(3600)
         elif seen == int(times):
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
 
@@ -142,6 +150,13 @@ def _restore_slowly() -> None:
         time.sleep(float(os.environ["SLOW_RESTORE"]))
         return take(reader, messages)
 
+    settings = ClientConfig.restore_consumer
+    in_small_steps = {
+        "queued.min.messages": 1,
+        "queued.max.messages.kbytes": 8,
+        "fetch.message.max.bytes": 8_000,
+    }
+    ClientConfig.restore_consumer = lambda self: settings(self) | in_small_steps  # type: ignore[method-assign] # the log must still be needed when its leader dies
     changelog.RECORDS_PER_POLL = 100
     changelog.ChangelogReader._take = slow_take  # type: ignore[method-assign] # a slower machine
 

@@ -115,6 +115,7 @@ class Scenario:
         self.partitions = partitions
         self.name = f"engine-{uuid7().hex[-12:]}"
         self.commands = 0
+        self.keys: set[str] = set()
         self.workers: list[Worker] = []
         self.create_topics("in", "out", "dlq")
         self.follower: Follower | None = None
@@ -170,6 +171,7 @@ class Scenario:
             }
         )
         for key, command in commands:
+            self.keys.add(key)
             value = command if isinstance(command, bytes) else json.dumps(command).encode()
             producer.produce(f"{self.name}.in", value, key)
         assert producer.flush(60) == 0

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from engine.positions import CommitNote, source_headers, sources_from_headers
+from engine.positions import (
+    CommitNote,
+    changelog_headers,
+    owner_from_headers,
+    sources_from_headers,
+)
 
 
 def test_a_note_survives_the_commit_metadata() -> None:
@@ -17,6 +22,8 @@ def test_foreign_metadata_is_no_note() -> None:
 
 def test_sources_survive_the_headers() -> None:
     sources = {"payments.commands": 12, "merchants.commands": 0}
-    headers = [("traceparent", b"x"), *source_headers(sources)]
+    headers = [("traceparent", b"x"), *changelog_headers("app-3", sources)]
     assert sources_from_headers(headers) == sources
     assert sources_from_headers(None) == {}
+    assert owner_from_headers(headers) == "app-3"
+    assert owner_from_headers(None) is None

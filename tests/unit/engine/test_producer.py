@@ -130,20 +130,23 @@ async def test_a_commit_writes_outputs_changelog_offsets_and_the_note(
 
 
 @pytest.mark.parametrize(
-    ("text", "renewed"),
+    ("facility", "text", "renewed"),
     [
-        ("127.0.0.1:9092/1: Disconnected (after 2104ms in state UP)", True),
-        ("TxnCoordinator: 1 request(s) timed out: disconnect", True),
-        ("127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused", False),
+        ("FAIL", "127.0.0.1:9092/1: Disconnected (after 2104ms in state UP)", True),
+        ("FAIL", "TxnCoordinator: 1 request(s) timed out: disconnect", True),
+        ("FAIL", "127.0.0.1:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused", False),
+        ("REQTMOUT", "TxnCoordinator/1: Timed out EndTxnRequest in flight (after 10008ms)", True),
+        ("REQTMOUT", "127.0.0.1:1/1: Timed out ApiVersionRequest in flight (after 5004ms)", False),
+        ("REQTMOUT", "127.0.0.1:1/1: Timed out 0 in-flight, 0 retry-queued, 2 out-queue", False),
     ],
 )
 async def test_a_lost_connection_renews_the_epoch_before_the_next_transaction(
-    clients: list[ScriptedClient], text: str, renewed: bool
+    clients: list[ScriptedClient], facility: str, text: str, renewed: bool
 ) -> None:
     producer = await opened()
     clients[0].logger.log(20, "%s [%s] %s", "GETPID", "producer-1", "Coordinator load")
     ScriptedClient.script = {
-        "poll": lambda: clients[0].logger.log(20, "%s [%s] %s", "FAIL", "producer-1", text)
+        "poll": lambda: clients[0].logger.log(20, "%s [%s] %s", facility, "producer-1", text)
     }
     await producer.commit(transaction(), b"")
     ScriptedClient.script = {}
@@ -166,6 +169,27 @@ async def test_a_hanging_call_ends_in_a_new_producer(clients: list[ScriptedClien
     await producer.commit(transaction(), b"")
     assert (len(clients), clients[1].calls[-1]) == (2, "poll")
     assert "close" not in clients[0].calls, "a hanging client cannot be closed"
+    release.set()
+
+
+async def test_less_patience_with_a_hanging_call_while_a_broker_is_away(
+    clients: list[ScriptedClient],
+) -> None:
+    """It doubles while calls go on hanging: a slow cluster is no hanging client."""
+    release = threading.Event()
+    settings = EngineSettings(commit_hang_seconds=60, commit_hang_disturbed_seconds=0.1)
+    producer = TransactionalProducer(ClientConfig("app", "3", "127.0.0.1:1", settings))
+    ScriptedClient.script = {"send_offsets": release.wait}
+    limits = []
+    for _ in range(2):
+        await producer.open()
+        refused = "127.0.0.1:1: Connect to 127.0.0.1:1 failed: Connection refused"
+        clients[-1].logger.log(3, "%s %s %s", "FAIL", "client", refused)
+        limits.append(producer._hang_limit())
+        with pytest.raises(TransactionAborted, match="outcome unknown"):
+            await producer.commit(transaction(), b"")
+    assert limits == [0.1, 0.2]
+    assert len(clients) == 2, "a connection that was never made is no reason for a new epoch"
     release.set()
 
 
