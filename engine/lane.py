@@ -21,6 +21,7 @@ from engine.offsets import OffsetTracker
 from engine.outgoing import Outgoing
 from engine.record import Record
 from engine.transaction import SourcePartition
+from runtime.clock import now_ms
 from schemas.vocabulary import DeadLetterReason
 
 CallResult = list[Outgoing]
@@ -70,6 +71,8 @@ class ExternalLane(Service):
         self.topic = topic
         self.grace_seconds = grace_seconds
         self.ready = False
+        self.assigned_at_ms: dict[SourcePartition, int] = {}
+        """Since when each partition is ours: an older record may have been called elsewhere."""
         self.counts = {"records": 0, "results": 0, "retries": 0, "dead_letters": 0}
         self._app = app
         self._decode = decode
@@ -129,6 +132,7 @@ class ExternalLane(Service):
         self.ready = True
         for source in sources:
             self._trackers[source] = OffsetTracker()
+            self.assigned_at_ms[source] = now_ms()
 
     async def let_go(
         self, sources: list[SourcePartition], grace_seconds: float
@@ -147,6 +151,7 @@ class ExternalLane(Service):
         for source in sources:
             self._trackers.pop(source, None)
             self._committed.pop(source, None)
+            self.assigned_at_ms.pop(source, None)
         return {source: offset for source, offset in offsets.items() if source in going}
 
     def _unqueue(self, going: set[SourcePartition]) -> None:

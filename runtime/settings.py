@@ -53,6 +53,7 @@ class Connections(msgspec.Struct, frozen=True):
     clickhouse_url: str = ""
     redis_url: str = ""
     network_url: str = ""
+    network_fallback_url: str = ""
     bank_url: str = ""
     receiver_url: str = ""
     api_url: str = ""

@@ -1,6 +1,7 @@
 """Settings of the three workers of this room: defaults, sections and units."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -22,6 +23,32 @@ class DeadlineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that are remembered as sent."""
 
 
+class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section [archive], PAYSTREAM_ARCHIVE_*; when a payment may go is in [payments]."""
+
+    sweep_seconds: float = 3600.0
+    """From the begin of one sweep over all payments to the begin of the next."""
+    sweep_entries_max: int = 1_000
+    """Payments that are looked at per tick; about 5 µs each."""
+    interval_seconds: float = 0.5
+    """How often a sweep goes on."""
+
+
+class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section [history], PAYSTREAM_HISTORY_*: questions to the audit store."""
+
+    views_database: Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] = "paystream"
+    """Database of the view `payment_events`."""
+    timeout_seconds: int = 30
+    """To connect, and to be answered."""
+    in_flight_max: int = 8
+    """Questions on their way per worker."""
+    retry_seconds: float = 0.5
+    """First pause while the store is away, behind, or tells something else; it doubles."""
+    retry_seconds_max: float = 600.0
+    """Longest pause; the engine's lane looks again every 30 s at the latest."""
+
+
 class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section [network], PAYSTREAM_NETWORK_*."""
 
@@ -37,6 +64,9 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests in the network's hands, and connections to it, per worker."""
     never_seen_after_seconds: float = 120.0
     """An authorization that the network does not know so long after it was asked for has failed."""
+    fallback_margin_seconds: float = 5.0
+    """An authorization goes to the fallback network only if it was asked for so long after this
+    worker took over its partition: clocks differ, and an earlier owner may have called."""
     breaker_window_calls: int = 20
     """The circuit breaker looks at so many of the last calls."""
     breaker_failure_ratio: float = 0.5

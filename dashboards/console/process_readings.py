@@ -14,6 +14,7 @@ from runtime.positions import GROUPS, positions
 Rows = list[dict[str, Any]]
 _PROBES_AT_ONCE = 8
 _METRICS_PATH = "/metrics"
+_BREAKER = ("closed", "half open", "open")  # by the metric's value; of several, the worst is shown
 
 
 def lags(bootstrap: str) -> Rows:
@@ -56,7 +57,8 @@ def _said(metrics: str, base: str) -> dict[str, Any]:
             elif sample.name == "paystream_webhook_pending":
                 said["webhooks_pending"] = int(sample.value)
             elif sample.name == "paystream_network_breaker_state":
-                said["breaker"] = ("closed", "half open", "open")[int(sample.value)]
+                state = _BREAKER[int(sample.value)]
+                said["breaker"] = max(said.get("breaker", state), state, key=_BREAKER.index)
             elif sample.name == "process_resident_memory_bytes":
                 said["memory_megabytes"] = round(sample.value / 1e6)
             elif sample.name.startswith("paystream_api_request") and said["name"] == base:

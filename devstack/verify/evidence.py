@@ -131,8 +131,11 @@ class Evidence:
 
     @cached_property
     def network_log(self) -> list[Mapping[str, Any]]:
-        """Operations that took effect at the card network."""
-        return list(self.sources.simulator_log("network"))
+        """Operations that took effect at the card network, and at the fallback if there is one."""
+        lines = list(self.sources.simulator_log("network"))
+        if self.env.get("NETWORK_FALLBACK_URL"):
+            lines += self.sources.simulator_log("network_fallback")
+        return lines
 
     @cached_property
     def bank_log(self) -> list[Mapping[str, Any]]:

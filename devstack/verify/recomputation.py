@@ -10,14 +10,16 @@ from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
 from schemas import topics
 from schemas.records import PaymentCommand, PaymentEvent
-from streams.domain import PaymentState, Policy, SequenceGap, decide, evolve
+from streams.domain import PaymentState, Policy, SequenceGap, evolve
+from streams.domain.archive import Marker
+from streams.domain.keeping import take
 from streams.settings import policy
 
 States = dict[str, PaymentState | None]
 
 
 def events_are_recomputable(evidence: Evidence, findings: Findings) -> None:
-    """Per partition: `decide` over the commands in their order gives the events in theirs.
+    """Per partition: the domain over the commands in their order gives the events in theirs.
 
     Commands that became dead letters are left out, as the agent left them out. Where retention
     took the oldest commands, their events are taken as they are and the rest is computed. Reported
@@ -55,10 +57,13 @@ def _folded(events: list[PaymentEvent]) -> States:
 def _recomputed(
     commands: list[PaymentCommand], states: States, rules: Policy
 ) -> Iterator[PaymentEvent]:
+    markers: dict[str, Marker | None] = {}
     for command in commands:
-        decision = decide(states.get(command.payment_id), command, rules)
-        states[command.payment_id] = decision.state
-        yield from decision.events
+        payment_id = command.payment_id
+        taken = take(states.get(payment_id), markers.get(payment_id), command, rules)
+        states[payment_id], markers[payment_id] = taken.state, taken.marker
+        for decision, _ in taken.decisions:
+            yield from decision.events
 
 
 def _compare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -11,25 +11,32 @@ import msgspec
 from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
 from schemas.public_view import is_about_nothing, public_view
-from streams.state_codec import decode_state
+from streams.domain import PaymentState
+from streams.domain.archive import Marker, marker_of
+from streams.state_codec import decode_marker, decode_state
 
 PAYMENTS_CHANGELOG = "streams-payments-payments-changelog"
+ARCHIVED_CHANGELOG = "streams-payments-archived-changelog"
 STATUS_PREFIX = "payment:"
 
 
 def tables_match_events(evidence: Evidence, findings: Findings) -> None:
-    """Changelog of the payments table, and payment status in Valkey, both against the events."""
-    _changelog_is_fold(evidence, findings)
+    """Changelogs of the payments tables, and payment status in Valkey, against the events."""
+    archived = evidence.last_values(ARCHIVED_CHANGELOG)
+    _changelog_is_fold(evidence, findings, archived.keys())
+    _markers_fit(evidence, findings, archived)
     _status_is_view(evidence, findings)
 
 
-def _changelog_is_fold(evidence: Evidence, findings: Findings) -> None:
+def _changelog_is_fold(evidence: Evidence, findings: Findings, archived: Collection[str]) -> None:
     values = evidence.last_values(PAYMENTS_CHANGELOG)
     for payment_id, state in evidence.states.items():
         stored = values.pop(payment_id, None)
         if stored is None:
-            findings.expect(False, payment_id, "has events and no entry in the changelog")
+            problem = "has events and no entry in the changelog"
+            findings.expect(payment_id in archived, payment_id, problem)
             continue
+        findings.expect(payment_id not in archived, payment_id, "is in the table and archived")
         try:
             found = decode_state(stored)
         except msgspec.MsgspecError as error:
@@ -39,6 +46,30 @@ def _changelog_is_fold(evidence: Evidence, findings: Findings) -> None:
         findings.expect(found == state, payment_id, problem)
     for key in values:
         findings.expect(False, key, "is in the changelog and has no event")
+
+
+def _markers_fit(evidence: Evidence, findings: Findings, archived: Mapping[str, bytes]) -> None:
+    """What stayed of archived payments is what their events lead to."""
+    for payment_id, stored in archived.items():
+        state = evidence.states.get(payment_id)
+        if state is None:
+            findings.expect(False, payment_id, "is archived and has no event")
+            continue
+        try:
+            fits = _fits(decode_marker(stored), state)
+        except msgspec.MsgspecError as error:
+            findings.expect(False, payment_id, f"marker cannot be decoded: {error}")
+            continue
+        findings.expect(fits, payment_id, "the marker of the archive differs from the events")
+
+
+def _fits(marker: Marker, state: PaymentState) -> bool:
+    wanted = marker_of(state)
+    return (marker.sequence, marker.status, marker.digest) == (
+        wanted.sequence,
+        wanted.status,
+        wanted.digest,
+    )
 
 
 def _fields_that_differ(found: msgspec.Struct, wanted: msgspec.Struct) -> str:

@@ -1,16 +1,15 @@
 """The bank's HTTP interface: pay by idempotency key, ask by the same key."""
 
-import asyncio
-from typing import Any, Literal
+from http import HTTPStatus
+from typing import Literal
 
-import httpx2
 import msgspec
 
+from runtime.bounded_http import NO_ANSWER, BoundedHttp, HttpAnswer
 from schemas.vocabulary import PayoutOutcome
 from sinks.payouts.folding_state import PayoutInProgress
 
 ERROR_CHARACTERS_MAX = 300
-ANSWER_BYTES_MAX = 65_536
 
 
 class BankAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +30,7 @@ class Bank:
     """Calls that never raise: whatever is not a clear yes or no is `unknown`."""
 
     def __init__(self, url: str, timeout_seconds: float, in_flight_max: int) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._client = httpx2.AsyncClient(
-            base_url=url,
-            timeout=timeout_seconds,
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx2.Limits(max_connections=in_flight_max),
-        )
+        self._http = BoundedHttp(url, timeout_seconds, in_flight_max)
 
     async def pay(self, payout: PayoutInProgress) -> BankAnswer:
         """Have the payout paid, at most once however often this is called.
@@ -57,7 +49,7 @@ class Bank:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._http.close()
 
     async def _instruct(self, payout: PayoutInProgress) -> BankAnswer:
         body = {
@@ -67,29 +59,25 @@ class Bank:
             "currency": payout.currency,
         }
         try:
-            response = await self._call("POST", "/v1/payouts", json=body)
-        except (httpx2.HTTPError, TimeoutError, OSError) as error:
+            response = await self._http.request("POST", "/v1/payouts", json=body)
+        except NO_ANSWER as error:
             return _unknown(f"{type(error).__name__}: {error}")
         return _understood(response)
 
     async def _ask(self, payout_id: str) -> BankAnswer | None:
         """The bank's word about the key; None if it has none or cannot be reached."""
         try:
-            response = await self._call("GET", f"/v1/payouts/{payout_id}")
-        except (httpx2.HTTPError, TimeoutError, OSError):
+            response = await self._http.request("GET", f"/v1/payouts/{payout_id}")
+        except NO_ANSWER:
             return None
         answer = _understood(response)
         return None if answer.outcome == PayoutOutcome.UNKNOWN else answer
 
-    async def _call(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        async with asyncio.timeout(self._timeout_seconds):
-            return await self._client.request(method, path, **options)
 
-
-def _understood(response: httpx2.Response) -> BankAnswer:
+def _understood(response: HttpAnswer) -> BankAnswer:
     """Only a 200 that says accepted or rejected is an answer; an error of ours or theirs is not."""
-    if response.status_code != httpx2.codes.OK or len(response.content) > ANSWER_BYTES_MAX:
-        return _unknown(f"HTTP {response.status_code}")
+    if response.status != HTTPStatus.OK or not response.complete:
+        return _unknown(f"HTTP {response.status}")
     try:
         reply = msgspec.json.decode(response.content, type=_Reply)
     except msgspec.DecodeError as error:

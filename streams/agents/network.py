@@ -7,12 +7,15 @@ Rules, because money may move:
 - `failed` is the network's own word; or a refusal of the request as it is, when the network has
   seen no other copy; or an authorization that it has not seen long after it was asked for. That
   one may still arrive late: it holds money for days and charges nothing, since captures charge;
-- a status request that finds a capture, refund or void unseen asks for it again under its key.
+- a status request that finds a capture, refund or void unseen asks for it again under its key;
+- an authorization goes to the fallback only if the first network surely has not got it: every call
+  found no connection, an open breaker or a 503 that says "not processed", and no earlier owner of
+  the partition may have called. The domain is told (`not_taken`) and asks the fallback by a request
+  of its own, with a key of its own: the choice is durable before the call.
 """
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
 from engine import Outgoing, Record, Retry
 from runtime.clock import now_ms
@@ -22,33 +25,43 @@ from schemas.headers import TRACEPARENT, record_headers
 from schemas.ids import command_id, fingerprint
 from schemas.records import NetworkRequest, PaymentCommand
 from schemas.topics import PAYMENTS_COMMANDS
-from schemas.vocabulary import CommandKind, Operation, Outcome, Source
-from streams.agents.breaker import Breaker
+from schemas.vocabulary import CommandKind, Network, Operation, Outcome, Source
 from streams.agents.network_call import (
     NetworkAnswer,
     NetworkClient,
     NeverSeen,
+    NotTaken,
     Refused,
     Reply,
     Unavailable,
 )
+from streams.agents.network_route import NetworkRoute, Shut, patience
 from streams.settings import NetworkSettings
 
 GROUP = "streams-network"
+NO_ROUTE_SECONDS = 30.0
+PERHAPS_ASKED_MAX = 10_000
 _MS = 1000
 
 
 class NetworkAgent:
-    """Call function of the lane over `network.requests`."""
+    """Call function of the lane over `network.requests`.
 
-    def __init__(self, client: NetworkClient, settings: NetworkSettings) -> None:
-        self._client = client
+    `is_new(record)`: no earlier owner of its partition can have called for it.
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[str, NetworkClient],
+        settings: NetworkSettings,
+        is_new: Callable[[Record], bool] = lambda record: False,
+    ) -> None:
+        self._routes = {
+            name: NetworkRoute(name, client, settings) for name, client in clients.items()
+        }
         self._settings = settings
-        self._breaker = Breaker(
-            settings.breaker_window_calls,
-            settings.breaker_failure_ratio,
-            settings.breaker_open_seconds,
-        )
+        self._is_new = is_new
+        self._perhaps_asked: OrderedDict[str, None] = OrderedDict()
 
     async def call(self, record: Record) -> list[Outgoing]:
         """The result of one intent, as a command. Raises Retry while the breaker is open."""
@@ -56,36 +69,85 @@ class NetworkAgent:
         trace = record.headers.get(TRACEPARENT)
         in_flight = gauge("paystream_network_in_flight")
         with in_flight.track_inprogress(), _seconds(request):
-            answer = await self.outcome_of(request, trace.decode() if trace else None)
+            new = self._is_new(record)
+            answer = await self.outcome_of(request, trace.decode() if trace else None, new=new)
         counter("paystream_network_calls_total").labels(request.operation, answer.outcome).inc()
         return [result_record(request, answer, now_ms(), trace)]
 
-    async def outcome_of(self, request: NetworkRequest, trace: str | None = None) -> NetworkAnswer:
+    async def outcome_of(
+        self, request: NetworkRequest, trace: str | None = None, *, new: bool = False
+    ) -> NetworkAnswer:
         """What became of the operation, as far as can be known now."""
+        name = request.network or Network.PRIMARY
+        route = self._routes.get(name)
+        if route is None:
+            variable = f"NETWORK_{name.upper()}_URL"
+            raise Retry(NO_ROUTE_SECONDS, f"a payment is at the {name} network: set {variable}")
         if request.operation == Operation.STATUS:
-            return await self._resolve(request, trace)
-        return await self._perform(request, trace)
+            return await self._resolve(route, request, trace)
+        if new and self._may_go_elsewhere(request):
+            return await self._authorize(route, request, trace)
+        return await self._perform(route, request, trace)
 
-    async def _perform(self, request: NetworkRequest, trace: str | None) -> NetworkAnswer:
-        reply = await self._persist(lambda: self._client.operate(request, trace))
+    def _may_go_elsewhere(self, request: NetworkRequest) -> bool:
+        return (
+            request.operation == Operation.AUTHORIZE
+            and request.network is None
+            and request.card is not None
+            and Network.FALLBACK in self._routes
+            and request.operation_id not in self._perhaps_asked
+        )
+
+    async def _authorize(
+        self, route: NetworkRoute, request: NetworkRequest, trace: str | None
+    ) -> NetworkAnswer:
+        """The first call for an authorization; one that is broken off may have reached it."""
+        key = request.operation_id
+        self._perhaps_asked[key] = None
+        if len(self._perhaps_asked) > PERHAPS_ASKED_MAX:
+            self._perhaps_asked.popitem(last=False)
+        reply = await route.persist(lambda: route.client.operate(request, trace))
+        if isinstance(reply, NotTaken):
+            answer = NetworkAnswer(outcome=Outcome.NOT_TAKEN, reason=reply.reason)
+        else:
+            answer = await self._concluded(route, request, reply, trace)
+        self._perhaps_asked.pop(key, None)
+        return answer
+
+    async def _perform(
+        self, route: NetworkRoute, request: NetworkRequest, trace: str | None
+    ) -> NetworkAnswer:
+        reply = await route.persist(lambda: route.client.operate(request, trace))
+        if isinstance(reply, Shut):
+            patience(reply)
+        return await self._concluded(route, request, reply, trace)
+
+    async def _concluded(
+        self, route: NetworkRoute, request: NetworkRequest, reply: Reply, trace: str | None
+    ) -> NetworkAnswer:
+        """What a reply to the operation means; without a clear one, the status is asked for."""
         if isinstance(reply, NetworkAnswer):
             return reply
-        status = await self._tried(lambda: self._client.status(request.operation_id, trace))
+        status = await route.tried(lambda: route.client.status(request.operation_id, trace))
         if isinstance(status, NetworkAnswer):
             return status
         if isinstance(reply, Refused) and isinstance(status, NeverSeen):
             return NetworkAnswer(outcome=Outcome.FAILED, reason=reply.reason)
         return _unknown(reply)
 
-    async def _resolve(self, request: NetworkRequest, trace: str | None) -> NetworkAnswer:
-        reply = await self._persist(lambda: self._client.status(request.operation_id, trace))
+    async def _resolve(
+        self, route: NetworkRoute, request: NetworkRequest, trace: str | None
+    ) -> NetworkAnswer:
+        reply = await route.persist(lambda: route.client.status(request.operation_id, trace))
         if isinstance(reply, NetworkAnswer):
             return reply
+        if isinstance(reply, Shut):
+            patience(reply)
         if not isinstance(reply, NeverSeen):
             return _unknown(reply)
         if request.subject_operation == Operation.AUTHORIZE:
             return self._never_authorized(request)
-        return await self._perform(request, trace)
+        return await self._perform(route, request, trace)
 
     def _never_authorized(self, request: NetworkRequest) -> NetworkAnswer:
         """The card is kept nowhere, so that an authorization cannot be asked for again."""
@@ -93,34 +155,6 @@ class NetworkAgent:
         if now_ms() - first_ms < self._settings.never_seen_after_seconds * _MS:
             return _unknown(NeverSeen())
         return NetworkAnswer(outcome=Outcome.FAILED, reason="the network never saw it")
-
-    async def _persist(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
-        """The first reply that decides something, else the last."""
-        for number in range(1, self._settings.tries_max):
-            reply = await self._tried(call)
-            if not isinstance(reply, Unavailable):
-                return reply
-            await asyncio.sleep(self._pause_seconds(number))
-        return await self._tried(call)
-
-    async def _tried(self, call: Callable[[], Awaitable[Reply]]) -> Reply:
-        """One call, if the breaker lets it pass; what it comes to is told to the breaker."""
-        now = asyncio.get_running_loop().time
-        if wait_seconds := self._breaker.wait_seconds(now()):
-            raise Retry(wait_seconds, "the card network is not available: the breaker is open")
-        reply = await call()
-        if isinstance(reply, Unavailable):
-            self._breaker.failed(now())
-        else:
-            self._breaker.succeeded()
-        gauge("paystream_network_breaker_state").set(self._breaker.state(now()))
-        return reply
-
-    def _pause_seconds(self, number: int) -> float:
-        """Full jitter: anything up to a bound that doubles."""
-        settings = self._settings
-        bound = min(settings.backoff_seconds_max, settings.backoff_seconds * 2 ** (number - 1))
-        return random.uniform(0, bound)  # noqa: S311 - spreads retries, no secret
 
 
 def _seconds(request: NetworkRequest):  # type: ignore[no-untyped-def] # prometheus' own type
@@ -163,6 +197,8 @@ def result_command(
         decline_code=answer.decline_code,
         action_url=answer.action_url,
         reason=answer.reason,
+        network=request.network,
+        card=request.card if answer.outcome == Outcome.NOT_TAKEN else None,
     )
 
 

@@ -1,16 +1,15 @@
 """The card network's HTTP interface: one call, and what its answer means."""
 
-import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
-import httpx2
 import msgspec
 
+from runtime.bounded_http import NO_ANSWER, NOT_SENT, BoundedHttp, HttpAnswer
 from schemas.records import NetworkRequest
 from schemas.vocabulary import DeclineCode, Operation, Outcome
 
-ANSWER_BYTES_MAX = 65_536
 REASON_CHARACTERS_MAX = 200
 _OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN, Outcome.NOT_TAKEN}
 _DECLINE_CODES = frozenset(DeclineCode)
@@ -38,6 +37,10 @@ class Unavailable(msgspec.Struct, frozen=True):
     reason: str
 
 
+class NotTaken(Unavailable, frozen=True):
+    """No connection was made, or the network said that it did nothing: it surely has not got it."""
+
+
 class Refused(msgspec.Struct, frozen=True):
     """The network does not take the request as it is: this call moved nothing."""
 
@@ -54,18 +57,15 @@ class _Body(msgspec.Struct, frozen=True):
     action_url: str | None = None
 
 
+class _NotNow(msgspec.Struct, frozen=True):
+    processed: bool = True
+
+
 class NetworkClient:
     """Bounded connections to the network; calls never raise for what the network does."""
 
     def __init__(self, url: str, timeout_seconds: float, connections_max: int) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._client = httpx2.AsyncClient(
-            base_url=url,
-            timeout=timeout_seconds,
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx2.Limits(max_connections=connections_max),
-        )
+        self._http = BoundedHttp(url, timeout_seconds, connections_max)
 
     async def operate(self, request: NetworkRequest, trace: str | None) -> Reply:
         """Ask for the operation under its key; a repeat has no second effect there."""
@@ -77,22 +77,22 @@ class NetworkClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._http.close()
 
     async def _call(
         self,
         method: str,
         path: str,
         trace: str | None,
-        refused: Callable[[httpx2.Response], Reply],
+        refused: Callable[[HttpAnswer], Reply],
         **options: Any,
     ) -> Reply:
         headers = {"traceparent": trace} if trace else {}
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.request(method, path, headers=headers, **options)
-        except (httpx2.HTTPError, TimeoutError, OSError) as error:
-            return Unavailable(f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
+            response = await self._http.request(method, path, headers=headers, **options)
+        except NO_ANSWER as error:
+            kind = NotTaken if isinstance(error, NOT_SENT) else Unavailable
+            return kind(f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
         return _understood(response, refused)
 
 
@@ -112,11 +112,13 @@ def body_of(request: NetworkRequest) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _understood(response: httpx2.Response, refused: Callable[[httpx2.Response], Reply]) -> Reply:
-    status = response.status_code
+def _understood(response: HttpAnswer, refused: Callable[[HttpAnswer], Reply]) -> Reply:
+    status = response.status
     if 400 <= status < 500 and status not in _NOT_NOW:
         return refused(response)
-    if status != httpx2.codes.OK or len(response.content) > ANSWER_BYTES_MAX:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and _says_not_processed(response):
+        return NotTaken(f"HTTP {status}: not processed")
+    if status != HTTPStatus.OK or not response.complete:
         return Unavailable(f"HTTP {status}")
     try:
         body = msgspec.json.decode(response.content, type=_Body)
@@ -125,6 +127,14 @@ def _understood(response: httpx2.Response, refused: Callable[[httpx2.Response], 
     if body.outcome not in _OUTCOMES:
         return Unavailable(f"unknown outcome {body.outcome!r}"[:REASON_CHARACTERS_MAX])
     return _answer(body)
+
+
+def _says_not_processed(response: HttpAnswer) -> bool:
+    """Only `"processed": false` in so many words; a 503 alone may come from anything between."""
+    try:
+        return not msgspec.json.decode(response.content, type=_NotNow).processed
+    except msgspec.DecodeError:
+        return False
 
 
 def _answer(body: _Body) -> NetworkAnswer:
@@ -140,9 +150,9 @@ def _answer(body: _Body) -> NetworkAnswer:
     )
 
 
-def _refusal(response: httpx2.Response) -> Reply:
-    return Refused(f"HTTP {response.status_code}: {response.text}"[:REASON_CHARACTERS_MAX])
+def _refusal(response: HttpAnswer) -> Reply:
+    return Refused(f"HTTP {response.status}: {response.text}"[:REASON_CHARACTERS_MAX])
 
 
-def _no_status(response: httpx2.Response) -> Reply:
-    return NeverSeen() if response.status_code == httpx2.codes.NOT_FOUND else _refusal(response)
+def _no_status(response: HttpAnswer) -> Reply:
+    return NeverSeen() if response.status == HTTPStatus.NOT_FOUND else _refusal(response)

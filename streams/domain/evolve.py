@@ -34,6 +34,8 @@ ECHO_KINDS = frozenset(
 )
 """Commands that the system sends to itself."""
 
+_REJECTED, _TOO_MANY = EventType.COMMAND_REJECTED, RejectionReason.TOO_MANY_COMMANDS
+
 Seen = tuple[SeenCommand, ...]
 Effect = Callable[[PaymentState, PaymentEvent], PaymentState]
 """What an event does beyond main state, totals and memory, which the state has already."""
@@ -84,8 +86,8 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
 def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
     """People's commands and echoes with the event's command; its first event counts."""
     commands, echoes = state.commands, state.echoes
-    reason = event.reason if event.type == EventType.COMMAND_REJECTED else None
-    if reason == RejectionReason.TOO_MANY_COMMANDS:
+    reason = event.reason if event.type == _REJECTED else None
+    if reason == _TOO_MANY:
         return commands, echoes
     seen = SeenCommand(event.command_id, event.fingerprint[:FINGERPRINT_CHARACTERS], reason)
     if event.command_kind in ECHO_KINDS:

@@ -26,6 +26,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     """After so many attempts (12 days by default) only a late answer or a person resolves it."""
     capture_delay_seconds_max: int = 6 * _DAY_SECONDS
     """Longest delay of a background capture; shorter than the authorization is valid."""
+    archive_after_seconds: int = 180 * _DAY_SECONDS
+    """A payment in which nothing can happen by itself leaves the table so long after its last
+    change; whatever comes for it later brings it back."""
 
     def expires_at_ms(self, now_ms: int) -> int:
         """When an authorization of now expires."""

@@ -27,6 +27,7 @@ QUICK = NetworkSettings(
 )
 APPROVED = {"outcome": "approved", "network_reference": "net_1"}
 SILENCE = "silence"
+PRIMARY = "primary"
 Answer = int | str | dict[str, Any]
 
 
@@ -80,7 +81,7 @@ async def url(network: ScriptedNetwork) -> AsyncIterator[str]:
 @pytest.fixture
 async def agent(url: str) -> AsyncIterator[NetworkAgent]:
     client = NetworkClient(url, QUICK.timeout_seconds, 10)
-    yield NetworkAgent(client, QUICK)
+    yield NetworkAgent({PRIMARY: client}, QUICK)
     await client.close()
 
 
@@ -190,7 +191,7 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
         breaker_open_seconds=0.3,
     )
     client = NetworkClient(url, settings.timeout_seconds, 10)
-    agent = NetworkAgent(client, settings)
+    agent = NetworkAgent({PRIMARY: client}, settings)
     network.posts = network.gets = [500]
     for _ in range(2):
         assert (await agent.outcome_of(request())).outcome == "unknown"
@@ -207,7 +208,8 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
 
 async def test_a_network_that_is_not_there_leaves_the_outcome_unknown(unused_tcp_port: int) -> None:
     client = NetworkClient(f"http://127.0.0.1:{unused_tcp_port}", 0.3, 10)
-    assert (await NetworkAgent(client, QUICK).outcome_of(request())).outcome == "unknown"
+    agent = NetworkAgent({PRIMARY: client}, QUICK)
+    assert (await agent.outcome_of(request())).outcome == "unknown"
     await client.close()
 
 

@@ -50,9 +50,12 @@ def given(command: PaymentCommand, **changes: Any) -> Given:
     return record._replace(**changes)
 
 
-def handle(states: dict[str, Any], *records: Given) -> KeptBatch:
+def handle(
+    states: dict[str, Any], *records: Given, markers: dict[str, Any] | None = None
+) -> KeptBatch:
     batch = KeptBatch(*records)
-    PaymentsAgent(Policy(), 12).handle(batch, states)  # type: ignore[arg-type] # the twin of a Batch
+    kept = {} if markers is None else markers
+    PaymentsAgent(Policy(), 12).handle(batch, states, kept)  # type: ignore[arg-type] # the twin of a Batch
     return batch
 
 

@@ -1,0 +1,120 @@
+"""What stays of a payment that left the table: a marker, against which its history is checked."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.ids import command_id, fingerprint
+from schemas.records import PaymentCommand, PaymentEvent
+from schemas.vocabulary import PaymentStatus, Source, StorageKind
+from streams.domain.evolve import SequenceGap, evolve
+from streams.domain.histories import HistoryDiffers
+from streams.domain.policy import Policy
+from streams.domain.state import PaymentState
+from streams.domain.transitions import FINAL
+
+AT_REST = FINAL | {PaymentStatus.NEW, PaymentStatus.CAPTURED, PaymentStatus.SETTLED}
+"""Main states in which nothing happens by itself; NEW has only refused commands."""
+_DIGEST_BYTES = 16
+_MS = 1000
+
+
+class WaitingCommand(msgspec.Struct, frozen=True, array_like=True):
+    """A command that waits for its payment's history, and the trace that it belongs to."""
+
+    command: PaymentCommand
+    trace: bytes | None = None
+
+
+class Marker(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """An archived payment. `attempt`: of the question for its history, 0 if nobody asked."""
+
+    merchant_id: str
+    mode: str
+    sequence: int
+    status: str
+    digest: bytes
+    attempt: int = 0
+    asked_at_ms: int = 0
+    waiting: tuple[WaitingCommand, ...] = ()
+
+
+def archive_due_at_ms(state: PaymentState, policy: Policy) -> int | None:
+    """When the payment may leave the table; None while something may still happen by itself."""
+    if state.status not in AT_REST or any(operation.pending for operation in state.operations):
+        return None
+    if any(dispute.status == "open" for dispute in state.disputes):
+        return None
+    return state.updated_at_ms + policy.archive_after_seconds * _MS
+
+
+def archive_command(state: PaymentState, now_ms: int, policy: Policy) -> PaymentCommand | None:
+    """The command that moves the payment out of the table, if its time has come."""
+    due_at_ms = archive_due_at_ms(state, policy)
+    if due_at_ms is None or now_ms < due_at_ms:
+        return None
+    subject = f"{state.sequence}@{due_at_ms}"
+    return PaymentCommand(
+        command_id=command_id(state.payment_id, StorageKind.ARCHIVE, subject),
+        payment_id=state.payment_id,
+        merchant_id=state.merchant_id,
+        mode=state.mode,
+        kind=StorageKind.ARCHIVE,
+        fingerprint=fingerprint({"kind": StorageKind.ARCHIVE.value, "subject": subject}),
+        issued_at_ms=now_ms,
+        source=Source.ARCHIVE,
+    )
+
+
+def marker_of(state: PaymentState) -> Marker:
+    """What stays of the payment."""
+    return Marker(
+        merchant_id=state.merchant_id,
+        mode=state.mode,
+        sequence=state.sequence,
+        status=state.status,
+        digest=digest(state),
+    )
+
+
+def restored(payment_id: str, marker: Marker, events: Iterable[PaymentEvent]) -> PaymentState:
+    """The payment as it was when the marker took its place. Raises HistoryDiffers."""
+    state: PaymentState | None = None
+    for event in events:
+        if event.payment_id != payment_id:
+            raise HistoryDiffers(f"event {event.event_id} is of another payment")
+        try:
+            state = evolve(state, event)
+        except (SequenceGap, ValueError) as error:
+            raise HistoryDiffers(str(error)) from error
+    sequence = 0 if state is None else state.sequence
+    if state is None or sequence != marker.sequence:
+        raise HistoryDiffers(f"{sequence} events came, the payment had {marker.sequence}")
+    if digest(state) != marker.digest:
+        raise HistoryDiffers("the events lead to another state than the payment had")
+    return state
+
+
+def digest(state: PaymentState) -> bytes:
+    """128 bits over all that a decision could depend on.
+
+    The facts are named one by one, so that a field that a later release adds changes no digest; the
+    memory of our own commands (`echoes`) is left out, since its length is a setting of the code.
+    """
+    facts = (
+        (state.payment_id, state.merchant_id, state.mode, state.status, state.sequence),
+        (state.currency, state.requested_minor, state.authorized_minor, state.captured_minor),
+        (state.refunded_minor, state.fees_minor, state.fee_basis_points, state.fee_fixed_minor),
+        (state.capture_method, state.capture_delay_seconds, state.idempotency_key),
+        (state.reference, state.return_url, state.network_reference, state.network),
+        (state.decline_code, state.created_at_ms, state.updated_at_ms, state.settled_at_ms),
+        [
+            (o.operation, o.number, o.amount_minor, o.attempt, o.status, o.refund_id, o.final)
+            for o in state.operations
+        ],
+        [(d.dispute_id, d.amount_minor, d.status) for d in state.disputes],
+        [(c.command_id, c.fingerprint, c.reason) for c in state.commands],
+        state.claim_fingerprint,
+    )
+    return blake2b(msgspec.msgpack.encode(facts), digest_size=_DIGEST_BYTES).digest()
