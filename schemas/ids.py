@@ -7,15 +7,17 @@ from struct import Struct
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGIT_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+_length = Struct(">I").pack
+_PAYMENT = _length(len(b"payment")) + b"payment"
 _first_136_bits = Struct(">QQB").unpack_from
 
 
 def _derived(prefix: str, *parts: str) -> str:
     """`prefix` and 130 bits of SHA-256 over the parts, each preceded by its length."""
-    joined = b""
+    pieces: list[bytes] = []
     for part in map(str.encode, parts):
-        joined += len(part).to_bytes(4, "big") + part
-    return prefix + _digits(hashlib.sha256(joined).digest())
+        pieces += _length(len(part)), part
+    return prefix + _digits(hashlib.sha256(b"".join(pieces)).digest())
 
 
 def _digits(digest: bytes) -> str:
@@ -32,7 +34,19 @@ def _digits(digest: bytes) -> str:
 
 def payment_id(merchant_id: str, mode: str, idempotency_key: str) -> str:
     """The payment that this create request makes, whoever takes the request and however often."""
-    return _derived("pay_", "payment", merchant_id, mode, idempotency_key)
+    merchant, kind, key = merchant_id.encode(), mode.encode(), idempotency_key.encode()
+    joined = b"".join(  # as `_derived` has it; every create is checked by this
+        (
+            _PAYMENT,
+            _length(len(merchant)),
+            merchant,
+            _length(len(kind)),
+            kind,
+            _length(len(key)),
+            key,
+        )
+    )
+    return "pay_" + _digits(hashlib.sha256(joined).digest())
 
 
 def command_id(payment_id: str, operation: str, idempotency_key: str) -> str:

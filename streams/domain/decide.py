@@ -68,7 +68,8 @@ def _seen(state: PaymentState, command: PaymentCommand) -> bool:
 
 def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | None:
     """Why a command is refused in whatever state the payment is."""
-    if state.status != PaymentStatus.NEW and not _owned(state, command):
+    owned = state.merchant_id == command.merchant_id and state.mode == command.mode
+    if not owned and state.status != PaymentStatus.NEW:
         return RejectionReason.NO_SUCH_PAYMENT
     if command.kind in ECHO_KINDS:
         return None
@@ -78,10 +79,6 @@ def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | 
     if len(state.commands) >= COMMANDS_REMEMBERED_MAX:
         return RejectionReason.TOO_MANY_COMMANDS
     return None
-
-
-def _owned(state: PaymentState, command: PaymentCommand) -> bool:
-    return state.merchant_id == command.merchant_id and state.mode == command.mode
 
 
 def _step(turn: Turn) -> RejectionReason | None:

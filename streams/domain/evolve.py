@@ -100,9 +100,11 @@ def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
 
 def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationState, ...]:
     """The operations with the event's one as it is after the event."""
-    operations, status = state.operations, _status_of_operation(event)
+    operations, status = state.operations, _STATUSES.get(event.type)
     if status is None:
         return operations
+    if event.decline_code is not None and event.type in _NOT_DONE:
+        status = OperationStatus.DECLINED
     before = state.operation_of(event.operation_id)
     after = replace(
         before or _new_operation(event),
@@ -118,16 +120,8 @@ def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationStat
     return (*operations[:place], after, *operations[place + 1 :])
 
 
-def _status_of_operation(event: PaymentEvent) -> OperationStatus | None:
-    """Where the event takes its operation; None if it is about none."""
-    if event.type in _NOT_DONE:
-        declined = event.decline_code is not None
-        return OperationStatus.DECLINED if declined else OperationStatus.FAILED
-    return _STATUSES.get(event.type)
-
-
 _NOT_DONE = frozenset({EventType.CAPTURE_FAILED, EventType.VOID_FAILED, EventType.REFUND_FAILED})
-"""The network refused it, or never got it."""
+"""The network refused it, or never got it; a refusal has a decline code."""
 _STATUSES: dict[str, OperationStatus] = {
     EventType.CREATED: OperationStatus.IN_FLIGHT,
     EventType.REQUIRES_ACTION: OperationStatus.REQUIRES_ACTION,
@@ -144,7 +138,9 @@ _STATUSES: dict[str, OperationStatus] = {
     EventType.VOIDED: OperationStatus.APPROVED,
     EventType.REFUND_REQUESTED: OperationStatus.IN_FLIGHT,
     EventType.REFUND_SUCCEEDED: OperationStatus.APPROVED,
+    **dict.fromkeys(_NOT_DONE, OperationStatus.FAILED),
 }
+"""Where an event takes its operation; other events are about none."""
 
 
 def _new_operation(event: PaymentEvent) -> OperationState:
