@@ -41,6 +41,7 @@ REFUSED_CODES = frozenset(
     }
 )
 FLUSH_STEP_SECONDS = 1.0
+SLOW_PRODUCE_SECONDS = 3.0
 
 FaultHook = Callable[[str], None]
 """Tests only: called in the producer's thread with the name of the step that comes next."""
@@ -94,14 +95,14 @@ class TransactionalProducer:
         """
         await self._renew_if_disturbed()
         client = self._client
-        step = "produce"
+        step, began = "produce", time.monotonic()
         limit = self._settings.call_seconds_max
         try:
             await self._thread.call(limit, self._produce, client, transaction)
             step = "send_offsets"
             offsets = self._offsets(transaction)
             await self._thread.call(
-                self._hang_limit(), self._send_offsets, client, offsets, metadata
+                self._hang_limit(began), self._send_offsets, client, offsets, metadata
             )
             self._hangs_in_row = 0
             step = "commit"
@@ -167,10 +168,11 @@ class TransactionalProducer:
 
     # -- connections
 
-    def _hang_limit(self) -> float:
+    def _hang_limit(self, began: float) -> float:
+        """A produce step that had to wait for a leader tells of a broker's loss as well."""
         settings = self._settings
         first = settings.commit_hang_seconds
-        if self._connections.disturbed:
+        if self._connections.disturbed or time.monotonic() - began > SLOW_PRODUCE_SECONDS:
             first = settings.commit_hang_disturbed_seconds
         return float(min(first * 2**self._hangs_in_row, settings.commit_hang_seconds_max))
 

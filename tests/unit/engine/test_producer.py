@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -185,11 +186,14 @@ async def test_less_patience_with_a_hanging_call_while_a_broker_is_away(
         await producer.open()
         refused = "127.0.0.1:1: Connect to 127.0.0.1:1 failed: Connection refused"
         clients[-1].logger.log(3, "%s %s %s", "FAIL", "client", refused)
-        limits.append(producer._hang_limit())
+        limits.append(producer._hang_limit(time.monotonic()))
         with pytest.raises(TransactionAborted, match="outcome unknown"):
             await producer.commit(transaction(), b"")
     assert limits == [0.1, 0.2]
     assert len(clients) == 2, "a connection that was never made is no reason for a new epoch"
+    calm = await opened()
+    assert calm._hang_limit(time.monotonic()) == calm._settings.commit_hang_seconds
+    assert calm._hang_limit(time.monotonic() - 10) == 1.0, "who wrote so slowly waited for a leader"
     release.set()
 
 
