@@ -22,7 +22,7 @@ from devstack.ledger_rebuild.checksums import Bounds, Compared, checksum, exampl
 from devstack.ledger_rebuild.log_reader import LogReader, Place
 from devstack.ledger_rebuild.row_writer import RowWriter
 from devstack.ledger_rebuild.side import Side, older_rows
-from devstack.ledger_rebuild.swap import Fence, exchange
+from devstack.ledger_rebuild.swap import Fence, exchange, fed_tables
 from runtime.settings import connections, load
 from sinks.audit.app import SOURCES
 from sinks.audit.layout import Layout
@@ -31,8 +31,6 @@ from sinks.audit.settings import AuditSettings, DatabaseNames
 from sinks.audit.tables import TABLES
 
 COMPARED = tuple(table.name for table in TABLES)
-FED_BY_INSERTS = ("progress",)
-"""Tables that materialized views fill from the compared ones: exchanged with them."""
 FENCE_SECONDS = 120
 _FENCE_SECONDS_LEFT_MIN = 45.0
 _SWAP_TRIES_MAX = 3
@@ -170,7 +168,7 @@ class _Rebuild:
                 if not may_swap:
                     return whole, False
                 if fence.seconds_left() > _FENCE_SECONDS_LEFT_MIN:
-                    tables = (*COMPARED, *FED_BY_INSERTS)
+                    tables = (*COMPARED, *fed_tables(self._client, self._live, COMPARED))
                     exchange(self._client, self._live, self._side.database, tables)
                     return whole, True
             finally:

@@ -47,9 +47,10 @@ class RowWriter:
         self._store.close()
 
     def _sourced(self, message: Any, at_ms: int) -> Sourced | None:
-        origin = Origin(message.topic(), message.partition(), message.offset(), at_ms)
+        value = message.value() or b""
+        origin = Origin(message.topic(), message.partition(), message.offset(), at_ms, value)
         try:
-            return Sourced(decode(SOURCES[message.topic()][0], message.value() or b""), origin)
+            return Sourced(decode(SOURCES[message.topic()][0], value), origin)
         except UndecodableRecord:
             self.unreadable += 1
             return None

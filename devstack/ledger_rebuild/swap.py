@@ -46,6 +46,18 @@ class Fence:
         return self._ends_at - time.monotonic()
 
 
+def fed_tables(client: Client, database: str, sources: Sequence[str]) -> list[str]:
+    """Tables that materialized views fill from these: they are to be exchanged with them."""
+    rows = client.query(
+        "SELECT DISTINCT extract(create_table_query, ' TO \\\\w+\\\\.(\\\\w+)') AS fed"
+        " FROM system.tables WHERE database = {database:String} AND engine = 'MaterializedView'"
+        " AND extract(create_table_query, 'FROM \\\\w+\\\\.(\\\\w+)') IN {sources:Array(String)}"
+        " ORDER BY fed",
+        parameters={"database": database, "sources": list(sources)},
+    ).result_rows
+    return [str(name) for (name,) in rows if name]
+
+
 def exchange(client: Client, live: str, side: str, tables: Sequence[str]) -> None:
     """Each table of `live` takes the place of its namesake in `side` and the other way round.
 

@@ -21,6 +21,7 @@ from schemas.topics import (
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
+from sinks.audit.freshness import report_lag
 from sinks.audit.ingest import Ingest
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import LedgerStore, StoreUnavailable
@@ -55,6 +56,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     app = new_app(APP_ID, slot, env)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
     attach(app, Ingest(store), settings)
+    report_lag(app, known.clickhouse_url, settings)
     return app
 
 

@@ -32,6 +32,8 @@ class AuditSettings(msgspec.Struct, frozen=True):
     insert_timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
     retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
     retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    freshness_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """How often the sink writes its lag into ClickHouse, for the view `freshness`."""
 
     @property
     def databases(self) -> DatabaseNames:

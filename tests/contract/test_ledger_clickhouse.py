@@ -30,6 +30,7 @@ VIEWS = {
     *("payments", "payment_events", "ledger_entries", "ledger_transactions", "trial_balance"),
     *("merchant_balances", "refunds", "disputes", "payouts", "payout_items", "webhook_attempts"),
     *("dead_letters", "reconciliation_breaks", "funnel_hourly", "network_health", "freshness"),
+    "settlements",
 }
 
 
@@ -123,7 +124,6 @@ _WITHOUT_COMMENT = """
 SELECT name, '' FROM system.tables WHERE database = '{0}' AND comment = ''
 UNION ALL
 SELECT table, name FROM system.columns WHERE database = '{0}' AND comment = ''
-AND table NOT LIKE 'progress_of_%'
 """
 
 
@@ -157,7 +157,7 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
 def test_inserting_everything_again_changes_no_view(own: Ledger) -> None:
     """Batches of other sizes, as after a crash between insert and commit, or from a zombie."""
     before = snapshot(own)
-    assert all(before[name] for name in VIEWS - {"reconciliation_breaks"})
+    assert all(before[name] for name in VIEWS - {"reconciliation_breaks", "settlements"})
     for table in TABLES:
         own.client.command(f"SYSTEM STOP MERGES {own.databases.raw}.{table.name}")
     insert(own.store, own.shop, NEXT_DAY_MS + 1)
@@ -314,6 +314,36 @@ def test_freshness_names_every_table_with_its_last_offsets(ledger: Ledger) -> No
     }
     found = {topic: offsets for name, topic, offsets in rows if name != "ledger_entries"}
     assert found == places
+
+
+def test_freshness_shows_what_the_sink_says_about_its_lag(own: Ledger) -> None:
+    lag = "SELECT DISTINCT kafka_topic, behind_records FROM v.freshness ORDER BY 1"
+    assert {behind for _, behind in own.ask(lag)} == {None}
+    say = f"INSERT INTO {own.databases.raw}.source_lag VALUES"
+    own.client.command(f"{say} ('payments.events', 0, 900, now64(3) - 20)")
+    own.client.command(f"{say} ('payments.events', 0, 7, now64(3) - 10)")
+    own.client.command(f"{say} ('payments.events', 1, 5, now64(3) - 500)")
+    assert dict(own.ask(lag)) == {
+        "payments.events": 12,
+        **dict.fromkeys(["payouts.events", "payments.dead_letters", "webhooks.attempts"]),
+    }
+    [(oldest,)] = own.ask(
+        "SELECT DISTINCT behind_seen_seconds > 400 FROM v.freshness"
+        " WHERE kafka_topic = 'payments.events'"
+    )
+    assert oldest
+
+
+def test_rollups_of_what_came_before_them_are_complete(empty: Ledger) -> None:
+    """As after an upgrade: the events were there before the migration that rolls them up."""
+    files = load_migrations()
+    migrate(empty.client, empty.databases, [f for f in files if f.name < "0060"])
+    insert(empty.store, empty.shop)
+    rollups = ("funnel_hourly", "network_health")
+    before = [empty.ask(f"SELECT * FROM v.{view} ORDER BY ALL") for view in rollups]
+    migrate(empty.client, empty.databases, files)
+    insert(empty.store, empty.shop, NEXT_DAY_MS + 1)
+    assert [empty.ask(f"SELECT * FROM v.{view} ORDER BY ALL") for view in rollups] == before
 
 
 def test_network_health_and_funnel_count_each_payment_once(ledger: Ledger) -> None:

@@ -36,9 +36,11 @@ def shop() -> Shop:
 def test_four_topics_become_the_views_rows(house: AuditHouse, shop: Shop) -> None:
     house.start_clickhouse()
     house.produce(shop)
-    house.start_worker()
+    house.start_worker(PAYSTREAM_AUDIT_FRESHNESS_SECONDS="0.2")
     house.wait_committed()
     house.check(shop)
+    behind = "SELECT DISTINCT behind_records, behind_seen_seconds < 60 FROM paystream.freshness"
+    house.until(lambda: house.ask(behind) == [(0, True)])
     assert house.ask("SELECT count() FROM paystream.webhook_attempts") == [(len(shop.attempts),)]
     assert house.ask("SELECT count() FROM paystream.payouts") == [(2,)]
     assert house.ask("SELECT reason_code FROM paystream.dead_letters") == [("undecodable",)]

@@ -1,6 +1,7 @@
 """The migration files as text: numbers, statements, placeholders."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,22 @@ def test_every_statement_may_run_twice() -> None:
     for migration in load_migrations():
         for statement in migration.statements(DatabaseNames()):
             head = " ".join(statement.split()[:8])
-            assert "IF NOT EXISTS" in head or head.startswith("CREATE OR REPLACE VIEW"), head
+            again = ("CREATE OR REPLACE VIEW", "DROP TABLE IF EXISTS", "INSERT INTO")
+            known = "IF NOT EXISTS" in head or "COMMENT COLUMN" in head
+            assert known or head.startswith(again), head
+
+
+def test_rows_that_a_migration_inserts_are_the_same_when_inserted_again() -> None:
+    """Into tables whose engine makes one row of equal ones."""
+    texts = [text for each in load_migrations() for text in each.statements(DatabaseNames())]
+    targets = {text.split()[2] for text in texts if text.startswith("INSERT INTO")}
+    for target in targets:
+        [made] = [t for t in texts if t.startswith(f"CREATE TABLE IF NOT EXISTS {target}\n")]
+        engine = made.split("ENGINE = ")[-1].split()[0]
+        assert engine in ("ReplacingMergeTree", "AggregatingMergeTree")
+        if engine == "AggregatingMergeTree":
+            functions = set(re.findall(r"AggregateFunction\((\w+)", made))
+            assert functions <= {"max", "min"}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x;y", "1st", "a-b", "`a`"])
