@@ -1,0 +1,245 @@
+"""With and without archiving between commands, a payment has the same events, to the byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec.structs import replace
+
+from schemas import ids
+from schemas.codec import encode
+from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
+from schemas.vocabulary import CommandKind, Outcome, Source, StorageKind
+from streams.domain import PaymentState, Policy, decide
+from streams.domain.archive import Marker, archive_command, marker_of
+from streams.domain.histories import pack
+from streams.domain.keeping import WAITING_MAX, take
+from streams.state_codec import decode_marker, decode_state, encode_marker, encode_state
+
+KEY = "basket"
+PAYMENT_ID = ids.payment_id("mer_1", "test", KEY)
+POLICY = Policy(resolve_attempts_max=6)
+LATER_MS = (POLICY.archive_after_seconds + 1) * 1000
+ASKED = [
+    CommandKind.CAPTURE,
+    CommandKind.VOID,
+    CommandKind.REFUND,
+    CommandKind.SETTLE,
+    CommandKind.OPEN_DISPUTE,
+    CommandKind.WIN_DISPUTE,
+    CommandKind.LOSE_DISPUTE,
+]
+
+
+class ArchivedPayment:
+    """The payment as the agent keeps it: one table or the other, encoded."""
+
+    def __init__(self) -> None:
+        self.state: bytes | None = None
+        self.marker: bytes | None = None
+        self.events: list[bytes] = []
+        self.requests: list[bytes] = []
+        self.question: HistoryRequest | None = None
+        self.moves = 0
+
+    def take(self, command: PaymentCommand) -> str | None:
+        state = None if self.state is None else decode_state(self.state)
+        marker = None if self.marker is None else decode_marker(self.marker)
+        taken = take(state, marker, command, POLICY)
+        assert taken.state is None or taken.marker is None
+        self.moves += (marker is None) != (taken.marker is None)
+        self.state = None if taken.state is None else encode_state(taken.state)
+        self.marker = None if taken.marker is None else encode_marker(taken.marker)
+        self.question = taken.question or self.question
+        for decision, _ in taken.decisions:
+            self.events += map(encode, decision.events)
+            self.requests += map(encode, decision.requests)
+        return taken.refused
+
+    @property
+    def waits(self) -> int:
+        return 0 if self.marker is None else len(decode_marker(self.marker).waiting)
+
+
+class ArchivingMachine(RuleBasedStateMachine):
+    """`plain` is decided at once; `kept` goes through the archive whenever chance wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain: PaymentState | None = None
+        self.events: list[PaymentEvent] = []
+        self.requests: list[NetworkRequest] = []
+        self.commands: list[PaymentCommand] = []
+        self.kept = ArchivedPayment()
+        self.now_ms = 1_700_000_000_000
+
+    def send(self, command: PaymentCommand) -> None:
+        if self.kept.waits >= WAITING_MAX:
+            return
+        self.commands.append(command)
+        decision = decide(self.plain, command, POLICY)
+        self.plain = decision.state
+        self.events += decision.events
+        self.requests += decision.requests
+        self.kept.take(command)
+
+    def command(self, kind: str, name: str, **fields: Any) -> PaymentCommand:
+        self.now_ms += 100
+        return PaymentCommand(
+            command_id=ids.command_id(PAYMENT_ID, kind, name),
+            payment_id=PAYMENT_ID,
+            merchant_id=fields.pop("merchant_id", "mer_1"),
+            mode="test",
+            kind=kind,
+            fingerprint=ids.fingerprint(fields),
+            issued_at_ms=self.now_ms,
+            source=Source.API,
+            **fields,
+        )
+
+    @initialize(start=st.sampled_from(["nowhere", "captured", "captured", "declined"]))
+    def begin(self, start: str) -> None:
+        """Most lives start where a payment is at rest."""
+        if start == "nowhere":
+            return
+        self.create("automatic", 250)
+        outcomes = [Outcome.DECLINED] if start == "declined" else 2 * [Outcome.APPROVED]
+        for outcome in outcomes:
+            self.send(self.result(self.requests[-1], outcome))
+
+    @rule(
+        method=st.sampled_from(["automatic", "automatic", "manual"]), fee=st.sampled_from([0, 250])
+    )
+    def create(self, method: str, fee: int) -> None:
+        body = {"amount_minor": 1000, "currency": "JPY", "capture_method": method}
+        self.send(
+            self.command(CommandKind.CREATE, KEY, idempotency_key=KEY, fee_basis_points=fee, **body)
+        )
+
+    @rule(
+        kind=st.sampled_from(ASKED),
+        amount=st.sampled_from([None, 100, 400]),
+        name=st.integers(0, 9),
+        merchant=st.sampled_from(["mer_1"] * 4 + ["mer_other"]),
+    )
+    def ask(self, kind: str, amount: int | None, name: int, merchant: str) -> None:
+        dispute_id = f"dsp_{name % 2}" if "dispute" in kind else None
+        fields = {"amount_minor": amount, "dispute_id": dispute_id, "merchant_id": merchant}
+        self.send(self.command(kind, str(name), **fields))
+
+    @precondition(lambda self: self.requests)
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from([Outcome.APPROVED] * 5 + [Outcome.DECLINED, Outcome.NOT_TAKEN]),
+        newest=st.booleans(),
+    )
+    def answer(self, data: st.DataObject, outcome: Outcome, newest: bool) -> None:
+        """Also late, doubled and contrary answers, about any request."""
+        request = self.requests[-1] if newest else data.draw(st.sampled_from(self.requests))
+        self.send(self.result(request, outcome))
+
+    def result(self, request: NetworkRequest, outcome: Outcome) -> PaymentCommand:
+        answer = self.command(
+            CommandKind.NETWORK_RESULT,
+            request.request_id,
+            operation=request.operation,
+            operation_id=request.operation_id,
+            attempt=request.attempt,
+            outcome=outcome,
+            network_reference=f"net_{request.operation_id}",
+            card="jwe" if outcome == Outcome.NOT_TAKEN else None,
+        )
+        return replace(answer, source=Source.NETWORK)
+
+    @precondition(lambda self: self.commands)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        self.send(data.draw(st.sampled_from(self.commands)))
+
+    @rule()
+    def archive(self) -> None:
+        """Whatever the sweep finds; a command that was sent before the last change does nothing."""
+        if self.kept.state is None:
+            return
+        state = decode_state(self.kept.state)
+        command = archive_command(state, state.updated_at_ms + LATER_MS, POLICY)
+        if command is None:
+            return
+        early = replace(command, issued_at_ms=state.updated_at_ms + LATER_MS - 2_000)
+        other = replace(command, command_id=ids.command_id(PAYMENT_ID, StorageKind.ARCHIVE, "0"))
+        for wrong in (early, other):
+            self.kept.take(wrong)
+            assert self.kept.marker is None
+        self.kept.take(command)
+        assert self.kept.state is None
+        assert self.kept.marker == encode_marker(marker_of(state))
+
+    @precondition(lambda self: self.kept.question)
+    @rule(fault=st.sampled_from(["cut", "other", "garbage", "nothing", "old attempt"]))
+    def wrong_history(self, fault: str) -> None:
+        """Refused, and asked again if it was the answer that was waited for."""
+        question, waiting = self.kept.question, self.kept.waits
+        assert question is not None
+        good = [encode(event) for event in self.events[: question.sequence]]
+        last = replace(self.events[question.sequence - 1], captured_minor=7, status="captured")
+        histories = {
+            "cut": pack(good[:-1]),
+            "other": pack([*good[:-1], encode(last)]),
+            "garbage": b"\x00\x01",
+            "nothing": None,
+            "old attempt": pack(good),
+        }
+        attempt = question.attempt - (fault == "old attempt")
+        refused = self.kept.take(self.history(question, histories[fault], attempt))
+        assert self.kept.waits == waiting
+        if waiting and fault != "old attempt":
+            assert refused
+            assert self.kept.question is not None
+            assert self.kept.question.attempt == question.attempt + 1
+
+    @precondition(lambda self: self.kept.question)
+    @rule(twice=st.booleans())
+    def right_history(self, twice: bool) -> None:
+        question, waiting = self.kept.question, self.kept.waits
+        assert question is not None
+        good = pack([encode(event) for event in self.events[: question.sequence]])
+        command = self.history(question, good, question.attempt)
+        assert self.kept.take(command) is None
+        if waiting:
+            assert self.kept.marker is None
+        if twice:
+            assert self.kept.take(command) is None
+
+    def history(
+        self, question: HistoryRequest, packed: bytes | None, attempt: int
+    ) -> PaymentCommand:
+        name = f"{question.sequence}#{question.attempt}"
+        command = self.command(StorageKind.HISTORY, name, attempt=attempt, history=None)
+        return replace(command, history=packed)
+
+    def teardown(self) -> None:
+        if self.kept.waits:
+            self.right_history(twice=True)
+        assert self.kept.waits == 0
+        assert self.kept.events == [encode(event) for event in self.events]
+        assert self.kept.requests == [encode(request) for request in self.requests]
+        if self.plain is None:
+            return
+        if self.kept.marker is not None:
+            assert decode_marker(self.kept.marker) == _asked(self.kept.marker, self.plain)
+        else:
+            assert self.kept.state == encode_state(self.plain)
+
+
+def _asked(marker: bytes, state: PaymentState) -> Marker:
+    found = decode_marker(marker)
+    return replace(marker_of(state), attempt=found.attempt, asked_at_ms=found.asked_at_ms)
+
+
+ArchivingMachine.TestCase.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None
+)
+TestArchiving = ArchivingMachine.TestCase

@@ -1,0 +1,215 @@
+"""Payments leave the table and come back with their history, on a real broker and ClickHouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from payment_house import CHARGED, POLICY, House, network_environment, open_house
+from sink_worker import eventually, worker
+
+from devstack.services import clickhouse
+from devstack.services.child import Child
+from devstack.services.ports import free_port
+from runtime.clock import now_ms
+from runtime.kafka import read_topic
+from schemas.codec import decode, encode
+from schemas.records import HistoryRequest, PaymentCommand
+from schemas.topics import HISTORY_REQUESTS, PAYMENTS_COMMANDS, PAYMENTS_EVENTS
+from schemas.vocabulary import EventType as E
+from sinks.audit.migrations import migrate
+from sinks.audit.store import connect
+from streams.domain import PaymentState, Policy, decide
+from streams.domain.archive import marker_of
+from streams.domain.histories import pack
+from streams.domain.keeping import STORAGE_KINDS
+from streams.state_codec import decode_marker
+
+pytestmark = pytest.mark.services
+TABLE = "streams-payments-payments-changelog"
+MARKERS = "streams-payments-archived-changelog"
+ARCHIVING = {
+    "PAYSTREAM_PAYMENTS_ARCHIVE_AFTER_SECONDS": "2",
+    "PAYSTREAM_ARCHIVE_SWEEP_SECONDS": "0.5",
+    "PAYSTREAM_ARCHIVE_INTERVAL_SECONDS": "0.1",
+}
+RULES = Policy(
+    answer_timeout_seconds=20,
+    resolve_backoff_seconds=1,
+    action_timeout_seconds=2,
+    archive_after_seconds=2,
+)
+
+
+class AuditStore:
+    """A ClickHouse that can be killed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.port = directory, free_port()
+        self.url = clickhouse.url(self.port)
+        self.start()
+
+    def start(self) -> None:
+        launch = clickhouse.launch(self.directory / "clickhouse", self.port, self.directory)
+        self.child = Child(launch)
+        self.child.wait_ready()
+        with connect(self.url, 60) as client:
+            migrate(client)
+
+
+@pytest.fixture(scope="module")
+def house(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with open_house(kafka_broker, tmp_path_factory.mktemp("archive")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def store(house: House) -> Iterator[AuditStore]:
+    made = AuditStore(house.directory)
+    try:
+        yield made
+    finally:
+        made.child.kill_group()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers(house: House, store: AuditStore) -> Iterator[None]:
+    asking = {
+        **network_environment(house.network_url),
+        "CLICKHOUSE_URL": store.url,
+        "PAYSTREAM_HISTORY_TIMEOUT_SECONDS": "2",
+        "PAYSTREAM_HISTORY_RETRY_SECONDS_MAX": "1",
+    }
+    with (
+        worker("payments", house.broker, house.directory, {**POLICY, **ARCHIVING}),
+        worker("network", house.broker, house.directory, asking),
+        worker("audit", house.broker, house.directory, {"CLICKHOUSE_URL": store.url}),
+    ):
+        yield
+
+
+def last(house: House, topic: str, key: str) -> tuple[bool, bytes | None]:
+    """Whether the changelog ever had the key, and its last value (None: a tombstone)."""
+    values = [record.value for record in read_topic(house.broker, topic) if record.key == key]
+    return bool(values), values[-1] if values else None
+
+
+def wait_archived(house: House, payment_id: str) -> None:
+    def archived() -> bool:
+        marker, state = last(house, MARKERS, payment_id)[1], last(house, TABLE, payment_id)
+        return marker is not None and state == (True, None)
+
+    eventually(archived, "the archive", 40)
+
+
+def markers_of(house: House, payment_id: str) -> list[bytes | None]:
+    """Everything that ever stood in the place of its marker; None is the payment's return."""
+    return [
+        record.value for record in read_topic(house.broker, MARKERS) if record.key == payment_id
+    ]
+
+
+def questions(house: House, payment_id: str) -> list[HistoryRequest]:
+    found = (r.value for r in read_topic(house.broker, HISTORY_REQUESTS) if r.key == payment_id)
+    return [decode(HistoryRequest, value) for value in found if value is not None]
+
+
+def as_if_it_had_never_left(house: House, payment_id: str) -> PaymentState:
+    """The written events are those of the commands without any archiving, byte for byte."""
+    state: PaymentState | None = None
+    wanted: list[bytes] = []
+    for record in read_topic(house.broker, PAYMENTS_COMMANDS):
+        command = decode(PaymentCommand, record.value or b"")
+        if record.key == payment_id and command.kind not in STORAGE_KINDS:
+            decision = decide(state, command, RULES)
+            state = decision.state
+            wanted += map(encode, decision.events)
+    events = [r.value for r in read_topic(house.broker, PAYMENTS_EVENTS) if r.key == payment_id]
+    assert events == wanted
+    assert state is not None
+    return state
+
+
+def archived_payment(house: House, **fields: Any) -> PaymentCommand:
+    create = house.create("approve", **fields)
+    house.send(create)
+    house.reaches(create.payment_id, *CHARGED)
+    wait_archived(house, create.payment_id)
+    return create
+
+
+REFUNDED = (E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
+
+
+def test_an_archived_payment_comes_back_for_each_command_and_goes_again(house: House) -> None:
+    create = archived_payment(house, reference="", fee_basis_points=250)
+    refund = house.command(create.payment_id, "refund", amount_minor=300)
+    house.send(refund, create, house.command(create.payment_id, "capture"))
+    house.reaches(create.payment_id, *CHARGED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, REFUNDED[1])
+    wait_archived(house, create.payment_id)
+    dispute = house.command(create.payment_id, "open_dispute", amount_minor=100)
+    house.send(refund, dispute)
+    house.reaches(
+        create.payment_id,
+        *(*CHARGED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, E.REFUND_SUCCEEDED, E.DISPUTE_OPENED),
+    )
+    state = as_if_it_had_never_left(house, create.payment_id)
+    assert (state.refunded_minor, state.fees_minor) == (300, 25)
+    assert [asked.sequence for asked in questions(house, create.payment_id)] == [4, 7]
+    assert last(house, MARKERS, create.payment_id) == (True, None)
+
+
+def test_a_repeat_of_the_create_charges_nobody_again(house: House) -> None:
+    create = archived_payment(house)
+    house.send(create)
+    eventually(lambda: questions(house, create.payment_id), "the question")
+    eventually(lambda: None in markers_of(house, create.payment_id), "the return")
+    wait_archived(house, create.payment_id)
+    house.reaches(create.payment_id, *CHARGED)
+    state = as_if_it_had_never_left(house, create.payment_id)
+    stored = last(house, MARKERS, create.payment_id)[1]
+    assert stored is not None
+    assert decode_marker(stored) == marker_of(state)
+
+
+def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
+    house: House, store: AuditStore
+) -> None:
+    create = archived_payment(house)
+    store.child.kill_group()
+    house.ask(create.payment_id, "refund", amount_minor=300)
+    eventually(lambda: questions(house, create.payment_id), "the question")
+    false = house.events(create.payment_id)[:-1]
+    house.send(
+        PaymentCommand(
+            command_id="cmd_false",
+            payment_id=create.payment_id,
+            merchant_id=create.merchant_id,
+            mode="test",
+            kind="history",
+            fingerprint="f",
+            issued_at_ms=now_ms(),
+            source="archive",
+            attempt=1,
+            history=pack([encode(event) for event in false]),
+        )
+    )
+    eventually(lambda: len(questions(house, create.payment_id)) == 2, "the second question")
+    house.ask(create.payment_id, "refund", amount_minor=200)
+    house.reaches(create.payment_id, *CHARGED)
+    store.start()
+    events = house.reaches(
+        create.payment_id,
+        *CHARGED,
+        REFUNDED[0],
+        REFUNDED[0],
+        E.REFUND_SUCCEEDED,
+        E.REFUND_SUCCEEDED,
+    )
+    assert events[-1].refunded_minor == 500
+    as_if_it_had_never_left(house, create.payment_id)
+    asked = [question.attempt for question in questions(house, create.payment_id)]
+    assert asked == [1, 2]
+    assert "history_refused" in (house.directory / "payments.log").read_text()
