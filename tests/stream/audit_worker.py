@@ -1,6 +1,7 @@
-"""The audit sink as a process of its own that can be told to kill itself at a step of a commit.
+"""The audit sink as a process of its own that can be told to kill or to stop itself.
 
-HOOK=before_commit:2 kills it with SIGKILL when it comes to that step for the second time.
+HOOK=before_commit:2 kills it with SIGKILL when it comes to that step of a commit for the second
+time. STOP_BEFORE_INSERT=3 stops it with SIGSTOP before it sends its third insert of ledger entries.
 """
 
 from __future__ import annotations
@@ -8,12 +9,36 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Any
+
+from clickhouse_connect.driver.httpclient import HttpClient
 
 from engine import run_worker
 from runtime import log
 from sinks.audit.app import build_app
 
+
+def stop_before_insert(number: int) -> None:
+    """The rows are made and the statement is about to be sent: then time stands still."""
+    seen = 0
+
+    def stopping(send: Any) -> Any:
+        def sending(client: Any, what: Any, *arguments: Any, **options: Any) -> Any:
+            nonlocal seen
+            seen += "ledger_entries" in str(getattr(what, "table", what))
+            if seen == number:
+                seen += 1
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return send(client, what, *arguments, **options)
+
+        return sending
+
+    for name in ("data_insert", "raw_insert"):
+        setattr(HttpClient, name, stopping(getattr(HttpClient, name)))
+
+
 if __name__ == "__main__":
+    stop_before_insert(int(os.environ.get("STOP_BEFORE_INSERT", "-1")))
     log.configure("audit")
     app = build_app("0", os.environ)
     wanted, _, times = os.environ.get("HOOK", "never:1").partition(":")
