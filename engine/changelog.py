@@ -14,6 +14,7 @@ from engine.clients import ClientConfig
 from engine.fencing import fence_owner, open_owners
 from engine.partition import TablePartition
 from engine.positions import sources_from_headers
+from engine.refusals import raise_if_denied
 
 log = logging.getLogger(__name__)
 RECORDS_PER_POLL = 20_000
@@ -134,6 +135,7 @@ class ChangelogReader:
                     self._sections[part].load(pending)
                 self._sections[part].at_end(message.offset())
             else:
+                raise_if_denied(error, f"restore from {part[0]}[{part[1]}]")
                 log.warning("restore: %s", error)
         for part, pending in run.items():
             self._sections[part].load(pending)

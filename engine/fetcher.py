@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from engine.calls import CallThread
 from engine.clients import ClientConfig
-from engine.errors import CallHung, StaleLog
+from engine.errors import CallHung, CommandRefused, StaleLog
+from engine.refusals import raise_if_denied
 from engine.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Fetcher:
         except (TimeoutError, CallHung):
             log.warning("a poll hangs: replacing the fetch consumer")
             self.open()
-        except (KafkaException, StaleLog) as exc:
+        except (KafkaException, StaleLog, CommandRefused) as exc:
             log.warning("fetch: %s", exc)
 
     def assign(self, positions: Mapping[SourcePartition, int]) -> None:
@@ -62,7 +63,7 @@ class Fetcher:
         at times.
 
         Reading of the following cycle has begun when this returns. Raises `StaleLog` for an offset
-        that is out of the log's range.
+        that is out of the log's range, `CommandRefused` for a missing right.
         """
         if not self._rest:
             if self._ahead is None:
@@ -140,6 +141,7 @@ class Fetcher:
             self._note_end(message, consumer)
             return False
         _raise_if_out_of_range(message, error)
+        raise_if_denied(error, f"reading {message.topic()}[{message.partition()}]")
         log.warning("fetch: %s", error)
         return False
 

@@ -15,6 +15,7 @@ from engine.clients import ClientConfig
 from engine.connections import ConnectionLog
 from engine.errors import CallHung, CommandRefused, SlotTaken, TransactionAborted
 from engine.positions import CommitNote, changelog_headers
+from engine.refusals import DENIED_CODES
 from engine.transaction import SourcePartition, Transaction
 
 log = logging.getLogger(__name__)
@@ -27,19 +28,12 @@ FENCED_CODES = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-REFUSED_CODES = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._AUTHENTICATION,
-    }
-)
+REFUSED_CODES = DENIED_CODES | {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
 FLUSH_STEP_SECONDS = 1.0
 SLOW_PRODUCE_SECONDS = 3.0
 

@@ -28,6 +28,7 @@ from engine.clients import ClientConfig
 from engine.errors import StaleLog
 from engine.fencing import LogPart, end_offsets, fence_owner, list_offsets, open_owners
 from engine.positions import CommitNote
+from engine.refusals import raise_if_denied
 from engine.table import TransactionalTable
 from engine.transaction import SourcePartition
 
@@ -71,9 +72,10 @@ class Restore:
         self._fenced: set[str] = set()
 
     def run(self) -> Restored | None:
-        """Positions to go on from; None when stopped. Raises `StaleLog` after `lost_after_seconds`.
+        """Positions to go on from; None when stopped. Raises `StaleLog` after `lost_after_seconds`,
+        `CommandRefused` for a missing right.
 
-        Any broker error is waited out: an unavailable leader never means an empty table.
+        Any other broker error is waited out: an unavailable leader never means an empty table.
         """
         stale_since = time.monotonic()
         while not self.stop.is_set():
@@ -84,6 +86,7 @@ class Restore:
                     raise
                 log.warning("restore: %s; asking again", exc)
             except KafkaException as exc:
+                raise_if_denied(exc.args[0], "restore")
                 log.warning("restore: %s; waiting for the broker", exc)
                 stale_since = time.monotonic()
             self.stop.wait(0.5)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from engine.clients import ClientConfig
-from engine.errors import SlotTaken
+from engine.errors import CommandRefused, SlotTaken
+from engine.refusals import raise_if_denied
 
 ADMIN_SECONDS = 5.0
 EXIT_CODE = 1
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 def warn_of_member(config: ClientConfig) -> None:
     """Log when the group has a member under this slot: killed within the session, or alive.
 
-    Blocking, up to 10 s; never raises. Kafka cannot tell the two apart, so it is no refusal.
+    Blocking, up to 10 s. Kafka cannot tell the two apart, so it is no refusal. Raises
+    `CommandRefused` when this worker may not be in the group: joining would wait without a word.
     """
     for member in _members(config):
         log.warning(
@@ -58,12 +60,23 @@ def _members(config: ClientConfig) -> list[Any]:
     """Members of the group under this slot; [] when nobody can say."""
     admin = AdminClient(config.base())
     try:
-        asked = admin.describe_consumer_groups([config.app_id], request_timeout=ADMIN_SECONDS)
-        members = asked[config.app_id].result(2 * ADMIN_SECONDS).members
+        asked = admin.describe_consumer_groups(
+            [config.app_id], request_timeout=ADMIN_SECONDS, include_authorized_operations=True
+        )
+        group = asked[config.app_id].result(2 * ADMIN_SECONDS)
     except (KafkaException, TimeoutError) as exc:
+        if isinstance(exc, KafkaException):
+            raise_if_denied(exc.args[0], f"group {config.app_id}")
         log.info("slot %s: the group is not known yet: %s", config.slot, exc)
         return []
-    return [member for member in members if member.group_instance_id == config.transactional_id]
+    allowed = group.authorized_operations
+    if allowed and AclOperation.READ not in allowed:
+        raise CommandRefused(
+            f"group {config.app_id}: this worker may not read it; check the rights of this worker; "
+            "nothing was committed"
+        )
+    own = config.transactional_id
+    return [member for member in group.members if member.group_instance_id == own]
 
 
 class SlotLock:

@@ -51,30 +51,33 @@ class Topology:
         problems = list(_mismatches(wanted, counts))
         missing = {name: count for name, count in changelogs.items() if name not in counts}
         if not problems and missing:
-            self._create(admin, missing)
-            return [f"changelog {name} was created just now" for name in missing]
+            return [self._create(admin, name, count) for name, count in missing.items()]
         return problems + list(
             _mismatches({n: c for n, c in changelogs.items() if n in counts}, counts)
         )
 
-    def _create(self, admin: AdminClient, missing: Mapping[str, int]) -> None:
-        topics = [
-            NewTopic(name, count, self._replication, config=CHANGELOG_SETTINGS)
-            for name, count in missing.items()
-        ]
-        for name, answer in admin.create_topics(topics, request_timeout=REQUEST_SECONDS).items():
-            try:
-                answer.result(REQUEST_SECONDS * 2)
-                log.info("created changelog topic %s", name)
-            except KafkaException as exc:
-                if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    log.warning("changelog topic %s: %s", name, exc)
+    def _create(self, admin: AdminClient, name: str, count: int) -> str:
+        """What is wrong while the next look does not see it."""
+        topic = NewTopic(name, count, self._replication, config=CHANGELOG_SETTINGS)
+        answer = admin.create_topics([topic], request_timeout=REQUEST_SECONDS)[name]
+        try:
+            answer.result(REQUEST_SECONDS * 2)
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return f"changelog {name} is there, but not seen: check the rights of this worker"
+            log.warning("changelog topic %s: %s", name, exc)
+            return f"changelog {name} cannot be created: {exc.args[0].str()}"
+        log.info("created changelog topic %s", name)
+        return f"changelog {name} was created just now"
 
 
 def _mismatches(wanted: Mapping[str, int | None], found: Mapping[str, int]) -> Iterable[str]:
     for name, count in wanted.items():
         if name not in found:
-            yield f"topic {name} does not exist: create it with `paystream topics create`"
+            yield (
+                f"topic {name} does not exist, or this worker may not see it: create it with "
+                "`paystream topics create`, or check the rights of this worker"
+            )
         elif count is not None and found[name] != count:
             yield (
                 f"topic {name} has {found[name]} partitions, {count} are wanted: tables need as "

@@ -9,6 +9,9 @@ import pytest
 from fault_cluster import Cluster, Figures
 from stream.engine_harness import Scenario
 
+from devstack.services import kafka, kafka_jars
+from devstack.services.child import Child
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -56,6 +59,17 @@ def replicated(cluster: Cluster, tmp_path: Path) -> Iterator[Scenario]:
     made = Scenario(cluster.bootstrap, tmp_path, replication=3)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[tuple[Scenario, Child]]:
+    """Topics on a broker of their own, to be killed."""
+    kafka_jars.fetch()
+    cluster, (broker,) = kafka.start_in(tmp_path / "broker")
+    made = Scenario(cluster.bootstrap_servers, tmp_path)
+    yield made, broker
+    made.stop()
+    broker.kill_group()
 
 
 @pytest.fixture

@@ -132,6 +132,80 @@ def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
     check_exactly_once(single)
 
 
+def test_the_very_first_transaction_is_left_open(single: Scenario, figures: Figures) -> None:
+    """No commit names its owner yet; its own records do, so that the heir need not wait for the
+    60 s of its time-out.
+    """
+    single.load(1000)
+    settings = FAST_SESSION | {"batch_records_max": 200}
+    doomed = single.start("a", settings, HOOK="before_commit:1:kill")
+    assert doomed.process.wait(40) == -signal.SIGKILL
+    began = time.monotonic()
+    heir = single.start("b", settings)
+    heir.wait_for(lambda report: report["ready"] and report["owned"] == 4, timeout_seconds=40)
+    figures.add("first transaction left open", heir_ready_seconds=time.monotonic() - began)
+    assert "offsets of" in (single.directory / "worker-b.log").read_text(), "nothing was undecided"
+    single.wait_done()
+    check_exactly_once(single)
+
+
+STOPS = {
+    "session": ({"session_timeout_seconds": 6.0, "transaction_timeout_seconds": 60.0}, (7.0, 9.0)),
+    "transaction": (
+        {"session_timeout_seconds": 20.0, "transaction_timeout_seconds": 4.0},
+        (6.0, 8.0),
+    ),
+    "both": ({"session_timeout_seconds": 6.0, "transaction_timeout_seconds": 4.0}, (8.0, 11.0)),
+}
+"""What a stop is longer than -> settings of the worker, range of its length in seconds."""
+STEPS = ("between_produces", "before_send_offsets", "before_commit", "after_commit")
+
+
+@pytest.mark.parametrize("beyond", STOPS)
+def test_random_stops(single: Scenario, seed: int, figures: Figures, beyond: str) -> None:
+    """Each worker in turn stops at a step of a transaction, at any moment, or in its restore."""
+    rng = random.Random(f"{seed} {beyond}")
+    limits, seconds = STOPS[beyond]
+    settings = {"heartbeat_seconds": 1.0, "batch_records_max": 200} | limits
+    single.follow()
+    with Load(single, per_second=400):
+        single.start("steady", settings).wait_ready()
+        for where in rng.sample(["at a step", "any moment", "restore", "at a step"], 4):
+            step, length = rng.choice(STEPS), rng.uniform(*seconds)
+            print("schedule:", seed, beyond, where, step, f"{length:.1f} s", flush=True)
+            sleeper = _stopped(single, settings, where, step, rng)
+            time.sleep(length)
+            sleeper.signal(signal.SIGCONT)
+            began = time.monotonic()
+            sleeper.wait_for(lambda report: report["ready"], timeout_seconds=60)
+            figures.add(f"stopped beyond {beyond}", ready_seconds=time.monotonic() - began)
+            time.sleep(rng.uniform(0.5, 2))
+            sleeper.kill()
+    single.wait_done(120)
+    check_exactly_once(single)
+
+
+def _stopped(
+    single: Scenario, settings: dict[str, float], where: str, step: str, rng: random.Random
+) -> Worker:
+    """A worker of its own slot, stopped there."""
+    slot = f"sleeper-{len(single.workers)}"
+    if where == "at a step":
+        sleeper = single.start(slot, settings, HOOK=f"{step}:{rng.randrange(2, 9)}:stop")
+        sleeper.wait_stopped()
+        return sleeper
+    extra = {"SLOW_RESTORE": "0.3"} if where == "restore" else {"HOOK": SLOW_COMMITS}
+    sleeper = single.start(slot, settings, **extra)
+    log = single.directory / f"worker-{slot}.log"
+    if where == "restore":
+        sleeper.wait_for_line(log, "Worker ready")
+    else:
+        sleeper.wait_ready()
+    time.sleep(rng.uniform(0.0, 0.8))
+    sleeper.signal(signal.SIGSTOP)
+    return sleeper
+
+
 def test_stopped_while_it_restores(single: Scenario) -> None:
     """Another takes over meanwhile; who wakes in the middle of an old restore must not go on."""
     single.load(6000, keys=3000)

@@ -82,6 +82,14 @@ class Worker:
     def wait_ready(self) -> dict[str, Any]:
         return self.wait_for(lambda report: report["ready"])
 
+    def wait_for_line(self, log: Path, text: str, timeout_seconds: float = 40.0) -> None:
+        """Until the worker's log says so."""
+        deadline = time.monotonic() + timeout_seconds
+        while not log.exists() or text not in log.read_text():
+            assert self.process.poll() is None, f"worker ended with {self.process.returncode}"
+            assert time.monotonic() < deadline, f"not in {log}: {text}"
+            time.sleep(0.05)
+
     def wait_stopped(self, timeout_seconds: float = 40.0) -> None:
         """Until the process has sent itself a SIGSTOP."""
         status = Path(f"/proc/{self.process.pid}/stat")
