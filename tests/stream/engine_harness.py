@@ -79,6 +79,11 @@ class Worker:
         marks = [*(before or [since]), *times, time.monotonic()]
         return max(later - earlier for earlier, later in itertools.pairwise(marks))
 
+    def wait_for_commit(self, since: float, timeout_seconds: float = 40.0) -> float:
+        """When it first committed after `since` (monotonic)."""
+        self.wait_for(lambda _: any(at > since for at in self.commits), timeout_seconds)
+        return next(at for at in self.commits if at > since)
+
     def wait_ready(self) -> dict[str, Any]:
         return self.wait_for(lambda report: report["ready"])
 
