@@ -19,12 +19,16 @@ from runtime.settings import load
 from schemas import topics
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import (
+    BankLine,
     DeadLetter,
     MerchantEvent,
     PaymentCommand,
     PaymentEvent,
     PayoutEvent,
     PayoutItem,
+    ReconciliationEvent,
+    ReconciliationRequest,
+    SettlementLine,
     WebhookAttempt,
     WebhookDelivery,
 )
@@ -109,6 +113,28 @@ class Evidence:
         return [f.record for f in self._decoded(topics.PAYOUTS_EVENTS, PayoutEvent)]
 
     @cached_property
+    def reconciliation_events(self) -> list[ReconciliationEvent]:
+        """What reconciliation found and posted."""
+        found = self._decoded(topics.RECONCILIATION_EVENTS, ReconciliationEvent)
+        return [located.record for located in found]
+
+    @cached_property
+    def reconciliation_requests(self) -> list[ReconciliationRequest]:
+        """What reconciliation was to look at, decisions of people among it."""
+        found = self._decoded(topics.RECONCILIATION_REQUESTS, ReconciliationRequest)
+        return [located.record for located in found]
+
+    @cached_property
+    def settlement_lines(self) -> list[SettlementLine]:
+        """Lines of the networks' reports, as often as they were read."""
+        return [f.record for f in self._decoded(topics.NETWORK_SETTLEMENTS, SettlementLine)]
+
+    @cached_property
+    def bank_lines(self) -> list[BankLine]:
+        """Bookings of the bank, as often as they were read."""
+        return [f.record for f in self._decoded(topics.BANK_STATEMENTS, BankLine)]
+
+    @cached_property
     def deliveries(self) -> list[Located[WebhookDelivery]]:
         """Webhook intents."""
         return list(self._decoded(topics.WEBHOOKS_DELIVERIES, WebhookDelivery))
@@ -136,6 +162,11 @@ class Evidence:
         if self.env.get("NETWORK_FALLBACK_URL"):
             lines += self.sources.simulator_log("network_fallback")
         return lines
+
+    @cached_property
+    def planted_differences(self) -> list[Mapping[str, Any]]:
+        """What the simulated network got wrong on request in its settlement reports."""
+        return list(self.sources.planted_differences())
 
     @cached_property
     def bank_log(self) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
-from schemas.records import PaymentEvent, PayoutEvent
+from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from sinks.audit.ledger import (
     ENTRY_COLUMNS_SQL,
     EntryRow,
@@ -61,8 +61,8 @@ def ledger_matches_events(evidence: Evidence, findings: Findings) -> None:
 
 
 def _expected(evidence: Evidence, findings: Findings) -> Iterator[EntryRow]:
-    events: Iterator[PaymentEvent | PayoutEvent] = chain(
-        evidence.all_events(), evidence.payout_events
+    events: Iterator[PaymentEvent | PayoutEvent | ReconciliationEvent] = chain(
+        evidence.all_events(), evidence.payout_events, evidence.reconciliation_events
     )
     for event in events:
         try:

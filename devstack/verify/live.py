@@ -86,6 +86,12 @@ class LiveSources:
         """Lines of `GET /log` of the network, the bank or the receiver."""
         return stores.ndjson(self._need(f"{name}_url") + "/log")
 
+    def planted_differences(self) -> Iterator[Mapping[str, Any]]:
+        """`GET /v1/settlements/differences` of the network; none where there is no such page."""
+        return stores.json_list(
+            self._need("network_url") + "/v1/settlements/differences", "differences"
+        )
+
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
         """What the traffic of this state directory was told is accepted."""
         if not self._at.paystream_state_dir:

@@ -17,6 +17,7 @@ from devstack.verify.offsets import offsets_at_end
 from devstack.verify.outcomes import accepted_has_outcome
 from devstack.verify.payouts import paid_once
 from devstack.verify.recomputation import events_are_recomputable
+from devstack.verify.reconciliation import reconciliation
 from devstack.verify.result import Findings, RuleResult, VerifyReport
 from devstack.verify.sequences import sequence_without_gaps
 from devstack.verify.sources import EvidenceMissing
@@ -50,6 +51,7 @@ RULES = (
     Rule("delivered_or_pending", "every webhook is delivered or pending", delivered_or_pending),
     Rule("paid_once", "every payout reaches the bank at most once", paid_once),
     Rule("balances_add_up", "captures - refunds - fees = owed + paid", balances_add_up),
+    Rule("reconciliation", "reports and deposits = postings and breaks", reconciliation),
     Rule("offsets_at_end", "everything is read, no transaction is open", offsets_at_end),
     Rule("no_card_numbers", "no card number in topics, stores, logs", no_card_numbers),
 )

@@ -47,6 +47,9 @@ class Sources(Protocol):
     def simulator_log(self, name: str) -> Iterator[Mapping[str, Any]]:
         """What `network`, `bank` or `receiver` did, a line per effect."""
 
+    def planted_differences(self) -> Iterator[Mapping[str, Any]]:
+        """Differences that the simulated network planted in its settlement reports on request."""
+
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
         """What senders were told is accepted; None if no sender kept a log."""
 

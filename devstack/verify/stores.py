@@ -114,5 +114,17 @@ def ndjson(url: str) -> Iterator[Mapping[str, Any]]:
         raise EvidenceMissing(f"{url} does not answer: {_first_line(error)}") from error
 
 
+def json_list(url: str, name: str) -> Iterator[Mapping[str, Any]]:
+    """A list in a JSON answer; empty if there is no such page. Raises EvidenceMissing."""
+    try:
+        answer = httpx2.get(url, timeout=_TIMEOUT_SECONDS)
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return
+        answer.raise_for_status()
+        yield from answer.json()[name]
+    except (httpx2.HTTPError, ValueError, KeyError) as error:
+        raise EvidenceMissing(f"{url} does not answer: {_first_line(error)}") from error
+
+
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

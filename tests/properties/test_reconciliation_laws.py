@@ -96,9 +96,7 @@ def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) 
 
 @RUNS
 @given(worlds(), st.sampled_from(["resolved", "written_off"]), st.randoms(use_true_random=False))
-def test_what_people_wrote_off_leaves_suspense_empty(
-    world: World, state: str, chance: Any
-) -> None:
+def test_what_people_wrote_off_leaves_suspense_empty(world: World, state: str, chance: Any) -> None:
     house = told_in_order(world)
     last = {e.break_id: e for e in house.events if e.break_id}
     open_now = list(house.breaks())

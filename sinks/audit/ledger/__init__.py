@@ -9,6 +9,7 @@ from sinks.audit.ledger.accounts import (
 )
 from sinks.audit.ledger.entries import ENTRY_COLUMNS_SQL, EntryRow, entry_rows, expected_entries
 from sinks.audit.ledger.mapping import PAYMENT_RULES, PAYOUT_RULES, transaction_for
+from sinks.audit.ledger.reconciliation import RECONCILIATION_RULES
 from sinks.audit.ledger.transaction import (
     ENTRIES_MAX,
     Entry,
@@ -23,6 +24,7 @@ __all__ = [
     "ENTRY_COLUMNS_SQL",
     "PAYMENT_RULES",
     "PAYOUT_RULES",
+    "RECONCILIATION_RULES",
     "Account",
     "AccountClass",
     "AccountDescription",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from schemas.records import PaymentEvent, PayoutEvent
+from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from sinks.audit.ledger.mapping import transaction_for
 from sinks.audit.ledger.transaction import LedgerTransaction
 
@@ -55,7 +55,9 @@ def entry_rows(transaction: LedgerTransaction) -> list[EntryRow]:
     ]
 
 
-def expected_entries(events: Iterable[PaymentEvent | PayoutEvent]) -> Iterator[EntryRow]:
+def expected_entries(
+    events: Iterable[PaymentEvent | PayoutEvent | ReconciliationEvent],
+) -> Iterator[EntryRow]:
     """All rows that the ledger must hold for these events, in their order.
 
     Raises UnbalancedTransaction at the first event whose amounts cannot be a movement.

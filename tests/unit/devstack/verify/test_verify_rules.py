@@ -283,6 +283,38 @@ def _number_in_clickhouse(shop: Shop) -> None:
     shop.table_rows.append(("paystream_raw.payment_events", b"a\t6011111111111117\tb\n"))
 
 
+def _settled_at_another_amount(shop: Shop) -> None:
+    for index, event in enumerate(shop.matching):
+        if event.type == "line.settled":
+            shop.matching[index] = replace(event, gross_minor=1)
+
+
+def _line_that_nobody_posted(shop: Shop) -> None:
+    shop.matching = [event for event in shop.matching if event.type != "line.settled"]
+
+
+def _ledger_settled_too_much(shop: Shop) -> None:
+    for index, entry in enumerate(shop.entries):
+        if entry.transaction_type == "line.settled":
+            shop.entries[index] = entry._replace(amount_minor=entry.amount_minor * 2)
+
+
+def _break_that_nobody_opened(shop: Shop) -> None:
+    shop.matching = [event for event in shop.matching if event.break_id is None]
+
+
+def _break_that_nobody_planted(shop: Shop) -> None:
+    shop.planted.clear()
+
+
+def _planted_and_not_found(shop: Shop) -> None:
+    shop.planted.append({"kind": "duplicate", "report_id": "set_1"})
+
+
+def _paid_and_not_settled(shop: Shop) -> None:
+    shop.events = [event for event in shop.events if event.type != "payment.settled"]
+
+
 PLANTS: dict[str, tuple[Plant, ...]] = {
     "charged_once": (
         _charged_under_another_key,
@@ -338,6 +370,15 @@ PLANTS: dict[str, tuple[Plant, ...]] = {
         _payout_ended_twice,
     ),
     "balances_add_up": (_ledger_owes_less, _open_balance_differs, _item_too_few),
+    "reconciliation": (
+        _settled_at_another_amount,
+        _line_that_nobody_posted,
+        _ledger_settled_too_much,
+        _break_that_nobody_opened,
+        _break_that_nobody_planted,
+        _planted_and_not_found,
+        _paid_and_not_settled,
+    ),
     "offsets_at_end": (_unread_records, _open_transaction),
     "no_card_numbers": (
         _number_in_topic,
@@ -434,11 +475,17 @@ def test_test_and_live_money_have_balances_of_their_own() -> None:
     ("part", "names"),
     [
         ("valkey", {"tables_match_events", "no_card_numbers"}),
-        ("network", {"charged_once"}),
+        ("network", {"charged_once", "reconciliation"}),
         ("bank", {"paid_once"}),
         (
             "clickhouse",
-            {"ledger_balances", "ledger_matches_events", "balances_add_up", "no_card_numbers"},
+            {
+                "ledger_balances",
+                "ledger_matches_events",
+                "balances_add_up",
+                "reconciliation",
+                "no_card_numbers",
+            },
         ),
         ("files", {"no_card_numbers"}),
     ],

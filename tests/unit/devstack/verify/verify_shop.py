@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from devstack.verify import balances, deliveries, ledger, tables
+from devstack.verify import balances, deliveries, ledger, reconciliation, tables
 from devstack.verify.evidence import Evidence
 from devstack.verify.sources import EvidenceMissing, GroupPosition
 from runtime.kafka import StoredRecord
@@ -21,6 +21,7 @@ from schemas.ids import command_id, fingerprint, payment_id
 from schemas.partitioning import partition_of
 from schemas.public_view import public_view
 from schemas.records import (
+    BankLine,
     Endpoint,
     Merchant,
     MerchantEvent,
@@ -30,6 +31,8 @@ from schemas.records import (
     PayoutEvent,
     PayoutItem,
     PayoutRequest,
+    ReconciliationEvent,
+    SettlementLine,
     WebhookAttempt,
     WebhookDelivery,
 )
@@ -57,6 +60,10 @@ class Shop:
     states: dict[str, PaymentState | None] = field(default_factory=dict)
     network: list[dict[str, Any]] = field(default_factory=list)
     bank: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[SettlementLine] = field(default_factory=list)
+    bookings: list[BankLine] = field(default_factory=list)
+    matching: list[ReconciliationEvent] = field(default_factory=list)
+    planted: list[dict[str, Any]] = field(default_factory=list)
     items: list[PayoutItem] = field(default_factory=list)
     payouts: list[PayoutEvent] = field(default_factory=list)
     payouts_table: dict[str, Any] = field(default_factory=dict)
@@ -142,7 +149,7 @@ class Shop:
         """Let every sink do its work."""
         self._pay_out()
         self._send_webhooks()
-        self.entries = list(expected_entries([*self.events, *self.payouts]))
+        self.entries = list(expected_entries([*self.events, *self.payouts, *self.matching]))
         views: dict[str, Any] = {}
         for event in self.events:
             views[event.payment_id] = public_view(event, views.get(event.payment_id))
@@ -157,6 +164,28 @@ class Shop:
         end = Position("streams-payments", topics.PAYMENTS_COMMANDS, 0, 7, 0, 8, 8)
         self.positions = [GroupPosition(end, 0)]
         return self
+
+    def reconcile(self) -> None:
+        """The network reports all captures, the first one with another amount, and pays."""
+        captures = [
+            line
+            for line in self.network
+            if (line["operation"], line["outcome"]) == ("capture", Outcome.APPROVED)
+        ]
+        if not captures:
+            return
+        wrong = captures[0]["idempotency_key"]
+        grosses = [c["amount_minor"] + 7 * (c is captures[0]) for c in captures]
+        self.lines = [
+            _settlement_line(capture, gross_minor, len(captures), sum(grosses))
+            for capture, gross_minor in zip(captures, grosses, strict=True)
+        ]
+        self.bookings = [_deposit(sum(grosses))]
+        self.planted = [{"kind": "amount", "report_id": "set_1", "operation_id": wrong}]
+        outcome = reconciliation.recomputed(self.evidence())
+        self.matching = outcome.events
+        for command in outcome.commands:
+            self.decide(command)
 
     def _pay_out(self) -> None:
         accounts = {MERCHANT: folding_rules.Account(bank_account="acct_1", schedule="manual")}
@@ -245,6 +274,42 @@ class Shop:
         return Evidence(ShopSources(self))
 
 
+def _settlement_line(
+    capture: Mapping[str, Any], gross_minor: int, lines: int, net_minor: int
+) -> SettlementLine:
+    return SettlementLine(
+        line_id=f"set_1:{capture['idempotency_key']}",
+        report_id="set_1",
+        network="network",
+        report_day="2026-09-21",
+        line_kind="capture",
+        operation_id=capture["idempotency_key"],
+        network_reference="net_1",
+        currency=capture["currency"],
+        gross_minor=gross_minor,
+        fee_minor=0,
+        net_minor=gross_minor,
+        value_day="2026-09-22",
+        effective_at_ms=capture["at_ms"],
+        published_at_ms=capture["at_ms"] + 1_000_000,
+        report_lines=lines,
+        report_net_minor=net_minor,
+    )
+
+
+def _deposit(amount_minor: int) -> BankLine:
+    return BankLine(
+        line_id="dep_1",
+        statement_day="2026-09-22",
+        line_kind="deposit",
+        reference="set_1",
+        currency="EUR",
+        amount_minor=amount_minor,
+        value_day="2026-09-22",
+        booked_at_ms=BEGAN_AT_MS + 86_400_000,
+    )
+
+
 def open_shop() -> Shop:
     """Captured, refunded in part, declined, authorized only, unknown outcome; all sinks done."""
     shop = Shop()
@@ -261,6 +326,7 @@ def open_shop() -> Shop:
     shop.send("four", CommandKind.CREATE, amount_minor=1_200, **create)
     shop.answer()
     shop.answer()
+    shop.reconcile()
     shop.send("five", CommandKind.CREATE, amount_minor=300, **create)
     return shop.settle()
 
@@ -297,6 +363,9 @@ class ShopSources:
             topics.MERCHANTS_EVENTS: shop.merchants,
             topics.PAYOUTS_ITEMS: shop.items,
             topics.PAYOUTS_EVENTS: shop.payouts,
+            topics.NETWORK_SETTLEMENTS: shop.lines,
+            topics.BANK_STATEMENTS: shop.bookings,
+            topics.RECONCILIATION_EVENTS: shop.matching,
             topics.WEBHOOKS_DELIVERIES: shop.webhooks,
             topics.WEBHOOKS_ATTEMPTS: shop.attempts,
         }
@@ -316,6 +385,7 @@ class ShopSources:
             ledger.TRIAL_BALANCE: _trial_balance,
             ledger.ENTRIES: lambda entries: [entry._asdict() for entry in entries],
             balances.BALANCES: _merchant_balances,
+            reconciliation.SETTLED_SUMS: _settled_sums,
         }
         by_sql = {text.replace("{views}", "paystream"): rows for text, rows in answers.items()}
         return iter(by_sql[sql](shop.entries))
@@ -332,6 +402,9 @@ class ShopSources:
         shop = self._need(name)
         return iter({"network": shop.network, "bank": shop.bank}[name])
 
+    def planted_differences(self) -> Rows:
+        return iter(self._need("network").planted)
+
     def accepted_commands(self) -> Rows | None:
         return None if self._shop.accepted is None else iter(self._shop.accepted)
 
@@ -343,7 +416,7 @@ class ShopSources:
 
 
 def _key(record: msgspec.Struct) -> str:
-    for name in ("payment_id", "endpoint_id", "merchant_id"):
+    for name in ("payment_id", "endpoint_id", "merchant_id", "line_id", "subject_id"):
         if isinstance(record, WebhookDelivery | WebhookAttempt):
             return record.endpoint_id
         if key := getattr(record, name, None):
@@ -364,6 +437,12 @@ def _sums(entries: list[EntryRow], *names: str) -> dict[tuple[str, ...], int]:
     for entry in entries:
         sums[tuple(getattr(entry, name) for name in names)] += entry.amount_minor
     return dict(sums)
+
+
+def _settled_sums(entries: list[EntryRow]) -> list[dict[str, Any]]:
+    settled = [entry for entry in entries if entry.transaction_type == "line.settled"]
+    sums = _sums(settled, "account", "currency")
+    return [{"account": a, "currency": c, "amount_minor": n} for (a, c), n in sums.items()]
 
 
 def _transactions(entries: list[EntryRow]) -> list[dict[str, Any]]:
