@@ -148,6 +148,27 @@ class AddEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         _check_url(self.url, "url")
 
 
+class NetworkNotification(Struct, frozen=True, kw_only=True):
+    """What the card network tells about one operation; fields that we do not know may be there."""
+
+    idempotency_key: Annotated[
+        str,
+        Meta(
+            pattern=r"^pay_[0-9a-z]{26}:(authorize|capture|refund|void):[0-9]{1,6}$",
+            description="The key under which we asked for the operation.",
+        ),
+    ]
+    operation: Literal["authorize", "capture", "refund", "void"]
+    outcome: Literal["approved", "declined", "requires_action", "failed"]
+    network_reference: Text | None = None
+    decline_code: Text | None = None
+    action_url: Url | None = None
+
+    def __post_init__(self) -> None:
+        if self.idempotency_key.split(":")[1] != self.operation:
+            raise WrongField("operation", "not the operation of the idempotency key")
+
+
 class ClosePayouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pay out now; all currencies unless one is named. Operators name the merchant.
 

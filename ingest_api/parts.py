@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ingest_api.authentication import Authenticator
 from ingest_api.card_key import CardKey
 from ingest_api.intake import Intake
+from ingest_api.notification_guard import NotificationGuard
 from ingest_api.producer import CommandProducer
 from ingest_api.publishing import Publisher
 from ingest_api.rate_limit import RateLimiter
@@ -47,6 +48,9 @@ class Parts:
             settings.registration_wait_seconds,
         )
         self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
+        self.notifications = NotificationGuard(
+            links.network_notification_secret, settings.notification_age_seconds_max
+        )
         self.card_key = CardKey(links.network_url, settings.jwks_seconds)
         self.draining = False
         telemetry.gauge("paystream_api_outstanding_records").set_function(

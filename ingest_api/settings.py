@@ -33,5 +33,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest time between SIGTERM and exit."""
     drain_delay_seconds: float = 0.0
     """Time between `not ready` and the end of accepting, for load balancers to notice."""
+    notification_age_seconds_max: int = 300
+    """Signed notifications of the card network that are older, or from the future, are refused."""
     jwks_seconds: float = 60.0
     """How long the network's card key is answered from memory."""

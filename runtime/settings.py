@@ -60,6 +60,7 @@ class Connections(msgspec.Struct, frozen=True):
     console_url: str = ""
     admin_token: str = ""
     paystream_master_key: str = ""
+    network_notification_secret: str = ""
     paystream_state_dir: str = ""
     health_port: int = 0
 

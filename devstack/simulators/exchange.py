@@ -113,7 +113,12 @@ class Exchange:
             self.injected[conditions.fault] += 1
         match conditions.fault:
             case Fault.REFUSED:
-                refuse(503, "unavailable", "Nothing was done: try again with the same key.")
+                refuse(
+                    503,
+                    "unavailable",
+                    "Nothing was done: try again with the same key.",
+                    processed=False,
+                )
             case Fault.FAILED_AFTER_EFFECT:
                 refuse(500, "internal", "The outcome is not known: try again with the same key.")
             case Fault.LOST_ANSWER:

@@ -25,7 +25,7 @@ def answers(url: str) -> bool:
 
 
 def simulator(
-    name: SimulatorName, port: int, state_dir: Path, log_path: Path, **settings: float
+    name: SimulatorName, port: int, state_dir: Path, log_path: Path, **settings: float | str
 ) -> Launch:
     """The launch of one simulator; `settings` are fields of `SimulatorSettings`."""
     flags = (f"--{field.replace('_', '-')}={value}" for field, value in settings.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from devstack.simulators import network_keys, settings
 from devstack.simulators.cards import NOT_READABLE, Behaviour, behaviour_of
 from devstack.simulators.exchange import Exchange, fingerprint
 from devstack.simulators.journal import Journal, read_lines
+from devstack.simulators.network_notifications import Notifications
 from devstack.simulators.network_pages import question
 from devstack.simulators.network_rules import Network, OperationRequest, Record
 from devstack.simulators.server import LOOPBACK, Simulator, answer_json, read_body, refuse, run
@@ -34,7 +36,7 @@ class NetworkSimulator(Simulator):
 
     name = "network"
 
-    def __init__(self, chosen: settings.SimulatorSettings) -> None:
+    def __init__(self, chosen: settings.NetworkSettings, env: Mapping[str, str]) -> None:
         log = Path(chosen.state_dir) / "network.log"
         self.network = Network()
         book = SettlementBook(self.name, self.network.operations)
@@ -42,8 +44,10 @@ class NetworkSimulator(Simulator):
             self.network.apply(record)
             book.apply(record)
         super().__init__(chosen, Journal(log))
-        self.key = network_keys.load_key(Path(chosen.state_dir) / "network_key.json")
+        key_file = chosen.key_file or Path(chosen.state_dir) / "network_key.json"
+        self.key = network_keys.load_key(Path(key_file))
         self.exchange = Exchange(self, self.network)
+        self.notifications = Notifications(self, chosen, env)
         self.settlements = SettlementPages(self, book)
 
     def routes(self) -> list[web.RouteDef]:
@@ -60,7 +64,16 @@ class NetworkSimulator(Simulator):
         return self.network.log_lines()
 
     def summary(self) -> Mapping[str, Any]:
-        return self.network.summary() | {"faults": self.exchange.injected}
+        faults = self.exchange.injected + self.notifications.counts
+        return self.network.summary() | {"faults": faults}
+
+    def application(self) -> web.Application:
+        async def end(app: web.Application) -> None:
+            await self.notifications.close()
+
+        app = super().application()
+        app.on_cleanup.append(end)
+        return app
 
     async def _operate(self, request: web.Request) -> web.StreamResponse:
         body = await read_body(request, OperationRequest)
@@ -68,13 +81,15 @@ class NetworkSimulator(Simulator):
         behaviour = self._behaviour(body)
 
         def decide() -> Record:
-            return self.network.decide(
+            record = self.network.decide(
                 body,
                 behaviour,
                 fingerprint=mark,
                 at_ms=time.time_ns() // 1_000_000,
                 base_url=f"http://{LOOPBACK}:{self.settings.port}",
             )
+            self.notifications.consider(record)
+            return record
 
         time_out = self.network.time_out(body, behaviour)
         return await self.exchange.perform(request, body.idempotency_key, mark, time_out, decide)
@@ -140,8 +155,8 @@ class NetworkSimulator(Simulator):
 
 def main() -> int:
     """Entry point of the process."""
-    chosen = settings.load("network", settings.SimulatorSettings)
-    return run(lambda: NetworkSimulator(chosen))
+    chosen = settings.load("network", settings.NetworkSettings)
+    return run(lambda: NetworkSimulator(chosen, os.environ))
 
 
 if __name__ == "__main__":

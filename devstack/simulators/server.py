@@ -35,17 +35,17 @@ def answer_json(value: object, status: int = 200) -> web.Response:
     )
 
 
-def refuse(status: int, code: str, message: str) -> NoReturn:
-    """End the request with an error answer."""
-    raise RefusedError(status, code, message)
+def refuse(status: int, code: str, message: str, **facts: object) -> NoReturn:
+    """End the request with an error answer; `facts` are more fields of it."""
+    raise RefusedError(status, code, message, **facts)
 
 
 class RefusedError(Exception):
     """A request that gets an error answer."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, **facts: object) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.facts = status, code, message, facts
 
 
 class Simulator(ABC):
@@ -129,12 +129,14 @@ class Simulator(ABC):
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if self.working > self.settings.in_flight_max:
-                refuse(503, "too_busy", f"{self.working} requests are in flight: send them slower.")
+                busy = f"{self.working} requests are in flight: send them slower."
+                refuse(503, "too_busy", busy, processed=False)
             return await handler(request)
         except web.HTTPException as answer:  # aiohttp's own: unknown page, wrong method, too large
             return answer_json({"error": answer.reason, "message": str(answer)}, answer.status)
         except RefusedError as error:
-            return answer_json({"error": error.code, "message": error.message}, error.status)
+            body = {"error": error.code, "message": error.message, **error.facts}
+            return answer_json(body, error.status)
         except JournalError as error:
             return answer_json({"error": "log_failed", "message": str(error)}, 503)
 

@@ -44,6 +44,19 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class NetworkSettings(SimulatorSettings, frozen=True, kw_only=True):
+    """A card network that may say things twice; `doubled_answers` is a ratio from 0 to 1.
+
+    The second time is a notification to `callback_url`, signed with the secret in the environment
+    variable NETWORK_NOTIFICATION_SECRET. Without a URL: the API of the environment, if any.
+    """
+
+    doubled_answers: float = 0.0
+    doubled_seconds_max: float = 2.0
+    callback_url: str = ""
+    key_file: str = ""
+
+
 class ReceiverSettings(SimulatorSettings, frozen=True, kw_only=True):
     """A merchant's server is near and misbehaves by script only."""
 
@@ -60,6 +73,10 @@ HELP = {
     "latency_p99_ms": "99th percentile of latency, milliseconds",
     "faults": "ratio of requests that go wrong: refused, failed after the effect, or answer lost",
     "lost_answers": "additional ratio of requests that take effect and whose answer is lost",
+    "doubled_answers": "ratio of operations whose answer is sent again as a notification",
+    "doubled_seconds_max": "a notification comes up to so long after the operation took effect",
+    "callback_url": "where notifications go; default: API_URL/v1/network_notifications",
+    "key_file": "key pair to use instead of one in the state directory (two networks, one vault)",
     "hold_seconds": "how long a scripted time-out keeps the caller waiting",
     "slow_seconds": "how long a slow webhook endpoint takes",
     "in_flight_max": "requests worked on at once; more get 503",

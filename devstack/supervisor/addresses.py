@@ -60,7 +60,11 @@ def claim(state: StateDir, book: PortBook, payments_workers: int) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""
     health = (f"{name}-{slot}-health" for name, slot in worker_names(payments_workers))
     names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *health)
-    secrets = {"ADMIN_TOKEN": "admin-token", "PAYSTREAM_MASTER_KEY": "master-key"}
+    secrets = {
+        "ADMIN_TOKEN": "admin-token",
+        "PAYSTREAM_MASTER_KEY": "master-key",
+        "NETWORK_NOTIFICATION_SECRET": "network-notification-secret",
+    }
     return Addresses(
         ports={name: book.claim(name) for name in names},
         outside={name: os.environ[name] for name in OUTSIDE_VARIABLES if os.environ.get(name)},

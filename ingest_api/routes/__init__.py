@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from ingest_api.routes import contracts, merchants, operations, payments, payouts
+from ingest_api.routes import contracts, merchants, network, operations, payments, payouts
 
 ROUTES: list[HTTPRouteHandler] = [
     payments.create_payment,
@@ -16,6 +16,7 @@ ROUTES: list[HTTPRouteHandler] = [
     merchants.list_endpoints,
     merchants.remove_endpoint,
     payouts.close_payouts,
+    network.take_notification,
     contracts.subjects,
     contracts.versions,
     contracts.version,

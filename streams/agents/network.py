@@ -22,12 +22,11 @@ from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge, histogram
 from schemas.codec import encode
 from schemas.headers import TRACEPARENT, record_headers
-from schemas.ids import command_id, fingerprint
-from schemas.records import NetworkRequest, PaymentCommand
+from schemas.network_answers import AskedOperation, NetworkAnswer, result_command
+from schemas.records import NetworkRequest
 from schemas.topics import PAYMENTS_COMMANDS
-from schemas.vocabulary import CommandKind, Network, Operation, Outcome, Source
+from schemas.vocabulary import Network, Operation, Outcome
 from streams.agents.network_call import (
-    NetworkAnswer,
     NetworkClient,
     NeverSeen,
     NotTaken,
@@ -166,39 +165,18 @@ def _unknown(reply: Reply) -> NetworkAnswer:
     return NetworkAnswer(outcome=Outcome.UNKNOWN, reason=reason)
 
 
-def result_command(
-    request: NetworkRequest, answer: NetworkAnswer, issued_at_ms: int
-) -> PaymentCommand:
-    """The outcome as a command; its id is derived, so that a repeated call tells it once."""
-    subject = f"{request.operation_id}#{request.attempt}"
-    meaning = {
-        "operation_id": request.operation_id,
-        "attempt": request.attempt,
-        "outcome": answer.outcome,
-        "network_reference": answer.network_reference,
-        "decline_code": answer.decline_code,
-        "action_url": answer.action_url,
-    }
-    return PaymentCommand(
-        command_id=command_id(request.payment_id, request.operation, subject),
+def asked_operation(request: NetworkRequest) -> AskedOperation:
+    """What a request asks about."""
+    return AskedOperation(
         payment_id=request.payment_id,
         merchant_id=request.merchant_id,
         mode=request.mode,
-        kind=CommandKind.NETWORK_RESULT,
-        fingerprint=fingerprint(meaning),
-        issued_at_ms=issued_at_ms,
-        source=Source.NETWORK,
-        refund_id=request.refund_id,
         operation=request.subject_operation or request.operation,
         operation_id=request.operation_id,
         attempt=request.attempt,
-        outcome=answer.outcome,
-        network_reference=answer.network_reference,
-        decline_code=answer.decline_code,
-        action_url=answer.action_url,
-        reason=answer.reason,
+        by_status=request.operation == Operation.STATUS,
+        refund_id=request.refund_id,
         network=request.network,
-        card=request.card if answer.outcome == Outcome.NOT_TAKEN else None,
     )
 
 
@@ -206,6 +184,7 @@ def result_record(
     request: NetworkRequest, answer: NetworkAnswer, issued_at_ms: int, trace: bytes | None
 ) -> Outgoing:
     """The command as a record for payments.commands."""
-    command = result_command(request, answer, issued_at_ms)
+    card = request.card if answer.outcome == Outcome.NOT_TAKEN else None
+    command = result_command(asked_operation(request), answer, issued_at_ms, card)
     headers = record_headers(command.command_id, command.kind, issued_at_ms, GROUP, trace)
     return Outgoing(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)

@@ -7,24 +7,14 @@ from typing import Any
 import msgspec
 
 from runtime.bounded_http import NO_ANSWER, NOT_SENT, BoundedHttp, HttpAnswer
+from schemas.network_answers import NetworkAnswer, answer_of
 from schemas.records import NetworkRequest
-from schemas.vocabulary import DeclineCode, Operation, Outcome
+from schemas.vocabulary import Operation, Outcome
 
 REASON_CHARACTERS_MAX = 200
 _OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN, Outcome.NOT_TAKEN}
-_DECLINE_CODES = frozenset(DeclineCode)
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
 """Refusals that say nothing about the operation: ours to mend, or the network's to get over."""
-
-
-class NetworkAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the network said about an operation; unknown if it said nothing that counts."""
-
-    outcome: str
-    network_reference: str | None = None
-    decline_code: str | None = None
-    action_url: str | None = None
-    reason: str | None = None
 
 
 class NeverSeen(msgspec.Struct, frozen=True):
@@ -126,7 +116,7 @@ def _understood(response: HttpAnswer, refused: Callable[[HttpAnswer], Reply]) ->
         return Unavailable(f"unreadable answer: {error}"[:REASON_CHARACTERS_MAX])
     if body.outcome not in _OUTCOMES:
         return Unavailable(f"unknown outcome {body.outcome!r}"[:REASON_CHARACTERS_MAX])
-    return _answer(body)
+    return answer_of(body.outcome, body.network_reference, body.decline_code, body.action_url)
 
 
 def _says_not_processed(response: HttpAnswer) -> bool:
@@ -135,19 +125,6 @@ def _says_not_processed(response: HttpAnswer) -> bool:
         return not msgspec.json.decode(response.content, type=_NotNow).processed
     except msgspec.DecodeError:
         return False
-
-
-def _answer(body: _Body) -> NetworkAnswer:
-    code = body.decline_code
-    declined = body.outcome == Outcome.DECLINED
-    known = code if code in _DECLINE_CODES else DeclineCode.GENERIC
-    return NetworkAnswer(
-        outcome=body.outcome,
-        network_reference=body.network_reference,
-        decline_code=known if declined else None,
-        action_url=body.action_url,
-        reason=None if code is None or (code == known and declined) else code,
-    )
 
 
 def _refusal(response: HttpAnswer) -> Reply:

@@ -12,8 +12,9 @@ from aiohttp.test_utils import TestServer
 
 from engine import Retry
 from runtime.clock import now_ms
+from schemas.network_answers import result_command
 from schemas.records import NetworkRequest
-from streams.agents.network import NetworkAgent, result_command
+from streams.agents.network import NetworkAgent, asked_operation
 from streams.agents.network_call import NetworkClient
 from streams.settings import NetworkSettings
 
@@ -217,7 +218,7 @@ async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
     agent: NetworkAgent,
 ) -> None:
     answer = await agent.outcome_of(request())
-    first, second = (result_command(request(), answer, at_ms) for at_ms in (1, 2))
+    first, second = (result_command(asked_operation(request()), answer, at_ms) for at_ms in (1, 2))
     assert (first.command_id, first.fingerprint) == (second.command_id, second.fingerprint)
     assert (first.kind, first.operation_id, first.attempt) == (
         "network_result",
