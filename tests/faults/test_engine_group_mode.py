@@ -12,7 +12,7 @@ import time
 
 import pytest
 from fault_cluster import Cluster, Figures
-from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+from stream.engine_harness import FAST_SESSION, Scenario, Worker, check_exactly_once
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1200)]
 RECORDS = 100_000
@@ -20,30 +20,49 @@ KILLS_PER_WORKER = 3
 SLOTS = ("a", "b", "c")
 
 
-def kill_workers(replicated: Scenario, rng: random.Random, settings: dict[str, float]) -> None:
-    """In a random order, each restarted at once, as by a supervisor."""
-    slow = "before_commit:0:sleep0.2"  # else the input ends before the faults do
-    workers = {slot: replicated.start(slot, settings, HOOK=slow) for slot in SLOTS}
-    order = list(SLOTS) * KILLS_PER_WORKER
-    rng.shuffle(order)
-    for slot in order:
-        time.sleep(rng.uniform(4, 12))
-        print("schedule: kill worker", slot, flush=True)
-        workers[slot].kill()
-        workers[slot] = replicated.start(slot, settings, HOOK=slow)
+class Killer(threading.Thread):
+    """Kills workers in a random order; each is started again at once, as by a supervisor.
+
+    The thread lasts until `stop`: a process that it started dies with it.
+    """
+
+    def __init__(self, replicated: Scenario, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._replicated = replicated
+        self._rng = random.Random(seed)
+        self._stop_asked = threading.Event()
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        workers = {slot: self._start(slot) for slot in SLOTS}
+        order = list(SLOTS) * KILLS_PER_WORKER
+        self._rng.shuffle(order)
+        for slot in order:
+            time.sleep(self._rng.uniform(4, 12))
+            print("schedule: kill worker", slot, flush=True)
+            workers[slot].kill()
+            workers[slot] = self._start(slot)
+        self.done.set()
+        self._stop_asked.wait()
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join(10)
+
+    def _start(self, slot: str) -> Worker:
+        slow = "before_commit:0:sleep0.2"  # else the input ends before the faults do
+        settings = FAST_SESSION | {"batch_records_max": 100}
+        return self._replicated.start(slot, settings, HOOK=slow)
 
 
 def test_group_mode_transactions(
     cluster: Cluster, replicated: Scenario, seed: int, figures: Figures
 ) -> None:
     print("schedule: seed", seed, flush=True)
-    settings = FAST_SESSION | {"batch_records_max": 100}
     replicated.load(RECORDS, keys=2000)
     replicated.follow()
     began = time.monotonic()
-    killer = threading.Thread(
-        target=kill_workers, args=(replicated, random.Random(seed), settings), daemon=True
-    )
+    killer = Killer(replicated, seed)
     killer.start()
     for number in range(3):
         print("schedule: bounce broker", number, "hard, then cleanly", flush=True)
@@ -54,7 +73,7 @@ def test_group_mode_transactions(
         cluster.terminate(number)
         cluster.restart(number)
         time.sleep(5)
-    killer.join()
+    assert killer.done.wait(300)
     left = RECORDS - sum(replicated.committed().values())
     replicated.wait_done(600)
     figures.add(
@@ -63,4 +82,5 @@ def test_group_mode_transactions(
         seconds=time.monotonic() - began,
         records_left_after_the_faults=left,
     )
+    killer.stop()
     check_exactly_once(replicated)

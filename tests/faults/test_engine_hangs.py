@@ -32,7 +32,14 @@ def hanging(scenario: Scenario, slot: str, step: str) -> Worker:
     return worker
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "before_commit",
+        pytest.param("between_produces", marks=pytest.mark.slow),
+        pytest.param("after_commit", marks=pytest.mark.slow),
+    ],
+)
 def test_sigterm_ends_a_worker_whose_commit_hangs(
     single: Scenario, figures: Figures, step: str
 ) -> None:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 from fakes import FakeMessage
 
 from engine.clients import ClientConfig
-from engine.errors import SlotTaken, StaleLog
+from engine.errors import CommandRefused, SlotTaken, StaleLog
 from engine.fetcher import Fetcher
 from engine.settings import EngineSettings
 from engine.slot import SlotLock
@@ -104,6 +104,16 @@ def test_an_offset_out_of_range_is_never_skipped() -> None:
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     with pytest.raises(StaleLog, match="retention"):
         fetcher._is_record(OutOfRange(1), None)
+
+
+def test_a_right_that_is_missing_is_no_empty_poll() -> None:
+    class Denied(FakeMessage):
+        def error(self) -> Any:
+            return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
+    with pytest.raises(CommandRefused, match=r"reading in\[0\].*rights of this worker"):
+        fetcher._is_record(Denied(1), None)
 
 
 class EndedConsumer:
