@@ -1,113 +1,66 @@
 """`paystream sql`: ask ClickHouse as an analyst."""
 
-import atexit
-import contextlib
-import readline
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import urllib3.exceptions
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich.table import Table
 
 from devstack.cli.environment import environment, need
-from devstack.cli.output import ClearError, console, error_console
+from devstack.cli.output import ClearError
 from devstack.clickhouse_client import connect
 
-_ROWS_SHOWN_MAX = 1_000
-_HISTORY_LINES_MAX = 1_000
+STATEMENT_CHARACTERS_MAX = 1_000_000
 
 
 def sql(statement: str = "", *, format: str | None = None, env_file: Path | None = None) -> int:
     """Run one statement, or open a prompt, as the read-only analyst.
 
+    In the prompt a statement ends with `;` or an empty line, Tab completes views, columns and
+    functions, `\\d` lists the views, `\\d VIEW` says what its columns mean, Ctrl-D leaves. Without
+    a terminal the statement is read from standard input.
+
     Example: paystream sql "SELECT status, count() FROM payments GROUP BY status"
 
     Parameters
     ----------
-    statement: One SELECT; without it a prompt opens (Ctrl-D leaves).
+    statement: One SELECT; without it a prompt opens.
     format: A ClickHouse format such as CSVWithNames, JSON, Parquet; printed as it comes.
     env_file: Addresses of the stack, as written by `paystream up`.
     """
-    env = environment(env_file)
-    client = _client(env)
+    from devstack.cli.sql_prompt import first_line, print_answer, prompt
+
+    client = _client(environment(env_file))
+    if not statement and sys.stdin.isatty():
+        return prompt(client)
+    statement = (statement or sys.stdin.read(STATEMENT_CHARACTERS_MAX)).strip().rstrip(";")
     if not statement:
-        return _prompt(client)
+        raise ClearError("no statement was given and standard input is empty")
     try:
-        _run(client, statement, format)
-    except ClickHouseError as error:
-        raise ClearError(_first_line(error)) from error
+        if format is None:
+            print_answer(client, statement)
+        else:
+            _print_raw(client, statement, format)
+    except (ClickHouseError, urllib3.exceptions.HTTPError) as error:
+        raise ClearError(first_line(error)) from error
     return 0
 
 
 def _client(env: Mapping[str, str]) -> Client:
+    """As the analyst; with the owner's address at least unable to write."""
     need(env, "CLICKHOUSE_URL")
-    return connect(env.get("ANALYST_CLICKHOUSE_URL") or env["CLICKHOUSE_URL"], "paystream")
+    url = env.get("ANALYST_CLICKHOUSE_URL")
+    if url:
+        return connect(url, "paystream")
+    client = connect(env["CLICKHOUSE_URL"], "paystream")
+    client.set_client_setting("readonly", "2")
+    return client
 
 
-def _run(client: Client, statement: str, format: str | None) -> None:
-    if format is not None:
-        with client.raw_stream(statement, fmt=format) as chunks:
-            for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
-        return
-    with client.query_row_block_stream(statement) as blocks:
-        rows: list[tuple[object, ...]] = []
-        for block in blocks:
-            rows += block[: _ROWS_SHOWN_MAX + 1 - len(rows)]
-            if len(rows) > _ROWS_SHOWN_MAX:
-                break
-        names = blocks.source.column_names
-    _print_rows(names, rows)
-
-
-def _print_rows(names: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    table = Table(*names)
-    for row in rows[:_ROWS_SHOWN_MAX]:
-        table.add_row(*map(str, row))
-    console.print(table)
-    if len(rows) > _ROWS_SHOWN_MAX:
-        error_console.print(f"only {_ROWS_SHOWN_MAX} rows are shown: use --format for all")
-
-
-def _prompt(client: Client) -> int:
-    _remember_lines()
-    words = sorted(str(row[0]) for row in client.query("SHOW TABLES").result_rows)
-    words += ["SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "count()", "sum("]
-    readline.set_completer(lambda text, i: _completion(words, text, i))
-    readline.parse_and_bind("tab: complete")
-    console.print(f"views: {', '.join(words[:-8])}", highlight=False)
-    while True:
-        try:
-            line = input("paystream> ").strip().rstrip(";")
-        except EOFError:
-            return 0
-        if line:
-            try:
-                _run(client, line, None)
-            except ClickHouseError as error:
-                error_console.print(_first_line(error), style="red", highlight=False)
-
-
-def _completion(words: list[str], text: str, index: int) -> str | None:
-    found = [word for word in words if word.lower().startswith(text.lower())]
-    return found[index] if index < len(found) else None
-
-
-def _remember_lines() -> None:
-    history = Path.home() / ".paystream_sql_history"
-    with contextlib.suppress(OSError):
-        readline.read_history_file(history)
-    readline.set_history_length(_HISTORY_LINES_MAX)
-    atexit.register(_save_lines, history)
-
-
-def _save_lines(history: Path) -> None:
-    with contextlib.suppress(OSError):
-        readline.write_history_file(history)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _print_raw(client: Client, statement: str, format: str) -> None:
+    with client.raw_stream(statement, fmt=format) as chunks:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
