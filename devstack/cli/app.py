@@ -51,6 +51,8 @@ _COMMANDS = (
     "migrate",
     "rebuild",
     "dead-letters",
+    "breaks",
+    "close-day",
     "worker",
     "api",
     "doctor",
