@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from prometheus_client import REGISTRY
 
 from engine import Retry
 from runtime.clock import now_ms
@@ -64,7 +65,7 @@ class ScriptedNetwork:
         if isinstance(line, int):
             return web.json_response({"code": "scripted"}, status=line)
         if isinstance(line, dict):
-            return web.json_response(line)
+            return web.json_response(line, status=503 if line == NOT_PROCESSED else 200)
         return web.Response(text=line)
 
 
@@ -225,3 +226,124 @@ async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
         "pay_1:capture:1",
         1,
     )
+
+
+NOT_PROCESSED = {"error": "unavailable", "processed": False}
+
+
+@pytest.fixture
+def fallback() -> ScriptedNetwork:
+    return ScriptedNetwork()
+
+
+@pytest.fixture
+async def both(url: str, fallback: ScriptedNetwork) -> AsyncIterator[dict[str, NetworkClient]]:
+    async with TestServer(fallback.app()) as server:
+        urls = {PRIMARY: url, "fallback": str(server.make_url("/"))}
+        clients = {name: NetworkClient(at, QUICK.timeout_seconds, 10) for name, at in urls.items()}
+        yield clients
+        for client in clients.values():
+            await client.close()
+
+
+def authorization(**changes: Any) -> NetworkRequest:
+    fields = {"operation": "authorize", "card": "jwe", "network_reference": None}
+    return request(**{**fields, **changes})
+
+
+async def test_an_authorization_that_was_surely_not_taken_may_go_elsewhere(
+    network: ScriptedNetwork, both: dict[str, NetworkClient], fallback: ScriptedNetwork
+) -> None:
+    """The agent only says so: the domain asks the fallback, under another key."""
+    network.posts = [NOT_PROCESSED]
+    answer = await NetworkAgent(both, QUICK).outcome_of(authorization(), new=True)
+    assert (answer.outcome, answer.reason) == ("not_taken", "HTTP 503: not processed")
+    assert len(network.bodies) == QUICK.tries_max
+    assert (network.asked, fallback.bodies) == ([], [])
+
+
+async def test_no_connection_and_an_open_breaker_are_sure_as_well(
+    both: dict[str, NetworkClient], unused_tcp_port: int, fallback: ScriptedNetwork
+) -> None:
+    gone = NetworkClient(f"http://127.0.0.1:{unused_tcp_port}", 0.3, 10)
+    settings = NetworkSettings(
+        timeout_seconds=0.3, tries_max=2, backoff_seconds=0.01, breaker_window_calls=2
+    )
+    agent = NetworkAgent({**both, PRIMARY: gone}, settings)
+    refused = await agent.outcome_of(authorization(), new=True)
+    shut = await agent.outcome_of(authorization(operation_id="pay_2:authorize:1"), new=True)
+    assert (refused.outcome, shut.outcome) == ("not_taken", "not_taken")
+    assert shut.reason == "the breaker is open"
+    with pytest.raises(Retry):
+        await agent.outcome_of(request(), new=True)
+    moved = await agent.outcome_of(authorization(network="fallback"), new=True)
+    assert (moved.outcome, len(fallback.bodies)) == ("approved", 1)
+    await gone.close()
+
+
+@pytest.mark.parametrize(
+    ("posts", "changes", "new"),
+    [
+        ([SILENCE, NOT_PROCESSED], {}, True),
+        ([500, NOT_PROCESSED], {}, True),
+        ([503], {}, True),
+        ([NOT_PROCESSED], {}, False),
+        ([NOT_PROCESSED], {"card": None}, True),
+        ([NOT_PROCESSED], {"operation": "capture"}, True),
+        ([NOT_PROCESSED], {"network": "fallback"}, True),
+    ],
+)
+async def test_whatever_may_have_been_taken_stays_where_it_is(
+    network: ScriptedNetwork,
+    fallback: ScriptedNetwork,
+    both: dict[str, NetworkClient],
+    posts: list[Answer],
+    changes: dict[str, Any],
+    new: bool,
+) -> None:
+    """One try without a clear no, another owner before, no card, or no authorization at all."""
+    network.posts, fallback.posts = list(posts), list(posts)
+    asked = authorization(**{"operation_id": "pay_1:authorize:1", **changes})
+    answer = await NetworkAgent(both, QUICK).outcome_of(asked, new=new)
+    assert answer.outcome == "unknown"
+    assert bool(fallback.bodies) == (changes.get("network") == "fallback")
+
+
+async def test_a_call_that_was_broken_off_may_have_reached_the_network(
+    network: ScriptedNetwork, both: dict[str, NetworkClient]
+) -> None:
+    agent = NetworkAgent(both, QUICK)
+    network.posts = [SILENCE]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await agent.outcome_of(authorization(), new=True)
+    network.posts = [NOT_PROCESSED]
+    assert (await agent.outcome_of(authorization(), new=True)).outcome == "unknown"
+
+
+async def test_the_word_not_taken_is_ours_alone(
+    network: ScriptedNetwork, agent: NetworkAgent
+) -> None:
+    network.posts = [{"outcome": "not_taken"}, APPROVED]
+    assert (await agent.outcome_of(authorization())).outcome == "approved"
+
+
+async def test_a_network_without_an_address_is_waited_for(agent: NetworkAgent) -> None:
+    with pytest.raises(Retry, match="NETWORK_FALLBACK_URL"):
+        await agent.outcome_of(request(network="fallback"))
+
+
+async def test_each_network_has_a_breaker_of_its_own_that_is_visible(
+    both: dict[str, NetworkClient], network: ScriptedNetwork
+) -> None:
+    settings = NetworkSettings(tries_max=2, backoff_seconds=0.01, breaker_window_calls=2)
+    agent = NetworkAgent(both, settings)
+    network.posts = network.gets = [500]
+    with pytest.raises(Retry):
+        await agent.outcome_of(request())
+    await agent.outcome_of(request(network="fallback"))
+    states = {
+        name: REGISTRY.get_sample_value("paystream_network_breaker_state", {"network": name})
+        for name in both
+    }
+    assert states == {PRIMARY: 2, "fallback": 0}
