@@ -86,7 +86,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     lost_after_seconds: float = 60.0
     """A changelog shorter than its committed offsets is asked again for this long, then refused."""
     restore_stall_seconds: float = 300.0
-    """The watchdog ends a worker whose restore makes no progress for this long."""
+    """The watchdog ends a worker whose restore makes no progress for this long, or that waits so
+    long to be assigned anything.
+    """
     delete_retention_seconds: float = 86_400.0
     """Kafka's default `delete.retention.ms`: a local state older than half of it is rebuilt in
     full, because the tombstones it missed may be compacted away.

@@ -25,7 +25,7 @@ IDLE_STEPS = frozenset({"idle", "retry", "fetch", "new"})
 
 
 class Watchdog:
-    """A daemon thread; looks at the event loop, the cycle in hand and the restore.
+    """A daemon thread; looks at the event loop, the cycle in hand, the restore and the membership.
 
     A supervisor restarts the process; nothing is lost, since only committed transactions count.
     """
@@ -36,6 +36,7 @@ class Watchdog:
         self._loop_ran_at = time.monotonic()
         self._looked_at = time.monotonic()
         self._asked_at = 0.0
+        self._unowned_since: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
 
@@ -56,7 +57,8 @@ class Watchdog:
             return f"the event loop did not run for {silent:.0f} s"
         ownership = self._engine.ownership
         if ownership is None:
-            return None
+            return self._outside_the_group(now)
+        self._unowned_since = None
         restore = ownership.restore
         if restore is not None:
             stalled = now - max(restore.progress_at, ownership.step_at)
@@ -66,6 +68,15 @@ class Watchdog:
         if ownership.step not in IDLE_STEPS and stalled > self._settings.progress_stall_seconds:
             return f"step {ownership.step!r} lasts {stalled:.0f} s"
         return self._idle_under_lag(ownership, now)
+
+    def _outside_the_group(self, now: float) -> str | None:
+        """Joining has no limit of its own: it waits for brokers, as a restore does."""
+        if self._unowned_since is None:
+            self._unowned_since = now
+        waited = now - self._unowned_since
+        if waited > self._settings.restore_stall_seconds:
+            return f"the group assigned nothing to this worker for {waited:.0f} s"
+        return None
 
     def _idle_under_lag(self, ownership: Any, now: float) -> str | None:
         """Records wait, and none of them comes: a client that no longer fetches.
@@ -106,6 +117,7 @@ class Watchdog:
     def _start_afresh(self, now: float) -> None:
         """The whole process was stopped (SIGSTOP, suspend): that is nobody's stall."""
         self._loop_ran_at = now
+        self._unowned_since = None
         ownership = self._engine.ownership
         if ownership is None:
             return

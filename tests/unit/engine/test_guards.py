@@ -52,6 +52,15 @@ def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
     assert "event loop" in (watchdog(None).complaint(now + 100) or "")
 
 
+def test_the_watchdog_complains_of_a_group_that_is_never_joined() -> None:
+    now = time.monotonic()
+    outside = watchdog(None)
+    outside._loop_ran_at = now + 1000
+    assert outside.complaint(now) is None
+    assert outside.complaint(now + 299) is None
+    assert "assigned nothing" in (outside.complaint(now + 301) or "")
+
+
 def test_a_slot_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
     holder = (
         "import sys, time, pathlib; from engine.slot import SlotLock; "
