@@ -18,6 +18,7 @@ from engine.settings import EngineSettings
 from engine.table import TransactionalTable
 from engine.topic import BatchTopic
 from engine.transaction import BatchScope, SourcePartition, Transaction
+from schemas.codec import UndecodableRecord
 from schemas.vocabulary import DeadLetterReason
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,9 @@ class Cycle:
         if self._dead_letters is None:
             raise BatchFailed(f"{_place(message)} cannot be processed: {cause!r}") from cause
         self._pending.popleft()
-        self._bury(message, DeadLetterReason.HANDLER_FAILED, cause, transaction)
+        undecodable = isinstance(cause, UndecodableRecord)  # an agent may decode whole batches
+        reason = DeadLetterReason.UNDECODABLE if undecodable else DeadLetterReason.HANDLER_FAILED
+        self._bury(message, reason, cause, transaction)
 
     def _bury(
         self, message: Any, reason: DeadLetterReason, error: BaseException, transaction: Transaction

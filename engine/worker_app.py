@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,8 +23,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of changelogs: 3 where there are three brokers."""
 
 
-def new_app(group: str, slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The app of one worker, without agents yet. Raises BadSetting."""
+def new_app(group: str, slot: str, env: Mapping[str, str], **own: Any) -> EngineApp:
+    """The app of one worker, without agents yet; `own`: its EngineSettings that differ.
+
+    Raises BadSetting.
+    """
     chosen = load(WorkerSettings, "worker", env)
     known = connections(env).need("kafka_bootstrap_servers")
     data_dir = Path(known.paystream_state_dir or tempfile.gettempdir()) / "paystream-engine"
@@ -32,7 +36,7 @@ def new_app(group: str, slot: str, env: Mapping[str, str]) -> EngineApp:
         group,
         bootstrap_servers=known.kafka_bootstrap_servers,
         slot=slot,
-        settings=load(EngineSettings, "engine", env),
+        settings=msgspec.structs.replace(load(EngineSettings, "engine", env), **own),
         topic_partitions=chosen.partitions,
         replication=chosen.replication,
         data_dir=data_dir,

@@ -40,6 +40,11 @@ def encode_by_schema(record: msgspec.Struct) -> bytes:
     return buffer.getvalue()
 
 
+def schema_prefix(cls: type[msgspec.Struct]) -> bytes:
+    """The five bytes that begin every record of the newest version of the class's contract."""
+    return _prefix(latest()[cls.__name__])
+
+
 def _prefix(contract: Contract) -> bytes:
     return _MAGIC + contract.schema_id.to_bytes(4, "big")
 

@@ -1,4 +1,4 @@
-"""Composition root of the audit sink: four topics in, rows in ClickHouse out.
+"""Composition root of the audit sink: five topics in, rows in ClickHouse out.
 
 Offsets are committed after ClickHouse acknowledged the rows; a batch that comes again inserts the
 same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md).
@@ -12,17 +12,25 @@ from engine import EngineApp, Retry
 from engine.worker_app import new_app
 from runtime import log
 from runtime.settings import connections, load
-from schemas.codec import decode
-from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
+from schemas.codec import UndecodableRecord, decode
+from schemas.records import (
+    DeadLetter,
+    PaymentEvent,
+    PayoutEvent,
+    ReconciliationEvent,
+    WebhookAttempt,
+)
 from schemas.topics import (
     PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
     PAYOUTS_EVENTS,
+    RECONCILIATION_EVENTS,
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
 from sinks.audit.freshness import report_lag
 from sinks.audit.ingest import Ingest
+from sinks.audit.preparing import Prepare, payments_by_column, row_by_row
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import (
@@ -30,6 +38,7 @@ from sinks.audit.tables import (
     LEDGER_ENTRIES,
     PAYMENT_EVENTS,
     PAYOUT_EVENTS,
+    RECONCILED,
     WEBHOOK_ATTEMPTS,
     Table,
 )
@@ -40,6 +49,7 @@ SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
     PAYOUTS_EVENTS: (PayoutEvent, (PAYOUT_EVENTS, LEDGER_ENTRIES)),
     WEBHOOKS_ATTEMPTS: (WebhookAttempt, (WEBHOOK_ATTEMPTS,)),
     PAYMENTS_DEAD_LETTERS: (DeadLetter, (DEAD_LETTERS,)),
+    RECONCILIATION_EVENTS: (ReconciliationEvent, (RECONCILED, LEDGER_ENTRIES)),
 }
 """Topic -> the record in it and the tables that its records make rows of."""
 
@@ -64,19 +74,29 @@ def attach(app: EngineApp, ingest: Ingest, settings: AuditSettings) -> None:
     """Give the app one agent per topic, and the warm-up at its start."""
     backoff = Backoff(settings.retry_first_seconds, settings.retry_longest_seconds)
     for name, (record, tables) in SOURCES.items():
-        topic = app.batch_topic(name, decode=partial(decode, record))
-        app.agent(topic, name=f"{APP_ID}-{name}")(_agent(ingest, tables, backoff))
+        whole = name == PAYMENTS_EVENTS  # decoded by column, not one by one
+        topic = app.batch_topic(name, decode=_whole if whole else partial(decode, record))
+        prepare = payments_by_column if whole else row_by_row(tables)
+        agent = _agent(ingest, prepare, backoff)
+        app.agent(topic, name=f"{APP_ID}-{name}", whole_cycle=True)(agent)
 
     @app.task
     async def warm_up() -> None:
         await ingest.warm_up()
 
 
-def _agent(ingest: Ingest, tables: tuple[Table, ...], backoff: Backoff) -> Callable[[Any], Any]:
+def _whole(value: bytes | None) -> bytes:
+    """The record as it is. Raises UndecodableRecord for none."""
+    if value is None:
+        raise UndecodableRecord("the record has no value: a tombstone is no event")
+    return value
+
+
+def _agent(ingest: Ingest, prepare: Prepare, backoff: Backoff) -> Callable[[Any], Any]:
     async def insert(stream: Any) -> None:
         async for batch in stream:
             try:
-                await ingest.write(batch, tables)
+                await ingest.write(batch, prepare)
             except StoreUnavailable as error:
                 delay_seconds = backoff.next_seconds()
                 _LOG.warning("ledger_insert_waits", error=str(error), seconds=delay_seconds)

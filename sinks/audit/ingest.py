@@ -1,55 +1,55 @@
-"""What the audit sink does with one batch: rows of every table, then one insert per table."""
+"""What the audit sink does with one batch: rows of every table, few inserts, one at a time."""
+
+from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from runtime import clock, log, telemetry
-from sinks.audit.store import LedgerStore, Sourced, StoreUnavailable, rows_of
-from sinks.audit.tables import TABLES, Origin, Table
+from sinks.audit.preparing import Insert, Prepare, SourceRecord
+from sinks.audit.store import LedgerStore, StoreUnavailable
+from sinks.audit.tables import TABLES
 
 _LOG = log.get(__name__)
 
 
-class SourceRecord(Protocol):
-    """What is needed of a consumed record."""
-
-    value: Any
-    offset: int
-
-
 class SourceBatch(Protocol):
-    """Records of one topic partition, in order."""
+    """Records of one topic from one poll; those of a partition in order."""
 
     topic: str
-    partition: int
     records: Sequence[SourceRecord]
 
 
 class Ingest:
-    """Writes batches through one thread, so that the event loop lives while ClickHouse works.
+    """Writes batches through two threads, so that the event loop lives while ClickHouse works.
 
-    A batch that the engine abandoned is still finished by the thread before the next one begins;
-    its rows are the same rows, so that is harmless.
+    One prepares records while the other inserts those before: never more than two pieces of
+    `piece_records_max` are in memory beside the batch. A batch that the engine abandoned is still
+    finished before the next one begins; its rows are the same rows, so that is harmless.
     """
 
-    def __init__(self, store: LedgerStore) -> None:
+    def __init__(self, store: LedgerStore, piece_records_max: int = 20_000) -> None:
         self._store = store
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
+        self._piece_records_max = piece_records_max
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
 
-    async def write(self, batch: SourceBatch, tables: Sequence[Table]) -> None:
+    async def write(self, batch: SourceBatch, prepare: Prepare) -> None:
         """All rows of the batch, acknowledged.
 
-        Raises StoreUnavailable, RowsRefused, UnbalancedTransaction; the last two before any row of
-        the table is sent.
+        Raises StoreUnavailable, RowsRefused, UnbalancedTransaction, UndecodableRecord; after the
+        last three none or some of the rows are there, and inserting them again is right.
         """
-        await self._in_thread(self._write, batch, tables)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._write, batch, prepare)
 
     async def warm_up(self) -> bool:
         """Connect and look at every table before the first batch; False if that failed."""
+        loop = asyncio.get_running_loop()
         try:
-            await self._in_thread(self._store.warm_up, TABLES)
+            await loop.run_in_executor(self._sender, self._store.warm_up, TABLES)
         except StoreUnavailable as error:
             _LOG.warning("ledger_store_not_ready", error=str(error))
             return False
@@ -58,22 +58,28 @@ class Ingest:
     def close(self) -> None:
         """Let the insert in hand end, take no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self._sender.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, function: Any, *arguments: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+    def _write(self, batch: SourceBatch, prepare: Prepare) -> None:
+        sent: Future[None] | None = None
+        try:
+            for piece in self._pieces(batch.records):
+                inserts = prepare(batch.topic, piece, clock.now_ms())
+                if sent is not None:
+                    sent.result()
+                sent = self._sender.submit(self._send, inserts)
+        finally:
+            if sent is not None:
+                sent.result()
 
-    def _write(self, batch: SourceBatch, tables: Iterable[Table]) -> None:
-        records = sourced(batch, clock.now_ms())
-        prepared = [(table, rows_of(table, records)) for table in tables]
-        for table, rows in prepared:
-            with telemetry.histogram("paystream_ledger_insert_seconds").labels(table.name).time():
-                self._store.insert(table, rows)
-            telemetry.counter("paystream_ledger_rows_total").labels(table.name).inc(len(rows))
+    def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
+        for first in range(0, len(records), self._piece_records_max):
+            yield records[first : first + self._piece_records_max]
 
-
-def sourced(batch: SourceBatch, ingested_at_ms: int) -> list[Sourced]:
-    """The batch's values with their places."""
-    return [
-        Sourced(record.value, Origin(batch.topic, batch.partition, record.offset, ingested_at_ms))
-        for record in batch.records
-    ]
+    def _send(self, inserts: Sequence[Insert]) -> None:
+        for insert in inserts:
+            name = insert.table.name
+            with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
+                self._store.insert(insert.table, insert.rows)
+                self._store.insert_blocks(insert.table, insert.blocks)
+            telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)

@@ -1,6 +1,7 @@
 """The port to ClickHouse: rows of one batch in, one native insert per table, or one clear error."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -75,7 +76,7 @@ class LedgerStore:
         if not rows:
             return
         names, types = zip(*table.columns, strict=True)
-        try:
+        with self._inserting(table):
             self._connected().insert(
                 table.name,
                 list(zip(*rows, strict=True)),
@@ -85,6 +86,24 @@ class LedgerStore:
                 column_oriented=True,
                 settings=_INSERT_SETTINGS,
             )
+
+    def insert_blocks(self, table: Table, blocks: Sequence[bytes]) -> None:
+        """The same for rows that are blocks of the Native format already."""
+        if not blocks:
+            return
+        with self._inserting(table):
+            self._connected().raw_insert(
+                f"{self._databases.raw}.{table.name}",
+                [name for name, _ in table.columns],
+                b"".join(blocks),
+                fmt="Native",
+                settings=_INSERT_SETTINGS,
+            )
+
+    @contextmanager
+    def _inserting(self, table: Table) -> Iterator[None]:
+        try:
+            yield
         except DataError as error:
             raise RowsRefused(f"rows of {table.name}: {error}") from error
         except _UNAVAILABLE as error:

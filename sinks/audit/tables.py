@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from schemas.codec import encode
 from schemas.money import CURRENCIES
-from schemas.records import DeadLetter, PaymentEvent, PayoutEvent, WebhookAttempt
+from schemas.records import (
+    DeadLetter,
+    PaymentEvent,
+    PayoutEvent,
+    ReconciliationEvent,
+    WebhookAttempt,
+)
 from sinks.audit.ledger import entry_rows, transaction_for
 
 Row = tuple[Any, ...]
@@ -25,12 +31,21 @@ _ORIGIN_COLUMNS: Columns = (
 
 
 class Origin(NamedTuple):
-    """Where a record was read and when its rows are inserted (epoch milliseconds)."""
+    """Where a record was read, when its rows are inserted (epoch milliseconds), and its bytes.
+
+    Without the bytes a row holds what the record is in the newest version of its contract.
+    """
 
     topic: str
     partition: int
     offset: int
     ingested_at_ms: int
+    record: bytes = b""
+
+    @property
+    def columns(self) -> Row:
+        """Values of the columns that every raw table ends with."""
+        return (self.topic, self.partition, self.offset, self.ingested_at_ms)
 
 
 class Table(NamedTuple):
@@ -80,17 +95,19 @@ def _payment_event_rows(event: PaymentEvent, origin: Origin) -> Iterable[Row]:
         event.dispute_id or "",
         event.reason or "",
         event.due_at_ms,
-        encode(event),
-        *origin,
+        origin.record or encode(event),
+        *origin.columns,
     )
 
 
-def _ledger_rows(event: PaymentEvent | PayoutEvent, origin: Origin) -> Iterable[Row]:
+def _ledger_rows(
+    event: PaymentEvent | PayoutEvent | ReconciliationEvent, origin: Origin
+) -> Iterable[Row]:
     transaction = transaction_for(event)
     if transaction is None:
         return
     for row in entry_rows(transaction):
-        yield (*row, _decimals(row.currency), *origin)
+        yield (*row, _decimals(row.currency), *origin.columns)
 
 
 def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
@@ -113,7 +130,7 @@ def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
         event.bank_reference or "",
         event.attempt or 0,
         event.reason or "",
-        *origin,
+        *origin.columns,
     )
 
 
@@ -132,7 +149,7 @@ def _webhook_attempt_rows(attempt: WebhookAttempt, origin: Origin) -> Iterable[R
         attempt.latency_ms,
         attempt.attempted_at_ms,
         attempt.retry_after_seconds,
-        *origin,
+        *origin.columns,
     )
 
 
@@ -148,7 +165,42 @@ def _dead_letter_rows(letter: DeadLetter, origin: Origin) -> Iterable[Row]:
         {name: text.decode("utf-8", "backslashreplace") for name, text in letter.headers.items()},
         letter.value,
         letter.failed_at_ms,
-        *origin,
+        *origin.columns,
+    )
+
+
+def _reconciliation_event_rows(event: ReconciliationEvent, origin: Origin) -> Iterable[Row]:
+    yield (
+        event.event_id,
+        event.subject_id,
+        event.sequence,
+        event.type,
+        event.occurred_at_ms,
+        event.merchant_id,
+        event.payment_id,
+        event.mode,
+        event.line_id or "",
+        event.report_id or "",
+        event.network or "",
+        event.line_kind or "",
+        event.operation_id or "",
+        event.network_reference or "",
+        event.currency,
+        _decimals(event.currency),
+        event.gross_minor,
+        event.fee_minor,
+        event.own_currency,
+        _decimals(event.own_currency),
+        event.own_minor,
+        event.corrects or "",
+        event.break_id or "",
+        event.break_kind or "",
+        event.break_state or "",
+        event.break_version or 0,
+        event.found_at_ms,
+        event.person or "",
+        event.reason or "",
+        *origin.columns,
     )
 
 
@@ -275,5 +327,48 @@ DEAD_LETTERS = Table(
     ),
     _dead_letter_rows,
 )
-TABLES = (PAYMENT_EVENTS, LEDGER_ENTRIES, PAYOUT_EVENTS, WEBHOOK_ATTEMPTS, DEAD_LETTERS)
+RECONCILED = Table(
+    "reconciliation_events",
+    (
+        ("event_id", "String"),
+        ("subject_id", "String"),
+        ("sequence", "UInt64"),
+        ("type", _WORD),
+        ("occurred_at", _TIME),
+        ("merchant_id", "String"),
+        ("payment_id", "String"),
+        ("mode", _WORD),
+        ("line_id", "String"),
+        ("report_id", "String"),
+        ("network", _WORD),
+        ("line_kind", _WORD),
+        ("operation_id", "String"),
+        ("network_reference", "String"),
+        ("currency", _WORD),
+        ("currency_exponent", "UInt8"),
+        ("gross_minor", "Int64"),
+        ("fee_minor", "Int64"),
+        ("own_currency", _WORD),
+        ("own_exponent", "UInt8"),
+        ("own_minor", "Int64"),
+        ("corrects", "String"),
+        ("break_id", "String"),
+        ("break_kind", _WORD),
+        ("break_state", _WORD),
+        ("break_version", "UInt32"),
+        ("found_at", f"Nullable({_TIME})"),
+        ("person", "String"),
+        ("reason", "String"),
+        *_ORIGIN_COLUMNS,
+    ),
+    _reconciliation_event_rows,
+)
+TABLES = (
+    PAYMENT_EVENTS,
+    LEDGER_ENTRIES,
+    PAYOUT_EVENTS,
+    WEBHOOK_ATTEMPTS,
+    DEAD_LETTERS,
+    RECONCILED,
+)
 """Every raw table that the sink writes."""

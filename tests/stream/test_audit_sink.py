@@ -14,7 +14,7 @@ from schemas.topics import PAYMENTS_EVENTS
 
 pytestmark = pytest.mark.services
 
-SMALL_BATCHES = {"PAYSTREAM_ENGINE_BATCH_RECORDS_MAX": "40"}
+SMALL_BATCHES = {"PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX": "40"}
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def test_kill_9_between_insert_and_commit_and_a_replay_from_the_start(
     house.start_worker(HOOK="before_commit:3", **SMALL_BATCHES)
     assert house.wait_killed() == -signal.SIGKILL
     assert house.committed() < house.produced
-    house.start_worker(PAYSTREAM_ENGINE_BATCH_RECORDS_MAX="500")
+    house.start_worker(PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="500")
     house.wait_committed()
     house.check(shop)
     assert house.stop_worker() == 0
     house.rewind()
     assert house.committed() == 0
-    house.start_worker(PAYSTREAM_ENGINE_BATCH_RECORDS_MAX="90")
+    house.start_worker(PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="90")
     house.wait_committed()
     house.check(shop)
 

@@ -1,0 +1,103 @@
+"""Records of a batch as what is inserted for them: rows, or blocks that are bytes already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from runtime import log
+from schemas.codec import decoder
+from schemas.records import PaymentEvent
+from sinks.audit.columns.avro import ColumnsRefused
+from sinks.audit.columns.origins import Origins
+from sinks.audit.columns.payments import CHUNK_RECORDS, Block, payment_blocks
+from sinks.audit.store import Sourced, rows_of
+from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, Origin, Row, Table
+
+_LOG = log.get(__name__)
+
+
+class SourceRecord(Protocol):
+    """What is needed of a consumed record."""
+
+    value: Any
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Insert(NamedTuple):
+    """What one insert into a table carries: rows, or Native blocks one after the other."""
+
+    table: Table
+    row_count: int
+    rows: Sequence[Row] = ()
+    blocks: Sequence[bytes] = ()
+
+
+Prepare = Callable[[str, Sequence[SourceRecord], int], list[Insert]]
+"""(topic, records, epoch milliseconds of the insert) -> the inserts."""
+
+
+def row_by_row(tables: Sequence[Table]) -> Prepare:
+    """For records that the engine decoded. The inserts raise UnbalancedTransaction as made."""
+
+    def prepare(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Insert]:
+        found = [
+            Sourced(r.value, Origin(topic, r.partition, r.offset, at_ms, r.raw)) for r in records
+        ]
+        return _inserts(tables, found)
+
+    return prepare
+
+
+def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Insert]:
+    """For payment events as bytes (`value`): decoded and mapped as columns.
+
+    A chunk that has anything unusual (an older version of the contract, text that is not UTF-8,
+    an amount beyond all bounds) goes record by record through the typed mapping, which is the
+    reference. Raises UndecodableRecord and UnbalancedTransaction as that does.
+    """
+    values = [record.value for record in records]
+    origins = _origins(topic, records, at_ms)
+    blocks: list[tuple[Block, Block]] = []
+    unusual: list[Sourced] = []
+    for first in range(0, len(values), CHUNK_RECORDS):
+        part = slice(first, first + CHUNK_RECORDS)
+        try:
+            blocks.append(payment_blocks(values[part], origins.take(part)))
+        except ColumnsRefused as reason:
+            _LOG.info("ledger_chunk_record_by_record", topic=topic, reason=str(reason))
+            unusual += decoded(topic, records[part], at_ms)
+    inserts = _inserts((PAYMENT_EVENTS, LEDGER_ENTRIES), unusual) if unusual else []
+    for table, parts in zip((PAYMENT_EVENTS, LEDGER_ENTRIES), zip(*blocks, strict=True)):  # noqa: B905 - no blocks, no parts
+        count = sum(part.rows for part in parts)
+        inserts.append(Insert(table, count, blocks=[part.data for part in parts if part.rows]))
+    return inserts
+
+
+def decoded(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Sourced]:
+    """Payment events one by one. Raises UndecodableRecord."""
+    decode = decoder(PaymentEvent)
+    return [
+        Sourced(decode(r.value), Origin(topic, r.partition, r.offset, at_ms, r.value))
+        for r in records
+    ]
+
+
+def _inserts(tables: Sequence[Table], records: Sequence[Sourced]) -> list[Insert]:
+    rows = [rows_of(table, records) for table in tables]
+    return [Insert(table, len(found), found) for table, found in zip(tables, rows, strict=True)]
+
+
+def _origins(topic: str, records: Sequence[SourceRecord], at_ms: int) -> Origins:
+    count = len(records)
+    partition = np.fromiter((record.partition for record in records), np.int64, count)
+    offset = np.fromiter((record.offset for record in records), np.int64, count)
+    return Origins(topic, partition, offset, at_ms)
