@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from fault_cluster import Figures
-from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+from stream.engine_harness import FAST_SESSION, WAIT_SECONDS, Scenario, check_exactly_once
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 REWIND = {"accept_rewind": True, "lost_after_seconds": 1.0}
@@ -46,7 +46,7 @@ def test_committed_offsets_below_the_start_of_the_log(single: Scenario) -> None:
     before = single.committed()
     single.load(100)
     refused = single.start(settings=FAST_SESSION)
-    assert refused.process.wait(60) == 1
+    assert refused.process.wait(WAIT_SECONDS) == 1
     log = (single.directory / "worker-0.log").read_text()
     assert "out of the log's range" in log
     assert "accept_rewind" in log
@@ -65,7 +65,7 @@ def test_offsets_that_were_set_back(single: Scenario) -> None:
     stop_and_leave(single)
     set_offsets(single, dict.fromkeys(range(single.partitions), 10))
     refused = single.start(settings=FAST_SESSION | {"lost_after_seconds": 1.0})
-    assert refused.process.wait(60) == 1
+    assert refused.process.wait(WAIT_SECONDS) == 1
     assert "the log lost data or was rewound" in single.logs()
     worker = single.start(settings=FAST_SESSION | REWIND)
     worker.wait_for(lambda report: report["records"] == 1000 - 4 * 10)

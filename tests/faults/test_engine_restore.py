@@ -24,7 +24,7 @@ def restoring(replicated: Scenario, slot: str) -> Worker:
     """A worker some way into a slow restore."""
     worker = replicated.start(slot, FAST_SESSION, SLOW_RESTORE="0.5")
     log = replicated.directory / f"worker-{slot}.log"
-    worker.wait_for_line(log, "records read,", timeout_seconds=60)
+    worker.wait_for_line(log, "records read,")
     assert not worker.latest.get("ready"), "the restore was over before its leader died"
     return worker
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, ResourceType
 from guarded_broker import GuardedBroker
-from stream.engine_harness import FAST_SESSION, Scenario, Worker, check_exactly_once
+from stream.engine_harness import FAST_SESSION, WAIT_SECONDS, Scenario, Worker, check_exactly_once
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(300)]
 SENTENCE = "the rights of this worker"
@@ -62,7 +62,7 @@ def test_a_denied_right_before_the_start(
     before = secured.committed()
     with guarded.denied(kind, name.format(secured.name), operation):
         refused = start(guarded, secured)
-        assert refused.process.wait(60) == 1
+        assert refused.process.wait(WAIT_SECONDS) == 1
     assert SENTENCE in secured.logs(), secured.logs()
     assert secured.committed() == before
     start(guarded, secured)
@@ -80,7 +80,7 @@ def test_a_right_that_is_taken_away_from_a_running_worker(
     secured.wait_done()
     with guarded.denied(kind, name.format(secured.name), operation):
         secured.load(300)
-        assert worker.process.wait(60) == 1
+        assert worker.process.wait(WAIT_SECONDS) == 1
     assert SENTENCE in secured.logs(), secured.logs()
     start(guarded, secured)
     secured.wait_done()
@@ -91,7 +91,7 @@ def test_a_wrong_password_is_named(guarded: GuardedBroker, secured: Scenario) ->
     wrong = guarded.worker_settings | {"sasl.password": "forgotten"}
     settings = {"extra": wrong, "topic_wait_seconds": 1.0}
     worker = secured.start(settings=settings, BOOTSTRAP=guarded.guarded)
-    assert worker.process.wait(90) == 1
+    assert worker.process.wait(WAIT_SECONDS) == 1
     assert "uthentication failed" in secured.logs()
 
 
@@ -106,7 +106,7 @@ def test_a_record_that_its_topic_does_not_take(single: Scenario) -> None:
     single.wait_done()
     before = single.committed()
     single.produce([("k1", {"value_bytes": 900_000})])
-    assert worker.process.wait(60) == 1
+    assert worker.process.wait(WAIT_SECONDS) == 1
     assert "max.message.bytes" in single.logs()
     time.sleep(0.5)
     assert single.committed() == before

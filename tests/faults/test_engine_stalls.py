@@ -6,7 +6,7 @@ import time
 
 import pytest
 from confluent_kafka import Producer
-from stream.engine_harness import FAST_SESSION, Scenario, check_exactly_once
+from stream.engine_harness import FAST_SESSION, WAIT_SECONDS, Scenario, check_exactly_once
 
 pytestmark = pytest.mark.services
 # Only the limit that a case is about is short: on a busy machine another would speak first.
@@ -38,7 +38,7 @@ def test_a_stall_ends_the_process_and_loses_nothing(
     single.load(200)
     time.sleep(1)
     single.load(200)
-    assert worker.process.wait(30) == 1
+    assert worker.process.wait(WAIT_SECONDS) == 1
     logs = (single.directory / "worker-0.log").read_text()
     assert f"watchdog: {diagnosis}" in logs or diagnosis in logs
     assert "'transactions':" in logs, "what was done until then"
@@ -63,7 +63,7 @@ def test_a_restore_that_stands_still(single: Scenario) -> None:
     stranger.produce(f"{single.name}-counts-changelog", b"{}", b"k1", 0)
     assert stranger.flush(20) == 0
     stalled = single.start(settings=IMPATIENT["restore"])
-    assert stalled.process.wait(40) == 1
+    assert stalled.process.wait(WAIT_SECONDS) == 1
     assert "restore stands still" in single.logs()
     stranger.abort_transaction(20)
     single.load(100)

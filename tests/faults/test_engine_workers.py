@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from fault_cluster import Figures, Load
 from stream.engine_harness import (
     FAST_SESSION,
+    WAIT_SECONDS,
     Scenario,
     Worker,
     check_exactly_once,
@@ -106,7 +107,7 @@ def test_two_zombies(single: Scenario) -> None:
     for zombie in zombies:
         zombie.wait_stopped(60)
     heir = single.start("heir", FAST_SESSION)
-    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=60)
+    heir.wait_for(lambda report: report["owned"] == 4)
     single.load(1000)
     single.wait_done()
     for zombie in zombies:
@@ -134,15 +135,15 @@ def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
 
 def test_the_very_first_transaction_is_left_open(single: Scenario, figures: Figures) -> None:
     """No commit names its owner yet; its own records do, so that the heir need not wait for the
-    60 s of its time-out.
+    its time-out (600 s here).
     """
     single.load(1000)
-    settings = FAST_SESSION | {"batch_records_max": 200}
+    settings = FAST_SESSION | {"batch_records_max": 200, "transaction_timeout_seconds": 600.0}
     doomed = single.start("a", settings, HOOK="before_commit:1:kill")
-    assert doomed.process.wait(40) == -signal.SIGKILL
+    assert doomed.process.wait(WAIT_SECONDS) == -signal.SIGKILL
     began = time.monotonic()
     heir = single.start("b", settings)
-    heir.wait_for(lambda report: report["ready"] and report["owned"] == 4, timeout_seconds=40)
+    heir.wait_for(lambda report: report["ready"] and report["owned"] == 4)
     figures.add("first transaction left open", heir_ready_seconds=time.monotonic() - began)
     assert "offsets of" in (single.directory / "worker-b.log").read_text(), "nothing was undecided"
     single.wait_done()
@@ -177,7 +178,7 @@ def test_random_stops(single: Scenario, seed: int, figures: Figures, beyond: str
             time.sleep(length)
             sleeper.signal(signal.SIGCONT)
             began = time.monotonic()
-            commits_again = sleeper.wait_for_commit(since=began, timeout_seconds=60)
+            commits_again = sleeper.wait_for_commit(since=began)
             figures.add(f"stopped beyond {beyond}, {where}", commit_seconds=commits_again - began)
             time.sleep(rng.uniform(0.5, 2))
             sleeper.kill()
@@ -217,7 +218,7 @@ def test_stopped_while_it_restores(single: Scenario) -> None:
     sleeper.signal(signal.SIGSTOP)
     assert not sleeper.latest.get("ready"), "the restore was over before it was stopped"
     heir = single.start("b", FAST_SESSION)
-    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=60)
+    heir.wait_for(lambda report: report["owned"] == 4)
     single.load(1000)
     single.wait_done()
     sleeper.signal(signal.SIGCONT)
@@ -236,7 +237,7 @@ def test_two_machines_with_one_slot(single: Scenario, per_second: int, figures: 
         second = single.start("0", FAST_SESSION, HOST="two")
         second.wait_ready()
         began = time.monotonic()
-        assert first.process.wait(30) == 1
+        assert first.process.wait(WAIT_SECONDS) == 1
         figures.add(
             f"one slot twice, {per_second} records/s", former_ended_seconds=time.monotonic() - began
         )
@@ -256,6 +257,6 @@ def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
     admin.delete_topics([f"{single.name}.out"])[f"{single.name}.out"].result(20)
     single.load(10)
     worker = single.start()
-    assert worker.process.wait(90) == 1
+    assert worker.process.wait(WAIT_SECONDS) == 1
     assert "CommandRefused" in single.logs()
     assert sum(single.committed().values()) == 0

@@ -24,6 +24,8 @@ from uuid_utils import uuid7
 TESTS = Path(__file__).resolve().parents[1]
 PR_SET_PDEATHSIG = 1
 PARTITIONS = 4
+WAIT_SECONDS = 120.0
+"""For what takes seconds on an idle machine: a bound for tests that hang, no measure."""
 FAST_SESSION = {"session_timeout_seconds": 6.0, "heartbeat_seconds": 1.0}
 
 Command = dict[str, Any]
@@ -60,7 +62,7 @@ class Worker:
                     self.commits.append(time.monotonic())
 
     def wait_for(
-        self, condition: Callable[[dict[str, Any]], Any], timeout_seconds: float = 40.0
+        self, condition: Callable[[dict[str, Any]], Any], timeout_seconds: float = WAIT_SECONDS
     ) -> dict[str, Any]:
         """Until the worker reports it; fails with the last report."""
         deadline = time.monotonic() + timeout_seconds
@@ -79,7 +81,7 @@ class Worker:
         marks = [*(before or [since]), *times, time.monotonic()]
         return max(later - earlier for earlier, later in itertools.pairwise(marks))
 
-    def wait_for_commit(self, since: float, timeout_seconds: float = 40.0) -> float:
+    def wait_for_commit(self, since: float, timeout_seconds: float = WAIT_SECONDS) -> float:
         """When it first committed after `since` (monotonic)."""
         self.wait_for(lambda _: any(at > since for at in self.commits), timeout_seconds)
         return next(at for at in self.commits if at > since)
@@ -87,7 +89,7 @@ class Worker:
     def wait_ready(self) -> dict[str, Any]:
         return self.wait_for(lambda report: report["ready"])
 
-    def wait_for_line(self, log: Path, text: str, timeout_seconds: float = 40.0) -> None:
+    def wait_for_line(self, log: Path, text: str, timeout_seconds: float = WAIT_SECONDS) -> None:
         """Until the worker's log says so."""
         deadline = time.monotonic() + timeout_seconds
         while not log.exists() or text not in log.read_text():
@@ -95,7 +97,7 @@ class Worker:
             assert time.monotonic() < deadline, f"not in {log}: {text}"
             time.sleep(0.05)
 
-    def wait_stopped(self, timeout_seconds: float = 40.0) -> None:
+    def wait_stopped(self, timeout_seconds: float = WAIT_SECONDS) -> None:
         """Until the process has sent itself a SIGSTOP."""
         status = Path(f"/proc/{self.process.pid}/stat")
         deadline = time.monotonic() + timeout_seconds
@@ -210,7 +212,7 @@ class Scenario:
         consumer.close()
         return {place.partition: max(0, place.offset) for place in found}
 
-    def wait_done(self, timeout_seconds: float = 60.0) -> None:
+    def wait_done(self, timeout_seconds: float = WAIT_SECONDS) -> None:
         """Until everything produced is committed."""
         deadline = time.monotonic() + timeout_seconds
         while (done := sum(self.committed().values())) < self.commands:
@@ -254,7 +256,7 @@ class Follower:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def wait_for(self, count: int, timeout_seconds: float = 60.0) -> None:
+    def wait_for(self, count: int, timeout_seconds: float = WAIT_SECONDS) -> None:
         deadline = time.monotonic() + timeout_seconds
         while len(self.seen) < count:
             assert time.monotonic() < deadline, f"the follower saw {len(self.seen)} of {count}"
