@@ -12,6 +12,7 @@ from devstack.supervisor.state_dir import StateDir
 # Given in the environment, the part is not started and the given one is used.
 OUTSIDE_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL", "REDIS_URL")
 SIMULATORS = ("network", "bank", "receiver")
+FALLBACK = "network_fallback"
 SINGLE_WORKERS = (
     "network",
     "merchants",
@@ -44,7 +45,7 @@ class Addresses:
             "API_URL": self.url("api"),
             "CONSOLE_URL": self.url("console"),
             "PROMETHEUS_URLS": ",".join(f"{self.url(name)}/metrics" for name in metrics),
-            **{f"{name.upper()}_URL": self.url(name) for name in SIMULATORS},
+            **{f"{n.upper()}_URL": self.url(n) for n in (*SIMULATORS, FALLBACK) if n in self.ports},
             **self.secrets,
             "PAYSTREAM_STATE_DIR": self.state_dir,
         }
@@ -56,10 +57,13 @@ def worker_names(payments_workers: int) -> tuple[tuple[str, str], ...]:
     return payments + tuple((name, "0") for name in SINGLE_WORKERS)
 
 
-def claim(state: StateDir, book: PortBook, payments_workers: int) -> Addresses:
+def claim(
+    state: StateDir, book: PortBook, payments_workers: int, *, second_network: bool = False
+) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""
     health = (f"{name}-{slot}-health" for name, slot in worker_names(payments_workers))
-    names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *health)
+    fallback = (FALLBACK,) if second_network else ()
+    names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *fallback, *health)
     secrets = {
         "ADMIN_TOKEN": "admin-token",
         "PAYSTREAM_MASTER_KEY": "master-key",

@@ -10,7 +10,7 @@ from devstack.services import clickhouse, kafka, valkey
 from devstack.services.child import Launch
 from devstack.services.http_probe import answers_ok
 from devstack.services.ports import PortBook
-from devstack.supervisor.addresses import SIMULATORS, Addresses, worker_names
+from devstack.supervisor.addresses import FALLBACK, SIMULATORS, Addresses, worker_names
 from devstack.supervisor.options import UpOptions
 from devstack.supervisor.state_dir import StateDir
 from devstack.supervisor.table import Entry, Preparation, Process, Stage
@@ -64,6 +64,7 @@ def own_processes(
     workers = [ours.worker(name, slot) for name, slot in worker_names(options.workers)]
     return [
         *(ours.simulator(name) for name in SIMULATORS),
+        *([ours.second_network()] if options.second_network else []),
         *workers,
         ours.server("api", "ingest_api", Stage.INTAKE),
         ours.server("console", "dashboards.console", Stage.CONSOLE),
@@ -85,6 +86,17 @@ class _Programs:
         arguments = ("--port", port, "--state-dir", str(directory))
         module = f"devstack.simulators.{name}"
         return self._process(f"{name}-simulator", name, (module, *arguments), Stage.SIMULATORS, ())
+
+    def second_network(self) -> Process:
+        """Another card network with the key pair of the first, which it needs to read cards."""
+        first = self._state.path / "simulators" / "network" / "network_key.json"
+        directory = self._state.path / "simulators" / FALLBACK
+        directory.mkdir(parents=True, exist_ok=True)
+        port = str(self._given.ports[FALLBACK])
+        arguments = ("--port", port, "--state-dir", str(directory), "--key-file", str(first))
+        module = ("devstack.simulators.network", *arguments)
+        needs = ("network-simulator",)
+        return self._process(f"{FALLBACK}-simulator", FALLBACK, module, Stage.SIMULATORS, needs)
 
     def worker(self, name: str, slot: str) -> Process:
         health = f"{name}-{slot}-health"

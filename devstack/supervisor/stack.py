@@ -72,7 +72,7 @@ class Stack:
         if options.workers < 1:
             raise ValueError(f"{options.workers} workers cannot work: give --workers 1 or more.")
         book = PortBook(state.path / "ports.json")
-        given = addresses.claim(state, book, options.workers)
+        given = addresses.claim(state, book, options.workers, second_network=options.second_network)
         stores, where = paystream_table.stores(state, book, given, options.brokers)
         local = local_settings(options.brokers, {**os.environ, **options.environment})
         self.variables = {**given.variables(where), **local}
