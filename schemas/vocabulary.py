@@ -47,6 +47,7 @@ class CommandKind(StrEnum):
     CAPTURE_DUE = "capture_due"
     ACTION_TIMED_OUT = "action_timed_out"
     EXPIRE = "expire"
+    SETTLEMENT_DUE = "settlement_due"
     SETTLE = "settle"
     OPEN_DISPUTE = "open_dispute"
     WIN_DISPUTE = "win_dispute"
@@ -106,6 +107,10 @@ class EventType(StrEnum):
     VOID_FAILED = "payment.void_failed"
     EXPIRED = "payment.expired"
     SETTLED = "payment.settled"
+    SETTLEMENT_OVERDUE = "payment.settlement_overdue"
+    REVERSAL_REQUESTED = "payment.reversal_requested"
+    REVERSED = "payment.reversed"
+    REVERSAL_FAILED = "payment.reversal_failed"
     REFUND_REQUESTED = "refund.requested"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
@@ -123,6 +128,16 @@ class Operation(StrEnum):
     REFUND = "refund"
     VOID = "void"
     STATUS = "status"
+
+
+class Reversal(StrEnum):
+    """What takes back an operation that was recorded as not done and had taken effect all the same.
+
+    The network is asked for a void of the authorization, or for a refund of the capture.
+    """
+
+    AUTHORIZE = "reverse_authorize"
+    CAPTURE = "reverse_capture"
 
 
 class Outcome(StrEnum):
@@ -161,6 +176,7 @@ class RejectionReason(StrEnum):
     CURRENCY_INVALID = "currency_invalid"
     OUTCOME_PENDING = "outcome_pending"
     STALE_RESULT = "stale_result"
+    CONTRADICTS_OUTCOME = "contradicts_outcome"
     NO_SUCH_REFUND = "no_such_refund"
     NO_SUCH_DISPUTE = "no_such_dispute"
     UNKNOWN_KIND = "unknown_kind"

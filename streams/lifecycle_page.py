@@ -57,8 +57,17 @@ Which results are believed:
   key, so the network did it at most once;
 - every other outcome from the last attempt alone: an older question may have been answered before
   the money moved;
-- nothing about an operation that has its outcome: `stale_result`, also when it says the opposite.
-  Such an event is for people to look at.
+- nothing else about an operation that has its outcome: `stale_result`; a no after a yes, to the
+  last question, is told apart as `contradicts_outcome`, for people.
+
+A yes after a recorded no is true all the same: money moved at the network, so it is never dropped
+(`streams/domain/contradicting.py`, decision 0010). A capture, void or refund that still fits into
+the payment as it is now is recorded late. What does not fit is taken back by an operation of its
+own with the number of what it reverses, so once at most: `reverse_authorize` asks for a void,
+`reverse_capture` for a refund (`payment.reversal_requested`, `payment.reversed`,
+`payment.reversal_failed`). The payment's totals never held that money: neither they nor the main
+state change. An authorization is always taken back, because the merchant was told that there is no
+payment. A void or refund that no longer fits cannot be taken back: `contradicts_outcome`.
 
 A customer's 3-D Secure return (`complete_action`) asks for the status under the first key. An
 authorization that the network has never seen ends as failed only long after it was asked for
@@ -72,7 +81,9 @@ The table keeps for each payment what is due next; a timer turns it into a comma
 derived from the deadline, so firing twice has one effect. They are: an unanswered or unknown
 operation (`resolve_unknown`), a customer who did not come back (`action_timed_out`, {action}
 minutes), a background capture (`capture_due`), an authorization that nobody captured (`expire`,
-{valid} days). A command that comes before its time is refused as `not_due`.
+{valid} days), captured money that the network has not paid (`settlement_due`, {settlement} days after
+the last capture: `payment.settlement_overdue`, told once; a settlement may still come). A command
+that comes before its time is refused as `not_due`.
 
 ## The table
 
@@ -93,6 +104,7 @@ def lifecycle_page() -> str:
         attempts=policy.resolve_attempts_max,
         silence=policy.answer_timeout_seconds // 60,
         action=policy.action_timeout_seconds // 60,
+        settlement=policy.settlement_due_seconds // 86_400,
         valid=policy.authorization_valid_seconds // 86_400,
     )
     return prose + table_markdown()

@@ -61,7 +61,8 @@ def resolve_unknown(turn: Turn) -> RejectionReason | None:
     if operation is None:
         return RejectionReason.NOT_DUE
     again = asked_again(turn, operation, OperationStatus.UNKNOWN)
-    turn.happened(EventType.RESOLUTION_REQUESTED, PaymentStatus.UNKNOWN, again)
+    status = turn.state.status if operation.is_reversal else PaymentStatus.UNKNOWN
+    turn.happened(EventType.RESOLUTION_REQUESTED, status, again)
     turn.ask(again)
     return None
 

@@ -10,7 +10,14 @@ from streams.domain.capturing import capture, capture_due, expire, void
 from streams.domain.creating import already_claimed, claim
 from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, ECHO_KINDS
 from streams.domain.policy import Policy
-from streams.domain.refunding import lose_dispute, open_dispute, refund, settle, win_dispute
+from streams.domain.refunding import (
+    lose_dispute,
+    open_dispute,
+    refund,
+    settle,
+    settlement_due,
+    win_dispute,
+)
 from streams.domain.results import network_result
 from streams.domain.state import FINGERPRINT_CHARACTERS, PaymentState
 from streams.domain.transitions import TABLE, Step
@@ -31,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
         action_timed_out,
         expire,
         settle,
+        settlement_due,
         open_dispute,
         win_dispute,
         lose_dispute,

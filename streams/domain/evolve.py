@@ -12,6 +12,7 @@ from schemas.vocabulary import CaptureMethod, CommandKind, EventType, RejectionR
 from streams.domain.state import (
     FINGERPRINT_CHARACTERS,
     PENDING,
+    REVERSALS,
     DisputeState,
     OperationState,
     OperationStatus,
@@ -30,6 +31,7 @@ ECHO_KINDS = frozenset(
         CommandKind.CAPTURE_DUE,
         CommandKind.ACTION_TIMED_OUT,
         CommandKind.EXPIRE,
+        CommandKind.SETTLEMENT_DUE,
     }
 )
 """Commands that the system sends to itself."""
@@ -120,7 +122,14 @@ def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationStat
     return (*operations[:place], after, *operations[place + 1 :])
 
 
-_NOT_DONE = frozenset({EventType.CAPTURE_FAILED, EventType.VOID_FAILED, EventType.REFUND_FAILED})
+_NOT_DONE = frozenset(
+    {
+        EventType.CAPTURE_FAILED,
+        EventType.VOID_FAILED,
+        EventType.REFUND_FAILED,
+        EventType.REVERSAL_FAILED,
+    }
+)
 """The network refused it, or never got it; a refusal has a decline code."""
 _STATUSES: dict[str, OperationStatus] = {
     EventType.CREATED: OperationStatus.IN_FLIGHT,
@@ -138,6 +147,8 @@ _STATUSES: dict[str, OperationStatus] = {
     EventType.VOIDED: OperationStatus.APPROVED,
     EventType.REFUND_REQUESTED: OperationStatus.IN_FLIGHT,
     EventType.REFUND_SUCCEEDED: OperationStatus.APPROVED,
+    EventType.REVERSAL_REQUESTED: OperationStatus.IN_FLIGHT,
+    EventType.REVERSED: OperationStatus.APPROVED,
     **dict.fromkeys(_NOT_DONE, OperationStatus.FAILED),
 }
 """Where an event takes its operation; other events are about none."""
@@ -151,6 +162,7 @@ def _new_operation(event: PaymentEvent) -> OperationState:
         attempt=event.attempt or 1,
         status=OperationStatus.IN_FLIGHT,
         requested_at_ms=event.occurred_at_ms,
+        network_reference=event.network_reference if event.operation in REVERSALS else None,
     )
 
 
@@ -212,8 +224,16 @@ def _taken_in_hand(state: PaymentState, event: PaymentEvent) -> PaymentState:
     return state if state.capture_due_at_ms is None else replace(state, capture_due_at_ms=None)
 
 
+def _captured(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    return replace(state, settlement_due_at_ms=event.due_at_ms)
+
+
 def _settled(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    return replace(state, settled_at_ms=event.occurred_at_ms)
+    return replace(state, settled_at_ms=event.occurred_at_ms, settlement_due_at_ms=None)
+
+
+def _settlement_overdue(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    return replace(state, settlement_due_at_ms=None)
 
 
 def _dispute_opened(state: PaymentState, event: PaymentEvent) -> PaymentState:
@@ -238,7 +258,9 @@ _EFFECTS: dict[str, Effect] = {
     EventType.FAILED: _not_authorized,
     EventType.CAPTURE_REQUESTED: _taken_in_hand,
     EventType.VOID_REQUESTED: _taken_in_hand,
+    EventType.CAPTURED: _captured,
     EventType.SETTLED: _settled,
+    EventType.SETTLEMENT_OVERDUE: _settlement_overdue,
     EventType.DISPUTE_OPENED: _dispute_opened,
     EventType.DISPUTE_WON: _dispute_closed,
     EventType.DISPUTE_LOST: _dispute_closed,

@@ -30,6 +30,13 @@ class Policy(Struct, frozen=True, kw_only=True):
     """A payment in which nothing can happen by itself leaves the table so long after its last
     change; whatever comes for it later brings it back."""
 
+    settlement_due_seconds: int = 5 * _DAY_SECONDS
+    """The network is to have paid a capture by then; later the payment is marked as overdue."""
+
+    def settlement_due_at_ms(self, now_ms: int) -> int:
+        """When the network is to have paid what it captures now."""
+        return now_ms + self.settlement_due_seconds * _MS
+
     def expires_at_ms(self, now_ms: int) -> int:
         """When an authorization of now expires."""
         return now_ms + self.authorization_valid_seconds * _MS

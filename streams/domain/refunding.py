@@ -45,6 +45,15 @@ def settle(turn: Turn) -> RejectionReason | None:
     return None
 
 
+def settlement_due(turn: Turn) -> RejectionReason | None:
+    """The network has not paid in time: told once, to be followed up by people."""
+    state = turn.state
+    if state.settlement_due_at_ms is None or turn.now_ms < state.settlement_due_at_ms:
+        return RejectionReason.NOT_DUE
+    turn.happened(EventType.SETTLEMENT_OVERDUE, state.status, amount_minor=state.captured_minor)
+    return None
+
+
 def open_dispute(turn: Turn) -> RejectionReason | None:
     """The customer disputes a charge: the money is held until the dispute ends."""
     amount_minor, reason = _part_of_captured(turn)

@@ -3,7 +3,7 @@
 All attempts of an operation carry one idempotency key, so the network does the operation at most
 once: `approved` is true whichever attempt it answers. Any other outcome is believed from the last
 attempt alone, because an older question may have been answered before the money moved. A result
-for an operation that has its outcome is stale, also when it says the opposite.
+for an operation that has its outcome is stale; one that says the opposite goes to `contradicting`.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from schemas.vocabulary import (
     Outcome,
     PaymentStatus,
     RejectionReason,
+    Reversal,
 )
 from streams.domain.asking import new_operation
 from streams.domain.capturing import (
@@ -26,6 +27,7 @@ from streams.domain.capturing import (
     capture_fee_minor,
     request_capture,
 )
+from streams.domain.contradicting import contradicted, fits_late
 from streams.domain.state import (
     OperationState,
     OperationStatus,
@@ -48,8 +50,10 @@ def network_result(turn: Turn) -> RejectionReason | None:
     """Take the network's answer, if it is the answer to an open question."""
     command = turn.command
     operation = turn.state.operation_of(command.operation_id)
-    if operation is None or not answers(operation, command):
+    if operation is None:
         return RejectionReason.STALE_RESULT
+    if not answers(operation, command) and not fits_late(turn.state, operation, command):
+        return contradicted(turn, operation)
     outcome = command.outcome or ""
     conclude = _CONCLUSIONS.get((operation.operation, outcome))
     if conclude is None:
@@ -153,6 +157,7 @@ def _captured(turn: Turn, operation: OperationState) -> None:
             authorized_minor=authorized_minor,
             fees_minor=state.fees_minor + fee_minor,
         ),
+        due_at_ms=turn.policy.settlement_due_at_ms(turn.now_ms),
         fee_minor=fee_minor,
     )
 
@@ -197,11 +202,27 @@ def _not_done(turn: Turn, operation: OperationState) -> None:
     )
 
 
+def _reversed(turn: Turn, operation: OperationState) -> None:
+    turn.happened(EventType.REVERSED, turn.state.status, operation)
+
+
+def _not_reversed(turn: Turn, operation: OperationState) -> None:
+    """The network still holds the customer's money: for people, at once."""
+    command = turn.command
+    turn.happened(
+        EventType.REVERSAL_FAILED,
+        turn.state.status,
+        operation,
+        decline_code=command.decline_code,
+        reason=command.reason,
+    )
+
+
 def _unknown(turn: Turn, operation: OperationState) -> None:
     due_at_ms = turn.policy.resolve_due_at_ms(turn.now_ms, operation.attempt)
     turn.happened(
         EventType.OUTCOME_UNKNOWN,
-        PaymentStatus.UNKNOWN,
+        turn.state.status if operation.is_reversal else PaymentStatus.UNKNOWN,
         replace(operation, due_at_ms=due_at_ms),
         reason=turn.command.reason,
     )
@@ -230,5 +251,14 @@ _CONCLUSIONS: dict[tuple[str, str], Callable[[Turn, OperationState], None]] = {
         for operation in _NOT_DONE
         for outcome in (Outcome.DECLINED, Outcome.FAILED)
     },
-    **{(operation, Outcome.UNKNOWN): _unknown for operation in (Operation.AUTHORIZE, *_NOT_DONE)},
+    **{(reversal, Outcome.APPROVED): _reversed for reversal in Reversal},
+    **{
+        (reversal, outcome): _not_reversed
+        for reversal in Reversal
+        for outcome in (Outcome.DECLINED, Outcome.FAILED)
+    },
+    **{
+        (operation, Outcome.UNKNOWN): _unknown
+        for operation in (Operation.AUTHORIZE, *_NOT_DONE, *Reversal)
+    },
 }

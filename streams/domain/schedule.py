@@ -30,6 +30,8 @@ def _main_due(state: PaymentState) -> Due | None:
     match state.status:
         case PaymentStatus.REQUIRES_ACTION if state.action_due_at_ms is not None:
             return Due(state.action_due_at_ms, CommandKind.ACTION_TIMED_OUT)
+        case PaymentStatus.CAPTURED if state.settlement_due_at_ms is not None:
+            return Due(state.settlement_due_at_ms, CommandKind.SETTLEMENT_DUE)
         case PaymentStatus.AUTHORIZED if state.capture_due_at_ms is not None:
             return Due(state.capture_due_at_ms, CommandKind.CAPTURE_DUE)
         case PaymentStatus.AUTHORIZED | PaymentStatus.PARTIALLY_CAPTURED if (

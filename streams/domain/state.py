@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from schemas.vocabulary import CaptureMethod, Operation, PaymentStatus
+from schemas.vocabulary import CaptureMethod, Operation, PaymentStatus, Reversal
 
 FINGERPRINT_CHARACTERS = 32
 """What is kept of a fingerprint: 128 bits; two bodies of one merchant will not meet by accident."""
@@ -26,8 +26,16 @@ PENDING = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
 """Money of such an operation may have moved, or may yet move."""
 
 
+REVERSALS = {Reversal.AUTHORIZE.value: Operation.VOID, Reversal.CAPTURE.value: Operation.REFUND}
+"""Kind of operation -> what the network is asked for."""
+
+
 class OperationState(Struct, frozen=True, array_like=True, gc=False):
-    """One operation at the card network; `number` counts the payment's operations of its kind."""
+    """One operation at the card network; `number` counts the payment's operations of its kind.
+
+    A reversal has the number of what it takes back, so there is one at most, and the network's
+    reference of it.
+    """
 
     operation: str
     number: int
@@ -38,6 +46,12 @@ class OperationState(Struct, frozen=True, array_like=True, gc=False):
     due_at_ms: int | None = None
     refund_id: str | None = None
     final: bool = False
+    network_reference: str | None = None
+
+    @property
+    def is_reversal(self) -> bool:
+        """Whether it takes back what this payment's totals never held."""
+        return self.operation in REVERSALS
 
     @property
     def pending(self) -> bool:
@@ -104,11 +118,20 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
     claim_fingerprint: str | None = None
     network: str | None = None
     """Card network that has the payment; None: the first (`vocabulary.Network`)."""
+    settlement_due_at_ms: int | None = None
+    """When the network is to have paid what was captured; None once that was told."""
 
     @property
     def authorization(self) -> OperationState:
         """The operation that authorizes; the last one if a network did not take the first."""
         return next(o for o in reversed(self.operations) if o.operation == Operation.AUTHORIZE)
+
+    def network_of(self, operation: OperationState) -> str | None:
+        """Card network that has the operation: an authorization before the last one, the first."""
+        earlier = operation.operation == Reversal.AUTHORIZE
+        if earlier and operation.number < self.authorization.number:
+            return None
+        return self.network
 
     def operation_of(self, operation_id: str | None) -> OperationState | None:
         """The operation with that idempotency key."""
@@ -162,12 +185,13 @@ def overall_status(
 ) -> PaymentStatus:
     """Main state when an operation has its outcome.
 
-    Unknown money comes first, then what is in flight; a refund in flight leaves the main state.
+    Unknown money comes first, then what is in flight; a refund in flight leaves the main state, and
+    a reversal never touches it.
     """
     busy = None
     for operation in state.operations:
         status = operation.status
-        if status not in PENDING or _same(operation, concluded):
+        if status not in PENDING or operation.is_reversal or _same(operation, concluded):
             continue
         if status == OperationStatus.UNKNOWN:
             return PaymentStatus.UNKNOWN

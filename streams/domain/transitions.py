@@ -29,6 +29,7 @@ REFUND = Step("refund", (E.REFUND_REQUESTED,))
 RESOLVE = Step("resolve_unknown", (E.RESOLUTION_REQUESTED,))
 ACTION_TIMED_OUT = Step("action_timed_out", (E.FAILED,))
 EXPIRE = Step("expire", (E.EXPIRED,))
+SETTLEMENT_DUE = Step("settlement_due", (E.SETTLEMENT_OVERDUE,))
 SETTLE = Step("settle", (E.SETTLED,))
 OPEN_DISPUTE = Step("open_dispute", (E.DISPUTE_OPENED,))
 WIN_DISPUTE = Step("win_dispute", (E.DISPUTE_WON,))
@@ -49,6 +50,9 @@ RESULT = Step(
         E.VOID_FAILED,
         E.REFUND_SUCCEEDED,
         E.REFUND_FAILED,
+        E.REVERSAL_REQUESTED,
+        E.REVERSED,
+        E.REVERSAL_FAILED,
     ),
 )
 
@@ -64,10 +68,11 @@ _STEPS: dict[CommandKind, tuple[tuple[Step, tuple[PaymentStatus, ...]], ...]] = 
     K.VOID: ((VOID, _OPEN),),
     K.REFUND: ((REFUND, _EARNED),),
     K.NETWORK_RESULT: ((RESULT, _CREATED),),
-    K.RESOLVE_UNKNOWN: ((RESOLVE, (*_BUSY, *_EARNED)),),
+    K.RESOLVE_UNKNOWN: ((RESOLVE, _CREATED),),
     K.CAPTURE_DUE: ((CAPTURE_DUE, (S.AUTHORIZED,)),),
     K.ACTION_TIMED_OUT: ((ACTION_TIMED_OUT, (S.REQUIRES_ACTION,)),),
     K.EXPIRE: ((EXPIRE, _OPEN),),
+    K.SETTLEMENT_DUE: ((SETTLEMENT_DUE, (S.CAPTURED,)),),
     K.SETTLE: ((SETTLE, (S.CAPTURED,)),),
     K.OPEN_DISPUTE: ((OPEN_DISPUTE, _EARNED),),
     K.WIN_DISPUTE: ((WIN_DISPUTE, (*_EARNED, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
@@ -96,7 +101,7 @@ TABLE: dict[tuple[str, str], Cell] = {
 """(main state, command kind) -> what is done. There is a cell for every pair."""
 
 FINAL = frozenset({S.VOIDED, S.EXPIRED, S.DECLINED, S.FAILED})
-"""Main states in which no money can move any more."""
+"""Main states in which no money can move any more, but what is taken back (`contradicting`)."""
 
 
 def table_markdown() -> str:

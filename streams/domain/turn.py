@@ -10,7 +10,7 @@ from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
 from schemas.vocabulary import EventType, Operation, RejectionReason
 from streams.domain.evolve import blank, evolve
 from streams.domain.policy import Policy
-from streams.domain.state import OperationState, PaymentState
+from streams.domain.state import REVERSALS, OperationState, PaymentState
 
 
 class Decision(Struct, frozen=True):
@@ -157,24 +157,24 @@ def _request(
     state: PaymentState, command: PaymentCommand, operation: OperationState, card: str | None
 ) -> NetworkRequest:
     payment_id, kind, attempt = state.payment_id, operation.operation, operation.attempt
-    key = operation.key(payment_id)
+    key, word = operation.key(payment_id), REVERSALS.get(kind, kind)
     return NetworkRequest(
         f"{key}#{attempt}",
         payment_id,
         state.merchant_id,
         state.mode,
-        kind if attempt == 1 else Operation.STATUS,
+        word if attempt == 1 else Operation.STATUS,
         key,
         attempt,
         operation.amount_minor,
         state.currency,
         command.issued_at_ms,
         command.command_id,
-        None if attempt == 1 else kind,
+        None if attempt == 1 else word,
         operation.requested_at_ms,
         card,
-        state.network_reference,
+        operation.network_reference or state.network_reference,
         state.return_url if kind == Operation.AUTHORIZE else None,
         operation.refund_id,
-        state.network,
+        state.network_of(operation),
     )

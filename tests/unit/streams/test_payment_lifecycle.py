@@ -333,3 +333,35 @@ def test_a_state_survives_its_encoding(story: Any) -> None:
 def test_the_policy_sets_the_deadlines(new_story: Callable[..., Any]) -> None:
     story = new_story(policy=Policy(authorization_valid_seconds=60)).authorized()
     assert next_due(story.state).at_ms == story.events[-1].occurred_at_ms + 60_000
+
+
+def test_money_that_the_network_does_not_pay_is_overdue_once(story: Any) -> None:
+    story.captured()
+    due = next_due(story.state)
+    assert due.kind == "settlement_due"
+    assert due.at_ms == story.events[-1].occurred_at_ms + 5 * DAY_MS
+    assert story.tell("settlement_due") == [E.COMMAND_REJECTED]
+    assert story.reason == R.NOT_DUE
+    command = deadline_command(story.state, due.at_ms)
+    assert [event.type for event in story.send(command).events] == [E.SETTLEMENT_OVERDUE]
+    assert (story.status, story.events[-1].amount_minor) == ("captured", 1000)
+    assert story.send(command).events == (), "fired twice, told once"
+    assert next_due(story.state) is None
+    assert story.tell("settlement_due") == [E.COMMAND_REJECTED]
+    assert story.tell("settle") == [E.SETTLED]
+
+
+def test_settled_money_is_not_overdue(story: Any) -> None:
+    story.captured().tell("settle")
+    assert (story.state.settlement_due_at_ms, next_due(story.state)) == (None, None)
+    assert story.state.settled_at_ms == story.events[-1].occurred_at_ms
+
+
+def test_the_last_capture_sets_the_settlement_date(story: Any) -> None:
+    story.authorized().tell("capture", amount_minor=400)
+    story.result("approved", "capture", 1)
+    assert next_due(story.state).kind == "expire", "not overdue while it may still be captured"
+    story.now_ms += DAY_MS
+    story.tell("capture")
+    story.result("approved", "capture", 2)
+    assert next_due(story.state).at_ms == story.events[-1].occurred_at_ms + 5 * DAY_MS

@@ -51,7 +51,8 @@ def test_c3_a_stale_status_is_not_written_back(story: Any) -> None:
     captured = story.state
     for outcome in ("unknown", "failed", "declined"):
         assert story.result(outcome, "capture", attempt=2) == [E.COMMAND_REJECTED]
-        assert story.reason == R.STALE_RESULT
+        opposite = outcome != "unknown"
+        assert story.reason == (R.CONTRADICTS_OUTCOME if opposite else R.STALE_RESULT)
     assert story.status == "captured"
     assert story.state.operations == captured.operations
 
@@ -61,7 +62,8 @@ def test_c4_a_late_notification_does_not_corrupt_the_state(story: Any) -> None:
     story.result("approved", "capture")
     for outcome in ("approved", "declined", "failed", "unknown", "requires_action"):
         assert story.result(outcome, "authorize") == [E.COMMAND_REJECTED]
-        assert story.reason == R.STALE_RESULT
+        opposite = outcome in ("declined", "failed")
+        assert story.reason == (R.CONTRADICTS_OUTCOME if opposite else R.STALE_RESULT)
     assert story.status == "partially_captured"
     assert story.tell("capture") == [E.CAPTURE_REQUESTED]
     assert story.result("approved", "capture", 2) == [E.CAPTURED]
