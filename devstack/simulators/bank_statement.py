@@ -27,7 +27,8 @@ class BankStatement:
 
     def __init__(self, bank: Bank, environment: Mapping[str, str] = os.environ) -> None:
         self._bank = bank
-        self._network_url = connections(environment).network_url
+        at = connections(environment)
+        self._network_urls = [url for url in (at.network_url, at.network_fallback_url) if url]
         self.deposits: dict[str, Record] = {}
         self.journal: Journal | None = None
 
@@ -66,23 +67,27 @@ class BankStatement:
                 yield _line(reference, BankLineKind.PAYOUT, key, payout, amount_minor)
 
     async def _fetch(self) -> None:
-        """New transfers of the network; a network that is away pays later."""
-        if not self._network_url or self.journal is None:
+        """New transfers of the networks, durably; a network that is away pays later."""
+        if self.journal is None:
             return
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-                session.get(f"{self._network_url}/v1/transfers") as answer,
-            ):
-                transfers = (await answer.json())["transfers"] if answer.status == 200 else []
-        except (aiohttp.ClientError, TimeoutError):
-            return
-        for transfer in transfers:
-            if transfer["transfer_id"] not in self.deposits:
-                record = {"kind": DEPOSITED, **transfer}
-                self.journal.append(record)
-                self.apply(record)
+        for url in self._network_urls:
+            for transfer in await _transfers(url):
+                if transfer["transfer_id"] not in self.deposits:
+                    record = {"kind": DEPOSITED, **transfer}
+                    self.journal.append(record)
+                    self.apply(record)
         await self.journal.flushed()
+
+
+async def _transfers(url: str) -> list[Record]:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+            session.get(f"{url}/v1/transfers") as answer,
+        ):
+            return list((await answer.json())["transfers"]) if answer.status == 200 else []
+    except (aiohttp.ClientError, TimeoutError):
+        return []
 
 
 def _line(

@@ -39,7 +39,8 @@ class NetworkSimulator(Simulator):
     def __init__(self, chosen: settings.NetworkSettings, env: Mapping[str, str]) -> None:
         log = Path(chosen.state_dir) / "network.log"
         self.network = Network()
-        book = SettlementBook(self.name, self.network.operations)
+        name = Path(chosen.state_dir).name  # two networks have two
+        book = SettlementBook(name, self.network.operations)
         for record in read_lines(log):
             self.network.apply(record)
             book.apply(record)

@@ -53,7 +53,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     _add_matching(app, table, policy)
     _add_looks(app, table, settings)
     reading = Reading(
-        known.network_url,
+        [url for url in (known.network_url, known.network_fallback_url) if url],
         known.bank_url,
         app.producer_send,
         settings,

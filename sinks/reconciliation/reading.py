@@ -38,13 +38,13 @@ class Reading:
 
     def __init__(
         self,
-        network_url: str,
+        network_urls: Sequence[str],
         bank_url: str,
         send: Send,
         settings: ReconciliationSettings,
         may_read: Callable[[], bool],
     ) -> None:
-        self._network_url = network_url
+        self._network_urls = network_urls
         self._bank_url = bank_url
         self._send = send
         self._settings = settings
@@ -58,7 +58,8 @@ class Reading:
         async with httpx2.AsyncClient(timeout=timeout, trust_env=False) as client:
             while not should_stop():
                 if self._may_read():
-                    await self._attempt("network", self._read_reports(client))
+                    for url in self._network_urls:
+                        await self._attempt("network", self._read_reports(client, url))
                     await self._attempt("bank", self._read_bookings(client))
                 await asyncio.sleep(self._settings.poll_seconds)
 
@@ -70,14 +71,14 @@ class Reading:
             counter("paystream_reconciliation_read_failures_total").labels(source).inc()
             _LOG.warning("source_not_read", source=source, error=repr(error))
 
-    async def _read_reports(self, client: httpx2.AsyncClient) -> None:
-        listed = await self._get(client, f"{self._network_url}/v1/settlements{self._since()}")
+    async def _read_reports(self, client: httpx2.AsyncClient, network_url: str) -> None:
+        listed = await self._get(client, f"{network_url}/v1/settlements{self._since()}")
         refused: Exception | None = None
         for head in reports.read_list(listed):
             if head.report_id in self._reports:
                 continue
             try:
-                lines = await self._report(client, head.report_id)
+                lines = await self._report(client, network_url, head.report_id)
             except reports.ReportRefused as error:
                 refused = error  # the others are read all the same
                 continue
@@ -86,8 +87,10 @@ class Reading:
         if refused is not None:
             raise refused
 
-    async def _report(self, client: httpx2.AsyncClient, report_id: str) -> list[SettlementLine]:
-        url = f"{self._network_url}/v1/settlements/{report_id}"
+    async def _report(
+        self, client: httpx2.AsyncClient, network_url: str, report_id: str
+    ) -> list[SettlementLine]:
+        url = f"{network_url}/v1/settlements/{report_id}"
         if self._settings.report_format == "csv":
             return reports.read_csv(await self._get(client, f"{url}.csv"))
         return reports.read_json(await self._get(client, url))
