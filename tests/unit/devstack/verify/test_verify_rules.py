@@ -566,3 +566,25 @@ def test_the_first_offenders_are_named_and_all_are_counted() -> None:
     result = run("ledger_matches_events", shop)
     assert result.violation_count > OFFENDERS_MAX
     assert len(result.violations) == OFFENDERS_MAX
+
+
+def test_a_charge_that_was_denied_and_taken_back_is_no_violation() -> None:
+    """The network says no and has done it; the merchant captures again; then comes the late yes."""
+    shop = open_shop()
+    shop.send("twice", "create", amount_minor=900, currency="EUR", capture_method="manual")
+    shop.answer()
+    capture = shop.send("twice", "capture")
+    shop.answer(Outcome.DECLINED)
+    shop.network[-1]["outcome"] = Outcome.APPROVED
+    assert not run("charged_once", shop).held
+    first, line = shop.commands[-1], shop.network[-1]
+    again = replace(capture, command_id="cmd_again", issued_at_ms=shop.now_ms, fingerprint="again")
+    shop.decide(again)
+    shop.answer()
+    shop.decide(replace(first, command_id="cmd_late", outcome=Outcome.APPROVED))
+    assert shop.requests[-1].operation_id.endswith(":reverse_capture:1")
+    assert run("charged_once", shop).held, "about to be taken back"
+    shop.answer()
+    assert run("charged_once", shop).held
+    shop.network.remove(line)
+    assert not run("charged_once", shop).held
