@@ -315,3 +315,11 @@ def test_the_histories_reach_every_rule() -> None:
     voided = {e.type for e in history([moves[0], ("void", "approved", 1, False), moves[0]], 0)}
     expired = {e.type for e in history([moves[0], ("expire", "approved", 1, False)], 0)}
     assert set(PAYMENT_RULES) <= types | voided | expired
+
+
+@given(payment_events(EventType.SETTLED))
+def test_a_settlement_by_reconciliation_moves_nothing_since_it_posts_by_line(
+    event: PaymentEvent,
+) -> None:
+    by_lines = msgspec.structs.replace(event, source="reconciliation", fee_minor=0)
+    assert transaction_for(by_lines) is None

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.money import CURRENCIES
+from schemas.vocabulary import EventType, Source
 from sinks.audit.columns.avro import ColumnsRefused, Numbers
 from sinks.audit.columns.native import Column, Words
 from sinks.audit.columns.origins import Origins
@@ -51,7 +52,9 @@ def entry_columns(
     Raises ColumnsRefused for amounts beyond 58 bits and for types whose rule is not linear.
     """
     types = codes_of(_text(events, "type"), _TYPES)
-    legs = _all_legs(types, np.stack([_amounts(events, name) for name in AMOUNTS], axis=1))
+    amounts = np.stack([_amounts(events, name) for name in AMOUNTS], axis=1)
+    amounts[_posted_by_lines(events, types), AMOUNTS.index("amount_minor")] = 0
+    legs = _all_legs(types, amounts)
     event = legs.event
     event_id = _text(events, "event_id").take(event)
     count = event.size
@@ -72,6 +75,13 @@ def entry_columns(
 
 
 _COPIED = ("merchant_id", "payment_id", "mode", "currency")
+
+
+def _posted_by_lines(events: Mapping[str, Column], types: Longs) -> npt.NDArray[np.intp]:
+    """Rows of settlements by reconciliation, which posts each line by itself: see the mapping."""
+    settled = np.flatnonzero(types == _TYPES.index(EventType.SETTLED))
+    sources = codes_of(_text(events, "source").take(settled), (str(Source.RECONCILIATION),))
+    return settled[sources == 0]
 
 
 def one_text(value: bytes, count: int) -> Text:
