@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ingest_api.card_data import is_compact_jwe
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
-from schemas.vocabulary import CommandKind
+from schemas.vocabulary import CommandKind, Reversal
 
 Amount = Annotated[
     int,
@@ -31,6 +31,15 @@ Jwe = Annotated[
         description="Card data as compact JWE (RFC 7516) to the key at /.well-known/jwks.json.",
     ),
 ]
+KEYED = {
+    "authorize": "authorize",
+    "capture": "capture",
+    "refund": "refund",
+    "void": "void",
+    Reversal.AUTHORIZE.value: "void",
+    Reversal.CAPTURE.value: "refund",
+}
+"""Kind of operation in an idempotency key -> what the network is asked for under it."""
 CAPTURE_DELAY_SECONDS_MAX = 7 * 86_400
 
 
@@ -154,7 +163,7 @@ class NetworkNotification(Struct, frozen=True, kw_only=True):
     idempotency_key: Annotated[
         str,
         Meta(
-            pattern=r"^pay_[0-9a-z]{26}:(authorize|capture|refund|void):[0-9]{1,6}$",
+            pattern=rf"^pay_[0-9a-z]{{26}}:({'|'.join(KEYED)}):[0-9]{{1,6}}$",
             description="The key under which we asked for the operation.",
         ),
     ]
@@ -165,7 +174,7 @@ class NetworkNotification(Struct, frozen=True, kw_only=True):
     action_url: Url | None = None
 
     def __post_init__(self) -> None:
-        if self.idempotency_key.split(":")[1] != self.operation:
+        if KEYED[self.idempotency_key.split(":")[1]] != self.operation:
             raise WrongField("operation", "not the operation of the idempotency key")
 
 

@@ -1,6 +1,6 @@
 """Archiving: a slow sweep over the table sends commands for payments that nobody needs there.
 
-A sweep and no due time in the table's index: the index would cost each settled payment a quarter of
+A sweep and no due time in the table's index: the index would cost each settled payment a fifth of
 its memory again, and a flood of payments to archive would stand before the deadlines that matter.
 """
 

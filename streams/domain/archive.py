@@ -11,7 +11,8 @@ from schemas.vocabulary import PaymentStatus, Source, StorageKind
 from streams.domain.evolve import SequenceGap, evolve
 from streams.domain.histories import HistoryDiffers
 from streams.domain.policy import Policy
-from streams.domain.state import PaymentState
+from streams.domain.schedule import next_due
+from streams.domain.state import OperationState, PaymentState
 from streams.domain.transitions import FINAL
 
 AT_REST = FINAL | {PaymentStatus.NEW, PaymentStatus.CAPTURED, PaymentStatus.SETTLED}
@@ -42,7 +43,9 @@ class Marker(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 def archive_due_at_ms(state: PaymentState, policy: Policy) -> int | None:
     """When the payment may leave the table; None while something may still happen by itself."""
-    if state.status not in AT_REST or any(operation.pending for operation in state.operations):
+    if state.status not in AT_REST or next_due(state) is not None:
+        return None
+    if any(operation.pending for operation in state.operations):
         return None
     if any(dispute.status == "open" for dispute in state.disputes):
         return None
@@ -109,12 +112,15 @@ def digest(state: PaymentState) -> bytes:
         (state.capture_method, state.capture_delay_seconds, state.idempotency_key),
         (state.reference, state.return_url, state.network_reference, state.network),
         (state.decline_code, state.created_at_ms, state.updated_at_ms, state.settled_at_ms),
-        [
-            (o.operation, o.number, o.amount_minor, o.attempt, o.status, o.refund_id, o.final)
-            for o in state.operations
-        ],
+        [_facts_of(operation) for operation in state.operations],
         [(d.dispute_id, d.amount_minor, d.status) for d in state.disputes],
         [(c.command_id, c.fingerprint, c.reason) for c in state.commands],
         state.claim_fingerprint,
     )
     return blake2b(msgspec.msgpack.encode(facts), digest_size=_DIGEST_BYTES).digest()
+
+
+def _facts_of(operation: OperationState) -> tuple[object, ...]:
+    done = (operation.attempt, operation.status, operation.final)
+    named = (operation.refund_id, operation.network_reference)
+    return (operation.operation, operation.number, operation.amount_minor, done, named)

@@ -136,10 +136,13 @@ def archived_payment(house: House, **fields: Any) -> PaymentCommand:
     create = house.create("approve", **fields)
     house.send(create)
     house.reaches(create.payment_id, *CHARGED)
+    house.ask(create.payment_id, "settle")
+    house.reaches(create.payment_id, *SETTLED)
     wait_archived(house, create.payment_id)
     return create
 
 
+SETTLED = (*CHARGED, E.SETTLED)
 REFUNDED = (E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
 
 
@@ -147,17 +150,17 @@ def test_an_archived_payment_comes_back_for_each_command_and_goes_again(house: H
     create = archived_payment(house, reference="", fee_basis_points=250)
     refund = house.command(create.payment_id, "refund", amount_minor=300)
     house.send(refund, create, house.command(create.payment_id, "capture"))
-    house.reaches(create.payment_id, *CHARGED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, REFUNDED[1])
+    house.reaches(create.payment_id, *SETTLED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, REFUNDED[1])
     wait_archived(house, create.payment_id)
     dispute = house.command(create.payment_id, "open_dispute", amount_minor=100)
     house.send(refund, dispute)
     house.reaches(
         create.payment_id,
-        *(*CHARGED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, E.REFUND_SUCCEEDED, E.DISPUTE_OPENED),
+        *(*SETTLED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, E.REFUND_SUCCEEDED, E.DISPUTE_OPENED),
     )
     state = as_if_it_had_never_left(house, create.payment_id)
     assert (state.refunded_minor, state.fees_minor) == (300, 25)
-    assert [asked.sequence for asked in questions(house, create.payment_id)] == [4, 7]
+    assert [asked.sequence for asked in questions(house, create.payment_id)] == [5, 8]
     assert last(house, MARKERS, create.payment_id) == (True, None)
 
 
@@ -167,7 +170,7 @@ def test_a_repeat_of_the_create_charges_nobody_again(house: House) -> None:
     eventually(lambda: questions(house, create.payment_id), "the question")
     eventually(lambda: None in markers_of(house, create.payment_id), "the return")
     wait_archived(house, create.payment_id)
-    house.reaches(create.payment_id, *CHARGED)
+    house.reaches(create.payment_id, *SETTLED)
     state = as_if_it_had_never_left(house, create.payment_id)
     stored = last(house, MARKERS, create.payment_id)[1]
     assert stored is not None
@@ -198,11 +201,11 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
     )
     eventually(lambda: len(questions(house, create.payment_id)) == 2, "the second question")
     house.ask(create.payment_id, "refund", amount_minor=200)
-    house.reaches(create.payment_id, *CHARGED)
+    house.reaches(create.payment_id, *SETTLED)
     store.start()
     events = house.reaches(
         create.payment_id,
-        *CHARGED,
+        *SETTLED,
         REFUNDED[0],
         REFUNDED[0],
         E.REFUND_SUCCEEDED,

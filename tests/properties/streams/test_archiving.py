@@ -100,7 +100,7 @@ class ArchivingMachine(RuleBasedStateMachine):
             **fields,
         )
 
-    @initialize(start=st.sampled_from(["nowhere", "captured", "captured", "declined"]))
+    @initialize(start=st.sampled_from(["nowhere", "captured", "settled", "settled", "declined"]))
     def begin(self, start: str) -> None:
         """Most lives start where a payment is at rest."""
         if start == "nowhere":
@@ -109,6 +109,8 @@ class ArchivingMachine(RuleBasedStateMachine):
         outcomes = [Outcome.DECLINED] if start == "declined" else 2 * [Outcome.APPROVED]
         for outcome in outcomes:
             self.send(self.result(self.requests[-1], outcome))
+        if start == "settled":
+            self.send(self.command(CommandKind.SETTLE, "report"))
 
     @rule(
         method=st.sampled_from(["automatic", "automatic", "manual"]), fee=st.sampled_from([0, 250])
@@ -240,6 +242,6 @@ def _asked(marker: bytes, state: PaymentState) -> Marker:
 
 
 ArchivingMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None
+    max_examples=120, stateful_step_count=40, deadline=None
 )
 TestArchiving = ArchivingMachine.TestCase

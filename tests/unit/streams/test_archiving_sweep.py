@@ -124,6 +124,8 @@ def test_a_refund_under_way_and_an_open_dispute_keep_a_payment(story: Any) -> No
     story.create()
     story.result("approved")
     story.result("approved", "capture")
+    assert archive_due_at_ms(story.state, POLICY) is None, "the settlement is waited for"
+    story.tell("settle")
     assert archive_due_at_ms(story.state, POLICY) is not None
     story.tell("refund", amount_minor=100)
     assert archive_due_at_ms(story.state, POLICY) is None
