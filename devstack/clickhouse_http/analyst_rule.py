@@ -52,6 +52,13 @@ STATEMENTS = frozenset(
         "ExistsDatabaseQuery",
     ]
 )
+# What the catalogue shows, also to SHOW TABLES: a server shows what one has a grant on.
+_SHOWN = "database IN ('paystream', 'system') AND NOT startsWith({name}, '_')"
+CATALOGUE_FILTERS = (
+    "{'system.tables': '" + _SHOWN.format(name="name").replace("'", "\\'") + "',"
+    " 'system.columns': '" + _SHOWN.format(name="table").replace("'", "\\'") + "',"
+    " 'system.databases': 'name IN (\\'paystream\\', \\'system\\')'}"
+)
 # Functions that reach what no name in the query shows; matched without case.
 _FUNCTIONS_REFUSED = re.compile(
     r"\A(file|url|joinGet\w*|dict\w*|hasColumnInTable|executable\w*|python\w*|ai[A-Z_]\w*|llm\w*"

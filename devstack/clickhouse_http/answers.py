@@ -90,7 +90,7 @@ def answer(
     user = asked.user
     with engine.connection(user, asked.database, asked.settings, writes=asked.writes) as connection:
         if user.read_only:
-            _check_analyst(connection, asked, sql)
+            _check_analyst(engine, connection, asked, sql)
         if _can_stream(asked, sql):
             yield from _streamed(connection, asked, sql, summary)
         else:
@@ -102,12 +102,11 @@ def format_of(asked: Asked, sql: Statement) -> str:
     return sql.format_name or asked.default_format
 
 
-def _check_analyst(connection: Any, asked: Asked, sql: Statement) -> None:
+def _check_analyst(engine: Engine, connection: Any, asked: Asked, sql: Statement) -> None:
     analyst_rule.check_text(sql.text)
     explain = f"EXPLAIN AST {sql.text}"
     tree = connection.query(explain, "TSVRaw", params=dict(asked.parameters)).bytes().decode()
-    databases = connection.query("SHOW DATABASES", "TSVRaw").bytes().decode().split()
-    analyst_rule.check_syntax_tree(tree, frozenset(databases))
+    analyst_rule.check_syntax_tree(tree, engine.databases())
 
 
 def _can_stream(asked: Asked, sql: Statement) -> bool:

@@ -71,6 +71,10 @@ class Engine:
                 with suppress(Exception):  # a connection in an error state may refuse to close
                     connection.close()
 
+    def databases(self) -> frozenset[str]:
+        """All that exist, whoever asks."""
+        return frozenset(self._one_value("SHOW DATABASES").split())
+
     def close(self) -> None:
         """Close the directory; wait for running requests first (the server does)."""
         self._keeps_open.close()
@@ -130,6 +134,7 @@ def _set_up(
     _use(connection, user, database)
     _apply(connection, {**limits, **settings})
     if user.read_only:
+        _apply(connection, {"additional_table_filters": analyst_rule.CATALOGUE_FILTERS})
         _apply(connection, {"readonly": "1"})
     elif not writes and "readonly" not in settings:
         _apply(connection, {"readonly": "2"})

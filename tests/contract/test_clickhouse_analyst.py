@@ -119,6 +119,18 @@ def test_nothing_else_is_read(analyst: Client, sql: str) -> None:
     assert refused.value.code == ACCESS_DENIED
 
 
+def test_the_catalogue_shows_nothing_else(analyst: Client) -> None:
+    names = "SELECT database, name FROM system.tables WHERE database != 'system'"
+    found = analyst.query(names).result_rows
+    assert ("paystream", "analyst_test") in found
+    assert {database for database, _ in found} == {"paystream"}
+    assert not any(name.startswith("_") for _, name in found)
+    assert analyst.query("SHOW TABLES FROM paystream_raw").result_rows == []
+    columns = "SELECT DISTINCT database, table FROM system.columns WHERE database LIKE 'pay%'"
+    assert {(d, t) for d, t in analyst.query(columns).result_rows} <= set(found)
+    assert sorted(analyst.query("SHOW DATABASES").result_rows) == [("paystream",), ("system",)]
+
+
 def test_a_second_statement_cannot_ride_along(analyst: Client) -> None:
     for sql in ("SELECT 1; DROP VIEW analyst_test", "SELECT 1; SELECT * FROM _internal"):
         with pytest.raises(DatabaseError) as refused:
