@@ -7,7 +7,15 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reconciliation_world import DAY_MS, FAR_MS, NOON_MS, House, World, told_in_order, worlds
+from properties.reconciliation_world import (
+    DAY_MS,
+    FAR_MS,
+    NOON_MS,
+    House,
+    World,
+    told_in_order,
+    worlds,
+)
 
 from schemas.records import ReconciliationRequest
 
