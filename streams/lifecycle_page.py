@@ -81,9 +81,9 @@ The table keeps for each payment what is due next; a timer turns it into a comma
 derived from the deadline, so firing twice has one effect. They are: an unanswered or unknown
 operation (`resolve_unknown`), a customer who did not come back (`action_timed_out`, {action}
 minutes), a background capture (`capture_due`), an authorization that nobody captured (`expire`,
-{valid} days), captured money that the network has not paid (`settlement_due`, {settlement} days after
-the last capture: `payment.settlement_overdue`, told once; a settlement may still come). A command
-that comes before its time is refused as `not_due`.
+{valid} days), captured money that the network has not paid (`settlement_due`, {settlement} days
+after the last capture: `payment.settlement_overdue`, told once; a settlement may still come). A
+command that comes before its time is refused as `not_due`.
 
 ## The table
 
