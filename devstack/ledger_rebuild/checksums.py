@@ -7,7 +7,7 @@ inserted, not what it says, and is another at each insert.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -17,6 +17,7 @@ from devstack.ledger_rebuild.log_reader import Place
 LEFT_OUT = "ingested_at"
 EXAMPLES_MAX = 5
 _MODULUS = 2**256
+_STRETCH = "(toString(kafka_topic), kafka_partition, intDiv(kafka_offset, 4096))"
 
 
 class Checksum(NamedTuple):
@@ -104,18 +105,39 @@ def live_ends(client: Client, database: str, table: str) -> dict[Place, int]:
 def examples(
     client: Client, live: str, rebuilt: str, table: str, ends: Mapping[Place, int]
 ) -> list[str]:
-    """Places of the first rows that stand on one side only, as `live payments.events[3]@17`."""
-    sides = " UNION ALL ".join(
-        f"SELECT '{name}' AS side, kafka_topic, kafka_partition, kafka_offset,"  # noqa: S608 - names of ours
-        f" {row_hash(client, database, table)} AS hash FROM {database}.{table} FINAL WHERE {where}"
-        for name, database, where in (
-            ("live", live, "true"),
-            ("rebuilt", rebuilt, Bounds(ends).condition()),
-        )
-    )
+    """Places of the first rows that stand on one side only, as `live payments.events[3]@17`.
+
+    Stretches of offsets are compared first, so that single rows of a few stretches are looked at.
+    """
+    sides = (("live", live, "true"), ("rebuilt", rebuilt, Bounds(ends).condition()))
+    stretches = _stretches(client, sides, table)
+    if not stretches:
+        return []
     rows = client.query(
-        "SELECT any(side), any(kafka_topic), any(kafka_partition), any(kafka_offset)"  # noqa: S608 - as above
-        f" FROM ({sides}) GROUP BY hash HAVING uniqExact(side) = 1"
+        "SELECT any(side), any(kafka_topic), any(kafka_partition), any(kafka_offset) FROM ("  # noqa: S608 - names of ours
+        + " UNION ALL ".join(
+            f"SELECT '{side}' AS side, kafka_topic, kafka_partition, kafka_offset,"  # noqa: S608 - as above
+            f" {row_hash(client, database, table)} AS hash"
+            f" FROM {database}.{table} FINAL WHERE {where} AND {_STRETCH} IN ({stretches})"
+            for side, database, where in sides
+        )
+        + ") GROUP BY hash HAVING uniqExact(side) = 1"
         f" ORDER BY 2, 3, 4, 1 LIMIT {EXAMPLES_MAX}"
     ).result_rows
     return [f"{side} {topic}[{number}]@{offset}" for side, topic, number, offset in rows]
+
+
+def _stretches(client: Client, sides: Sequence[tuple[str, str, str]], table: str) -> str:
+    """The first stretches that differ, as literals of a list."""
+    rows = client.query(
+        "SELECT stretch FROM ("  # noqa: S608 - names of ours
+        + " UNION ALL ".join(
+            f"SELECT {_STRETCH} AS stretch, count() AS rows,"  # noqa: S608 - as above
+            f" sumWithOverflow(reinterpretAsUInt256({row_hash(client, database, table)})) AS total"
+            f" FROM {database}.{table} FINAL WHERE {where} GROUP BY stretch"
+            for _, database, where in sides
+        )
+        + ") GROUP BY stretch HAVING count() = 1 OR uniqExact((rows, total)) > 1"
+        f" ORDER BY stretch LIMIT {EXAMPLES_MAX}"
+    ).result_rows
+    return ", ".join(f"('{topic}', {number}, {first})" for ((topic, number, first),) in rows)
