@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.outgoing import Key, Outgoing
+from engine.outgoing import NO_HEADERS, Key, Outgoing
 from engine.record import Record
 from engine.transaction import BatchScope
 
@@ -68,4 +68,4 @@ class Batch:
 
         Raises `RecordTooLarge`, and `ClosedBatch` after the batch.
         """
-        self.scope.emit(Outgoing(topic, key, value, headers or {}, partition))
+        self.scope.emit(Outgoing(topic, key, value, headers or NO_HEADERS, partition))

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 Key = str | bytes | None
+NO_HEADERS: Mapping[str, bytes] = {}
+"""Shared by all outputs without headers."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be written. `partition` None: murmur2 of the key over the topic's partitions."""
 
     topic: str

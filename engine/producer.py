@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -37,6 +38,12 @@ REFUSED_CODES = DENIED_CODES | {
 FLUSH_STEP_SECONDS = 1.0
 SLOW_PRODUCE_SECONDS = 3.0
 
+MARKERS_SECONDS = 0.02
+"""So soon after a commit the broker may still be writing its markers, and refuses to add partitions
+to the next transaction (CONCURRENT_TRANSACTIONS). librdkafka then waits 20 ms in any case; the same
+refusal of the group's offsets it repeats after `retry_backoff_ms`. So these are added first.
+"""
+
 FaultHook = Callable[[str], None]
 """Tests only: called in the producer's thread with the name of the step that comes next."""
 
@@ -58,6 +65,10 @@ class TransactionalProducer:
         self._client: Any = None
         self._hangs_in_row = 0
         self._connections = ConnectionLog()
+        self._committed_at = -MARKERS_SECONDS
+        self._member = b""
+        self._noted: set[SourcePartition] = set()  # whose last commit, as this member, is ours
+        self._step = ""
         self.hook: FaultHook | None = None
 
     @property
@@ -88,30 +99,36 @@ class TransactionalProducer:
         Raises `TransactionAborted`, or `CommandRefused` when repeating cannot help.
         """
         await self._renew_if_disturbed()
-        client = self._client
-        step, began = "produce", time.monotonic()
-        limit = self._settings.call_seconds_max
         try:
-            await self._thread.call(limit, self._produce, client, transaction)
-            step = "send_offsets"
-            offsets = self._offsets(transaction)
-            await self._thread.call(
-                self._hang_limit(began), self._send_offsets, client, offsets, metadata
-            )
-            self._hangs_in_row = 0
-            step = "commit"
-            await self._thread.call(limit, self._commit, client)
+            await self._steps(self._client, transaction, metadata)
         except CallHung as exc:
             self._hangs_in_row += 1
             self._client = (
                 None  # its thread may be inside it for ever: it can be neither used nor closed
             )
-            raise TransactionAborted(f"{step}: {exc}; outcome unknown", fenced=False) from exc
+            raise TransactionAborted(f"{self._step}: {exc}; outcome unknown", fenced=False) from exc
         except (KafkaException, BufferError) as exc:
-            await self._fail(step, exc)
+            await self._fail(self._step, exc)
         except BaseException:  # cancelled: the outcome is unknown
             self._client = None
             raise
+        self._hangs_in_row = 0
+        self._committed_at = time.monotonic()
+        self._noted.update(transaction.offsets)
+
+    async def _steps(self, client: Any, transaction: Transaction, metadata: bytes) -> None:
+        call, limit, began = self._thread.call, self._settings.call_seconds_max, time.monotonic()
+        first = self._first_offset(transaction, metadata, began)
+        if first:
+            self._step = "send_offsets"
+            await call(self._hang_limit(began), self._begin_with_offsets, client, first, metadata)
+        self._step = "produce"
+        await call(limit, self._produce, client, transaction, not first)
+        self._step = "send_offsets"
+        offsets = self._offsets(transaction)
+        await call(self._hang_limit(began), self._send_offsets, client, offsets, metadata)
+        self._step = "commit"
+        await call(limit, self._commit, client)
 
     async def close(self) -> None:
         """Let the client go; bounded."""
@@ -120,24 +137,34 @@ class TransactionalProducer:
 
     # -- in the producer's thread
 
-    def _produce(self, client: Any, transaction: Transaction) -> None:
+    def _begin_with_offsets(
+        self, client: Any, first: list[TopicPartition], metadata: bytes
+    ) -> None:
+        """The offsets sent at the end replace it, and its note."""
+        self._begin(client)
+        _retrying(client.send_offsets_to_transaction, 60.0, first, metadata, 5)
+
+    def _begin(self, client: Any) -> None:
         self._call_hook("before_produce")
         client.begin_transaction()
+
+    def _produce(self, client: Any, transaction: Transaction, begin: bool) -> None:
+        if begin:
+            self._begin(client)
         for output in transaction.outputs:
             partition = -1 if output.partition is None else output.partition
             headers = dict(output.headers) if output.headers else None
-            _produce_one(client, output.topic, output.value, output.key, partition, headers, None)
+            _produce_one(client, output.topic, output.value, output.key, partition, headers)
         self._call_hook("between_produces")
         for (table, number), writes in transaction.writes.items():
             topic = table.changelog_topic_name
-            last = len(writes) - 1
-            for index, (key, value) in enumerate(writes.items()):
-                marks, report = None, None
-                if index == last:
-                    owner, sources = self._config.transactional_id, transaction.sources_of(number)
-                    marks = changelog_headers(owner, sources)
-                    report = _position_report(transaction, (table, number))
-                _produce_one(client, topic, value, key, number, marks, report)
+            entries = list(writes.items())
+            for key, value in entries[:-1]:
+                _produce_one(client, topic, value, key, number)
+            key, value = entries[-1]
+            marks = changelog_headers(self._config.transactional_id, transaction.sources_of(number))
+            report = _position_report(transaction, (table, number))
+            _produce_one(client, topic, value, key, number, marks, report)
         self._flush(client)
         self._call_hook("before_send_offsets")
 
@@ -216,6 +243,26 @@ class TransactionalProducer:
             for (topic, number), offset in transaction.offsets.items()
         ]
 
+    def _first_offset(
+        self, transaction: Transaction, metadata: bytes, now: float
+    ) -> list[TopicPartition]:
+        """What `_begin_with_offsets` sends; [] when nothing is to be gained.
+
+        Who restores after our death finds the owner of an undecided offset in the last note.
+        """
+        if metadata != self._member:
+            self._member = metadata
+            self._noted.clear()
+        if now - self._committed_at >= MARKERS_SECONDS:
+            return []
+        known = (source for source in transaction.offsets if source in self._noted)
+        return [
+            TopicPartition(
+                *source, transaction.offsets[source], metadata=self._note(transaction, source)
+            )
+            for source in islice(known, 1)
+        ]
+
     def _note(self, transaction: Transaction, source: SourcePartition) -> str:
         ends, number = {}, source[1]
         for table in transaction.tables:
@@ -229,16 +276,20 @@ class TransactionalProducer:
 
 
 def _produce_one(
-    client: Any, topic: str, value: Any, key: Any, partition: int, headers: Any, report: Any
+    client: Any,
+    topic: str,
+    value: Any,
+    key: Any,
+    partition: int,
+    headers: Any = None,
+    report: Any = None,
 ) -> None:
     while True:
         try:
-            if headers is None and report is None:
+            if headers is None:
                 client.produce(topic, value, key, partition)
             else:
-                client.produce(
-                    topic, value, key, partition, on_delivery=report, headers=headers or None
-                )
+                client.produce(topic, value, key, partition, on_delivery=report, headers=headers)
             return
         except BufferError:
             client.poll(0.05)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 
-class Record:
+
+class Record(msgspec.Struct, gc=False, eq=False):
     """One consumed record; `value` is decoded, everything else is read when asked for."""
 
-    __slots__ = ("message", "value")
-
-    def __init__(self, message: Any, value: Any) -> None:
-        self.message = message
-        self.value = value
+    message: Any
+    value: Any
 
     @property
     def topic(self) -> str:

@@ -128,7 +128,8 @@ class BatchScope:
 
     def emit(self, output: Outgoing) -> None:
         """Add an output. Raises `RecordTooLarge`, `ClosedBatch`."""
-        self._check_open()
+        if self.closed:
+            self._check_open()
         size = output.size_bytes()
         record_bytes_max, output_bytes_max = self.limits
         if size > record_bytes_max:
@@ -203,7 +204,9 @@ class PartitionView:
         "_cache",
         "_clock",
         "_committed",
+        "_decode",
         "_dirty",
+        "_expires",
         "_expiry",
         "_pending",
         "_table",
@@ -222,6 +225,8 @@ class PartitionView:
         self._clock = clock
         state = table.partition_state(partition)
         self._committed = state.store.get
+        self._decode = table.decode_value
+        self._expires = table.expires_ms is not None
         self._expiry = state.expiry
         self._pending: Mapping[str, bytes | None] = transaction.writes.get(self.part, {})
         self._cache: dict[str, Any] = {}
@@ -231,8 +236,9 @@ class PartitionView:
         """Value of the key, or `default`."""
         value = self._cache.get(key, _MISSING)
         if value is _MISSING:
-            value = self._cache[key] = self._load(key)
-        if value is None or self._is_expired(value):
+            raw = self._pending[key] if key in self._pending else self._committed(key)
+            value = self._cache[key] = None if raw is None else self._decode(raw)
+        if value is None or (self._expires and self._is_expired(value)):
             return default
         return value
 
@@ -273,27 +279,28 @@ class PartitionView:
         writes: dict[str, bytes | None] = {}
         marks: dict[str, Marks] = {}
         table, cache = self._table, self._cache
-        timed = table.due_ms is not None or table.expires_ms is not None
+        encode = table.encode_value
         for key in self._dirty:
             value = cache[key]
-            writes[key] = None if value is None else self._encode(key, value, bytes_max)
-            if timed:
-                marks[key] = (None, None) if value is None else self._marks(value)
+            raw = writes[key] = None if value is None else encode(value)
+            if raw is not None and len(raw) + len(key) > bytes_max:
+                raise self._too_large(key, raw, bytes_max)
+        if table.due_ms is not None or table.expires_ms is not None:
+            marks = {key: self._marks(cache[key]) for key in self._dirty}
         for _, key in self._expiry.due(self._clock.now_ms, SWEEP_ENTRIES_MAX):
             if key not in self._dirty and key not in self._pending:
                 writes[key], marks[key] = None, (None, None)
         return writes, marks
 
-    def _encode(self, key: str, value: Any, bytes_max: int) -> bytes:
-        raw = self._table.encode_value(value)
-        if len(raw) + len(key) > bytes_max:
-            raise RecordTooLarge(
-                f"the value of {key!r} in table {self._table.name} has {len(raw)} bytes, above "
-                f"record_bytes_max ({bytes_max}); keep less in one entry"
-            )
-        return raw
+    def _too_large(self, key: str, raw: bytes, bytes_max: int) -> RecordTooLarge:
+        return RecordTooLarge(
+            f"the value of {key!r} in table {self._table.name} has {len(raw)} bytes, above "
+            f"record_bytes_max ({bytes_max}); keep less in one entry"
+        )
 
     def _marks(self, value: Any) -> Marks:
+        if value is None:
+            return None, None
         due_ms, expires_ms = self._table.due_ms, self._table.expires_ms
         return (
             None if due_ms is None else due_ms(value),
@@ -306,7 +313,3 @@ class PartitionView:
             return False
         at_ms = expires_ms(value)
         return at_ms is not None and at_ms <= self._clock.now_ms
-
-    def _load(self, key: str) -> Any:
-        raw = self._pending[key] if key in self._pending else self._committed(key)
-        return None if raw is None else self._table.decode_value(raw)

@@ -12,6 +12,8 @@ from typing import Any
 
 import faust
 
+from engine import collector
+
 log = logging.getLogger(__name__)
 EXIT_OK = 0
 EXIT_CRASHED = 1
@@ -48,6 +50,7 @@ def run_worker(app: Any) -> int:
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     worker = QuietWorker(app, loop)
+    collector.calm()
     try:
         worker.execute_from_commandline()
     except SystemExit as exc:

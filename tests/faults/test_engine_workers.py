@@ -134,7 +134,7 @@ def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
 
 
 def test_the_very_first_transaction_is_left_open(single: Scenario, figures: Figures) -> None:
-    """No commit names its owner yet; its own records do, so that the heir need not wait for the
+    """No commit names its owner yet; its own records do, so that the heir need not wait for
     its time-out (600 s here).
     """
     single.load(1000)
