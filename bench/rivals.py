@@ -8,8 +8,9 @@ import venv
 from pathlib import Path
 
 from bench.contestants import Contestant
+from bench.kafka_streams import program
 from bench.options import Options
-from devstack.services.kafka_jars import cache_dir
+from devstack.services.kafka_jars import JarsMissingError, cache_dir
 
 LOCK = Path(__file__).with_name("quix.lock")
 INSTALL_SECONDS_MAX = 600.0
@@ -18,7 +19,18 @@ QUIX_RECORDS_MAX = 40_000
 
 def optional_contestants(options: Options) -> list[Contestant]:
     """Those that can run here."""
-    print("left out: Kafka Streams (its jars are not among those of the embedded broker)")
+    return [*_kafka_streams(), *_quix(options)]
+
+
+def _kafka_streams() -> list[Contestant]:
+    try:
+        return [Contestant("kafka-streams-eos-v2", program.command())]
+    except (program.NoCompiler, JarsMissingError, subprocess.SubprocessError) as exc:
+        print(f"left out: Kafka Streams ({exc})")
+        return []
+
+
+def _quix(options: Options) -> list[Contestant]:
     if not options.with_quix:
         print("left out: Quix Streams (--with-quix installs it into an environment of its own)")
         return []
