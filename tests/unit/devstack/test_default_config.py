@@ -14,7 +14,7 @@ from devstack.default_config import SECTIONS, default_config
 from runtime.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ("engine", "ingest_api", "streams", "sinks", "dashboards")
+ROOMS = ("engine", "ingest_api", "streams", "sinks", "dashboards", "devstack")
 LOADERS = {"load", "load_settings"}
 
 
