@@ -9,6 +9,7 @@ from schemas.records import (
     DeadLetter,
     Endpoint,
     HistoryRequest,
+    LedgerCheckpoint,
     Merchant,
     MerchantCommand,
     MerchantEvent,
@@ -362,6 +363,117 @@ def write_HistoryRequest(record: HistoryRequest) -> bytes:
     if not f_command_id.isascii():
         f_command_id = wide(f_command_id)
     return "".join(('\x00\x00\x00\x00\r', LONGS[len(f_payment_id)], f_payment_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_mode)], f_mode, LONGS[f_sequence], LONGS[f_attempt], LONGS[f_requested_at_ms], LONGS[len(f_command_id)], f_command_id)).encode("latin-1")
+
+
+def read_LedgerCheckpoint(data: bytes) -> LedgerCheckpoint:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_topic = text[start:at]
+    if not f_topic.isascii():
+        f_topic = data[start:at].decode()
+    f_partition = data[at]
+    if f_partition < 128:
+        f_partition = (f_partition >> 1) ^ -(f_partition & 1)
+        at += 1
+    else:
+        f_partition, at = long_at(data, at)
+    f_segment = data[at]
+    if f_segment < 128:
+        f_segment = (f_segment >> 1) ^ -(f_segment & 1)
+        at += 1
+    else:
+        f_segment, at = long_at(data, at)
+    f_first_offset = data[at]
+    if f_first_offset < 128:
+        f_first_offset = (f_first_offset >> 1) ^ -(f_first_offset & 1)
+        at += 1
+    else:
+        f_first_offset, at = long_at(data, at)
+    f_end_offset = data[at]
+    if f_end_offset < 128:
+        f_end_offset = (f_end_offset >> 1) ^ -(f_end_offset & 1)
+        at += 1
+    else:
+        f_end_offset, at = long_at(data, at)
+    f_records = data[at]
+    if f_records < 128:
+        f_records = (f_records >> 1) ^ -(f_records & 1)
+        at += 1
+    else:
+        f_records, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_previous = text[start:at]
+    if not f_previous.isascii():
+        f_previous = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_value = text[start:at]
+    if not f_value.isascii():
+        f_value = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_key_id = text[start:at]
+    if not f_key_id.isascii():
+        f_key_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_signature = text[start:at]
+    if not f_signature.isascii():
+        f_signature = data[start:at].decode()
+    end_at(data, at)
+    return LedgerCheckpoint(f_topic, f_partition, f_segment, f_first_offset, f_end_offset, f_records, f_previous, f_value, f_key_id, f_signature)
+
+
+def write_LedgerCheckpoint(record: LedgerCheckpoint) -> bytes:
+    f_topic = record.topic
+    if not f_topic.isascii():
+        f_topic = wide(f_topic)
+    f_partition = record.partition
+    f_segment = record.segment
+    f_first_offset = record.first_offset
+    f_end_offset = record.end_offset
+    f_records = record.records
+    f_previous = record.previous
+    if not f_previous.isascii():
+        f_previous = wide(f_previous)
+    f_value = record.value
+    if not f_value.isascii():
+        f_value = wide(f_value)
+    f_key_id = record.key_id
+    if not f_key_id.isascii():
+        f_key_id = wide(f_key_id)
+    f_signature = record.signature
+    if not f_signature.isascii():
+        f_signature = wide(f_signature)
+    return "".join(('\x00\x00\x00\x00\x15', LONGS[len(f_topic)], f_topic, LONGS[f_partition], LONGS[f_segment], LONGS[f_first_offset], LONGS[f_end_offset], LONGS[f_records], LONGS[len(f_previous)], f_previous, LONGS[len(f_value)], f_value, LONGS[len(f_key_id)], f_key_id, LONGS[len(f_signature)], f_signature)).encode("latin-1")
 
 
 def read_ApiKey(data: bytes, text: str, at: int) -> tuple[ApiKey, int]:
@@ -4703,6 +4815,7 @@ READERS: dict[type, Callable[[Any], Any]] = {
     BankLine: read_BankLine,
     DeadLetter: read_DeadLetter,
     HistoryRequest: read_HistoryRequest,
+    LedgerCheckpoint: read_LedgerCheckpoint,
     Merchant: read_Merchant,
     MerchantCommand: read_MerchantCommand,
     MerchantEvent: read_MerchantEvent,
@@ -4723,6 +4836,7 @@ WRITERS: dict[type, Callable[[Any], Any]] = {
     BankLine: write_BankLine,
     DeadLetter: write_DeadLetter,
     HistoryRequest: write_HistoryRequest,
+    LedgerCheckpoint: write_LedgerCheckpoint,
     Merchant: write_Merchant,
     MerchantCommand: write_MerchantCommand,
     MerchantEvent: write_MerchantEvent,

@@ -43,6 +43,21 @@ class HistoryRequest(Struct, frozen=True, gc=False):
     command_id: str
 
 
+class LedgerCheckpoint(Struct, frozen=True, gc=False):
+    """A signed statement about the records of one topic partition up to an offset. Key: topic/partition. The same statement may come again."""
+
+    topic: str
+    partition: int
+    segment: int
+    first_offset: int
+    end_offset: int
+    records: int
+    previous: str
+    value: str
+    key_id: str
+    signature: str
+
+
 class ApiKey(Struct, frozen=True, gc=False):
     key_id: str
     mode: str

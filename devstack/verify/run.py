@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from devstack.verify.balances import balances_add_up
 from devstack.verify.card_numbers import no_card_numbers
+from devstack.verify.chain import ledger_is_sealed, witness_agrees
 from devstack.verify.charges import charged_once
 from devstack.verify.deliveries import delivered_or_pending
 from devstack.verify.evidence import Evidence
@@ -55,6 +56,12 @@ RULES = (
     Rule("offsets_at_end", "everything is read, no transaction is open", offsets_at_end),
     Rule("no_card_numbers", "no card number in topics, stores, logs", no_card_numbers),
 )
+
+CHAIN_RULES = (
+    Rule("ledger_is_sealed", "every row is the one that was signed", ledger_is_sealed),
+    Rule("witness_agrees", "no checkpoint was taken out of ClickHouse", witness_agrees),
+)
+"""`paystream verify --chain`."""
 
 
 def run_verify(

@@ -28,11 +28,14 @@ from schemas.topics import (
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
+from sinks.audit.chain_log import LogUnreadable
+from sinks.audit.chain_setup import new_sealer, publish, seal_tails_regularly
 from sinks.audit.freshness import report_lag
 from sinks.audit.ingest import Ingest
+from sinks.audit.ledger import UnbalancedTransaction
 from sinks.audit.preparing import Prepare, payments_by_column, row_by_row
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import LedgerStore, StoreUnavailable
+from sinks.audit.store import LedgerStore, Sourced, StoreUnavailable, rows_of
 from sinks.audit.tables import (
     DEAD_LETTERS,
     LEDGER_ENTRIES,
@@ -40,6 +43,7 @@ from sinks.audit.tables import (
     PAYOUT_EVENTS,
     RECONCILED,
     WEBHOOK_ATTEMPTS,
+    Origin,
     Table,
 )
 
@@ -63,9 +67,12 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     """
     settings = load(AuditSettings, "audit", env)
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
-    app = new_app(APP_ID, slot, env)
+    app = new_app(APP_ID, slot, env, **settings.engine)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
-    attach(app, Ingest(store), settings)
+    sealer = new_sealer(app, settings, env, gives_rows)
+    ingest = Ingest(store, settings.insert_records_max, sealer)
+    attach(app, ingest, settings)
+    seal_tails_regularly(app, ingest.seal_tails, settings.tail_seconds)
     report_lag(app, known.clickhouse_url, settings)
     return app
 
@@ -85,6 +92,18 @@ def attach(app: EngineApp, ingest: Ingest, settings: AuditSettings) -> None:
         await ingest.warm_up()
 
 
+def gives_rows(topic: str, value: bytes) -> bool:
+    """Whether the sink makes rows of the record, rather than a dead letter."""
+    record, tables = SOURCES[topic]
+    try:
+        found = Sourced(decode(record, value), Origin(topic, 0, 0, 0, value))
+        for table in tables:
+            rows_of(table, [found])
+    except (UndecodableRecord, UnbalancedTransaction):
+        return False
+    return True
+
+
 def _whole(value: bytes | None) -> bytes:
     """The record as it is. Raises UndecodableRecord for none."""
     if value is None:
@@ -96,8 +115,8 @@ def _agent(ingest: Ingest, prepare: Prepare, backoff: Backoff) -> Callable[[Any]
     async def insert(stream: Any) -> None:
         async for batch in stream:
             try:
-                await ingest.write(batch, prepare)
-            except StoreUnavailable as error:
+                publish(batch, await ingest.write(batch, prepare))
+            except (StoreUnavailable, LogUnreadable) as error:
                 delay_seconds = backoff.next_seconds()
                 _LOG.warning("ledger_insert_waits", error=str(error), seconds=delay_seconds)
                 raise Retry(delay_seconds, str(error)) from error

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from runtime import clock, log, telemetry
+from sinks.audit.chain import Checkpoint
+from sinks.audit.chain_sealer import CHAINED, Leaf, Sealer, by_partition
 from sinks.audit.preparing import Insert, Prepare, SourceRecord
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import TABLES
@@ -30,20 +32,35 @@ class Ingest:
     finished before the next one begins; its rows are the same rows, so that is harmless.
     """
 
-    def __init__(self, store: LedgerStore, piece_records_max: int = 20_000) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        piece_records_max: int = 20_000,
+        sealer: Sealer | None = None,
+    ) -> None:
+        """`sealer` has a store of its own; without one nothing is sealed."""
         self._store = store
+        self._sealer = sealer
         self._piece_records_max = piece_records_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
         self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
 
-    async def write(self, batch: SourceBatch, prepare: Prepare) -> None:
-        """All rows of the batch, acknowledged.
+    async def write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
+        """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
 
-        Raises StoreUnavailable, RowsRefused, UnbalancedTransaction, UndecodableRecord; after the
-        last three none or some of the rows are there, and inserting them again is right.
+        Raises StoreUnavailable, LogUnreadable, RowsRefused, UnbalancedTransaction and
+        UndecodableRecord; some of the rows may be there then, and inserting them again is right.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._write, batch, prepare)
+        return await loop.run_in_executor(self._thread, self._write, batch, prepare)
+
+    async def seal_tails(self) -> list[Checkpoint]:
+        """Checkpoints of what is not yet sealed. Raises StoreUnavailable."""
+        if self._sealer is None:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._sealer.seal_tails
+        )
 
     async def warm_up(self) -> bool:
         """Connect and look at every table before the first batch; False if that failed."""
@@ -60,7 +77,9 @@ class Ingest:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._sender.shutdown(wait=False, cancel_futures=True)
 
-    def _write(self, batch: SourceBatch, prepare: Prepare) -> None:
+    def _write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
+        sealer = self._sealer if batch.topic in CHAINED else None
+        leaves: list[Leaf] = []
         sent: Future[None] | None = None
         try:
             for piece in self._pieces(batch.records):
@@ -68,9 +87,11 @@ class Ingest:
                 if sent is not None:
                     sent.result()
                 sent = self._sender.submit(self._send, inserts)
+                leaves += by_partition(batch.topic, piece) if sealer else []
         finally:
             if sent is not None:
                 sent.result()
+        return sealer.seal(leaves) if sealer else []
 
     def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
         for first in range(0, len(records), self._piece_records_max):

@@ -38,6 +38,10 @@ class AuditSettings(msgspec.Struct, frozen=True):
     """Records of one insert; while it runs, the next ones are prepared."""
     retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
     retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    key_dir: str = ""
+    """Keys of the hash chain's checkpoints; empty: `ledger-keys` in the state directory."""
+    tail_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """How often rows that no checkpoint covers yet are sealed by one."""
     freshness_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """How often the sink writes its lag into ClickHouse, for the view `freshness`."""
 

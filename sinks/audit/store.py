@@ -1,6 +1,6 @@
 """The port to ClickHouse: rows of one batch in, one native insert per table, or one clear error."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -109,6 +109,16 @@ class LedgerStore:
         except _UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"insert into {table.name}: {error}") from error
+
+    def ask(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows by column name; `{raw}` is the raw database. Raises StoreUnavailable."""
+        try:
+            sql = sql.replace("{raw}", self._databases.raw)
+            found = self._connected().query(sql, parameters=dict(parameters))
+            return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+        except _UNAVAILABLE as error:
+            self.close()
+            raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
 
     def warm_up(self, tables: Iterable[Table]) -> None:
         """Connect and check that every table has the columns that are written.

@@ -130,6 +130,7 @@ def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
         event.bank_reference or "",
         event.attempt or 0,
         event.reason or "",
+        origin.record or encode(event),
         *origin.columns,
     )
 
@@ -286,6 +287,7 @@ PAYOUT_EVENTS = Table(
         ("bank_reference", "String"),
         ("attempt", "Int32"),
         ("reason", _WORD),
+        ("record", "String"),
         *_ORIGIN_COLUMNS,
     ),
     _payout_event_rows,

@@ -104,7 +104,7 @@ def test_a_zombie_that_inserts_late_is_never_seen(house: AuditHouse) -> None:
     funnel = (len(day) * days, 6 * days, days)
     house.start_clickhouse()
     reader = Reader(house.url, truth_of(shop), funnel)
-    zombie = house.start_worker(STOP_BEFORE_INSERT="2", PAYSTREAM_ENGINE_BATCH_RECORDS_MAX="60")
+    zombie = house.start_worker(STOP_BEFORE_INSERT="2", PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="60")
     with reader.looking():
         house.produce(shop)
         status = Path(f"/proc/{zombie.pid}/status")

@@ -81,7 +81,8 @@ def _posted_by_lines(events: Mapping[str, Column], types: Longs) -> npt.NDArray[
     """Rows of settlements by reconciliation, which posts each line by itself: see the mapping."""
     settled = np.flatnonzero(types == _TYPES.index(EventType.SETTLED))
     sources = codes_of(_text(events, "source").take(settled), (str(Source.RECONCILIATION),))
-    return settled[sources == 0]
+    posted: npt.NDArray[np.intp] = settled[sources == 0]
+    return posted
 
 
 def one_text(value: bytes, count: int) -> Text:
