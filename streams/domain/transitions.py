@@ -88,7 +88,8 @@ def _refusal(status: PaymentStatus) -> RejectionReason:
     return RejectionReason.OUTCOME_PENDING if status in _BUSY else RejectionReason.WRONG_STATE
 
 
-def _cell(status: PaymentStatus, kind: CommandKind) -> Cell:
+def cell_of(status: PaymentStatus, kind: CommandKind) -> Cell:
+    """What is done with a command in a main state; `TABLE` holds it for every pair."""
     for step, statuses in _STEPS[kind]:
         if status in statuses:
             return step
@@ -96,7 +97,7 @@ def _cell(status: PaymentStatus, kind: CommandKind) -> Cell:
 
 
 TABLE: dict[tuple[str, str], Cell] = {
-    (status, kind): _cell(status, kind) for status in PaymentStatus for kind in CommandKind
+    (status, kind): cell_of(status, kind) for status in PaymentStatus for kind in CommandKind
 }
 """(main state, command kind) -> what is done. There is a cell for every pair."""
 

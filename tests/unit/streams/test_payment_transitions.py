@@ -9,7 +9,7 @@ import pytest
 
 from schemas.vocabulary import CommandKind, EventType, PaymentStatus, RejectionReason
 from streams.domain.decide import HANDLERS
-from streams.domain.transitions import FINAL, TABLE, Step, table_markdown
+from streams.domain.transitions import FINAL, TABLE, Step, cell_of, table_markdown
 
 MANUAL = {"capture_method": "manual"}
 ROADS: dict[str, Callable[[Any], Any]] = {
@@ -35,8 +35,53 @@ ROADS: dict[str, Callable[[Any], Any]] = {
 PAIRS = [(status, kind) for status in PaymentStatus for kind in CommandKind]
 
 
+WRITTEN_BY_HAND = """
+                 new aut req aud cpg par cap set vdg voi exp dec fai unk
+create            *   *   *   *   *   *   *   *   *   *   *   *   *   *
+complete_action   0   ?   *   -   ?   -   -   -   ?   -   -   -   -   ?
+capture           0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
+void              0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
+refund            0   ?   -   -   ?   *   *   *   ?   -   -   -   -   ?
+network_result    0   *   *   *   *   *   *   *   *   *   *   *   *   *
+resolve_unknown   0   *   *   *   *   *   *   *   *   *   *   *   *   *
+capture_due       0   ?   -   *   ?   -   -   -   ?   -   -   -   -   ?
+action_timed_out  0   ?   *   -   ?   -   -   -   ?   -   -   -   -   ?
+expire            0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
+settlement_due    0   ?   -   -   ?   -   *   -   ?   -   -   -   -   ?
+settle            0   ?   -   -   ?   -   *   -   ?   -   -   -   -   ?
+open_dispute      0   ?   -   -   ?   *   *   *   ?   -   -   -   -   ?
+win_dispute       0   ?   -   -   *   *   *   *   *   -   -   -   -   *
+lose_dispute      0   ?   -   -   *   *   *   *   *   -   -   -   -   *
+"""
+"""A step (*), or why not: no such payment (0), its outcome is pending (?), wrong state (-)."""
+REFUSALS = {
+    "0": RejectionReason.NO_SUCH_PAYMENT,
+    "?": RejectionReason.OUTCOME_PENDING,
+    "-": RejectionReason.WRONG_STATE,
+}
+
+
 def test_there_is_a_cell_for_every_pair_and_no_other() -> None:
     assert set(TABLE) == set(PAIRS)
+
+
+def test_the_table_is_what_people_wrote_by_hand() -> None:
+    _, *rows = WRITTEN_BY_HAND.strip().splitlines()
+    assert [row.split()[0] for row in rows] == list(CommandKind)
+    for kind, row in zip(CommandKind, rows, strict=True):
+        for status, sign in zip(PaymentStatus, row.split()[1:], strict=True):
+            cell = cell_of(status, kind)
+            assert TABLE[status, kind] == cell
+            assert isinstance(cell, Step) if sign == "*" else cell == REFUSALS[sign]
+
+
+def test_a_step_has_the_name_of_its_command_but_for_create() -> None:
+    assert cell_of(PaymentStatus.NEW, CommandKind.CREATE).handler == "claim"
+    steps = {(kind, cell.handler) for (_, kind), cell in TABLE.items() if isinstance(cell, Step)}
+    assert steps == {(kind, kind) for kind in CommandKind if kind != CommandKind.CREATE} | {
+        ("create", "claim"),
+        ("create", "already_claimed"),
+    }
 
 
 def test_every_step_has_a_handler_and_every_handler_a_step() -> None:
@@ -87,7 +132,24 @@ def test_an_unknown_kind_is_refused_by_name(story: Any) -> None:
 
 
 def test_the_table_for_people_shows_every_state_and_command() -> None:
+    head, rule, *rows = table_markdown().split("\n\n")[0].splitlines()
+    assert head == "| command | " + " | ".join(f"`{s}`" for s in PaymentStatus) + " |"
+    assert rule == "|" + 15 * "---|"
+    assert [row.split(" | ")[0] for row in rows] == [f"| `{kind}`" for kind in CommandKind]
+    assert rows[3] == (
+        "| `void` | no_such_payment | outcome_pending | wrong_state | **void** | outcome_pending"
+        " | **void** | wrong_state | wrong_state | outcome_pending | wrong_state | wrong_state"
+        " | wrong_state | wrong_state | outcome_pending |"
+    )
+
+
+def test_the_table_for_people_says_what_a_step_may_record() -> None:
     page = table_markdown()
-    assert all(f"`{status}`" in page for status in PaymentStatus)
-    assert all(f"| `{kind}` |" in page for kind in CommandKind)
-    assert "**claim**" in page
+    head, rule, *legend = page.split("\n\n")[1].splitlines()
+    assert page.endswith(" |\n")
+    assert (head, rule) == ("| step | events |", "|---|---|")
+    assert len(legend) == len(HANDLERS)
+    assert "| **already_claimed** | none: always refused |" in legend
+    assert "| **expire** | `payment.expired` |" in legend
+    results = next(line for line in legend if line.startswith("| **network_result** |"))
+    assert "| `payment.rerouted`, `payment.authorized`, " in results
