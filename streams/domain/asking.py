@@ -29,17 +29,16 @@ def new_operation(
     )
 
 
-def asked_again(turn: Turn, operation: OperationState, status: OperationStatus) -> OperationState:
-    """The same operation and key, one attempt on."""
+def asked_again(turn: Turn, operation: OperationState) -> OperationState:
+    """The same operation and key, one attempt on; its status follows from the event."""
     attempt = operation.attempt + 1
     due_at_ms = turn.policy.answer_due_at_ms(turn.now_ms, attempt)
-    return replace(operation, attempt=attempt, status=status, due_at_ms=due_at_ms)
+    return replace(operation, attempt=attempt, due_at_ms=due_at_ms)
 
 
 def complete_action(turn: Turn) -> RejectionReason | None:
     """The customer is back from 3-D Secure: ask how the authorization stands, with its key."""
-    operation = turn.state.authorization
-    again = asked_again(turn, operation, OperationStatus.IN_FLIGHT)
+    again = asked_again(turn, turn.state.authorization)
     turn.happened(EventType.ACTION_COMPLETED, PaymentStatus.AUTHORIZING, again)
     turn.ask(again)
     return None
@@ -50,7 +49,7 @@ def action_timed_out(turn: Turn) -> RejectionReason | None:
     due_at_ms = turn.state.action_due_at_ms
     if due_at_ms is None or turn.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    operation = replace(turn.state.authorization, status=OperationStatus.FAILED, due_at_ms=None)
+    operation = replace(turn.state.authorization, due_at_ms=None)
     turn.happened(EventType.FAILED, PaymentStatus.FAILED, operation, reason="action_timed_out")
     return None
 
@@ -60,7 +59,7 @@ def resolve_unknown(turn: Turn) -> RejectionReason | None:
     operation = _overdue(turn)
     if operation is None:
         return RejectionReason.NOT_DUE
-    again = asked_again(turn, operation, OperationStatus.UNKNOWN)
+    again = asked_again(turn, operation)
     status = turn.state.status if operation.is_reversal else PaymentStatus.UNKNOWN
     turn.happened(EventType.RESOLUTION_REQUESTED, status, again)
     turn.ask(again)

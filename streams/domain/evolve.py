@@ -202,7 +202,7 @@ def _rerouted(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 
 def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    capture_due_at_ms = state.capture_due_at_ms
+    capture_due_at_ms = None
     if event.capture_method == CaptureMethod.AUTOMATIC and event.capture_delay_seconds:
         capture_due_at_ms = event.occurred_at_ms + event.capture_delay_seconds * 1000
     return replace(

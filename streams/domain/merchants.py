@@ -111,10 +111,12 @@ def _registered(
 ) -> Merchant | RejectionReason:
     if existing is not None:
         return RejectionReason.ALREADY_EXISTS
+    if not command.name:
+        return RejectionReason.FIELD_INVALID
     merchant = Merchant(
         merchant_id=command.merchant_id,
         version=1,
-        name=command.name or "",
+        name=command.name,
         status="active",
         registered_at_ms=command.issued_at_ms,
         updated_at_ms=command.issued_at_ms,
@@ -122,8 +124,6 @@ def _registered(
         fee_basis_points=policy.fee_basis_points,
         fee_fixed_minor=policy.fee_fixed_minor,
     )
-    if not command.name:
-        return RejectionReason.FIELD_INVALID
     with_payouts = _payouts_set(merchant, command)
     if isinstance(with_payouts, RejectionReason):
         return with_payouts

@@ -12,9 +12,9 @@ def refund(turn: Turn) -> RejectionReason | None:
 
     Refunds in flight count as given, open and lost disputes as taken.
     """
-    amount_minor, reason = _part_of_captured(turn)
-    if reason is not None:
-        return reason
+    amount_minor = _part_of_captured(turn)
+    if isinstance(amount_minor, RejectionReason):
+        return amount_minor
     command, state = turn.command, turn.state
     refund_id = command.refund_id or derived_id("ref_", command.command_id)
     if any(operation.refund_id == refund_id for operation in state.operations):
@@ -25,18 +25,18 @@ def refund(turn: Turn) -> RejectionReason | None:
     return None
 
 
-def _part_of_captured(turn: Turn) -> tuple[int, RejectionReason | None]:
+def _part_of_captured(turn: Turn) -> int | RejectionReason:
     """Amount of a refund or dispute, or why there is none."""
     state, command = turn.state, turn.command
     left_minor = state.refundable_minor
     amount_minor = left_minor if command.amount_minor is None else command.amount_minor
     if command.currency is not None and command.currency != state.currency:
-        return 0, RejectionReason.CURRENCY_INVALID
+        return RejectionReason.CURRENCY_INVALID
     if command.amount_minor is not None and amount_minor <= 0:
-        return 0, RejectionReason.AMOUNT_INVALID
+        return RejectionReason.AMOUNT_INVALID
     if amount_minor > left_minor or left_minor <= 0:
-        return 0, RejectionReason.AMOUNT_TOO_LARGE
-    return amount_minor, None
+        return RejectionReason.AMOUNT_TOO_LARGE
+    return amount_minor
 
 
 def settle(turn: Turn) -> RejectionReason | None:
@@ -56,9 +56,9 @@ def settlement_due(turn: Turn) -> RejectionReason | None:
 
 def open_dispute(turn: Turn) -> RejectionReason | None:
     """The customer disputes a charge: the money is held until the dispute ends."""
-    amount_minor, reason = _part_of_captured(turn)
-    if reason is not None:
-        return reason
+    amount_minor = _part_of_captured(turn)
+    if isinstance(amount_minor, RejectionReason):
+        return amount_minor
     command, state = turn.command, turn.state
     dispute_id = command.dispute_id or derived_id("dsp_", command.command_id)
     if any(dispute.dispute_id == dispute_id for dispute in state.disputes):
