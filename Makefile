@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install install-dev demo test test-fast lint format bench faults lock generate
+.PHONY: help install install-dev demo test test-fast lint format bench faults mutation lock generate
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,17 @@ bench: install-dev  ## measure; JSON into bench/results
 
 faults: install-dev  ## the whole fault suite; figures into bench/results (ARGS="--seed 7" replays a schedule)
 	$(BIN)/pytest tests/faults --run-all-faults --fault-figures bench/results/faults.json $(ARGS)
+
+.mutation/installed: install-dev
+	@$(BIN)/python -m venv .mutation
+	.mutation/bin/pip install --quiet mutmut==3.8.1
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(.mutation/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pipeline.pth
+	@touch $@
+
+mutation: .mutation/installed  ## change streams/domain in 2000 ways and see which the tests miss (half an hour)
+	nice .mutation/bin/mutmut run --max-children 2 $(ARGS)
+	.mutation/bin/mutmut export-cicd-stats
+	.mutation/bin/mutmut results
 
 generate: install-dev  ## write the generated pages and contracts anew
 	$(BIN)/paystream generate
