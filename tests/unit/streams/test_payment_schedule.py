@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from schemas import ids
+from schemas.vocabulary import CommandKind
 from schemas.vocabulary import EventType as E
 from schemas.vocabulary import RejectionReason as R
 from streams.domain import Policy, deadline_command, next_due, next_due_at_ms
+from streams.domain.evolve import ECHO_KINDS
 
 POLICY = Policy(
     authorization_valid_seconds=100,
@@ -21,6 +23,16 @@ POLICY = Policy(
     resolve_attempts_max=4,
     settlement_due_seconds=50,
 )
+
+
+def test_what_holds_if_nobody_sets_anything() -> None:
+    policy, minute, day = Policy(), 60_000, 86_400_000
+    assert policy.expires_at_ms(0) == 7 * day
+    assert policy.action_due_at_ms(0) == 15 * minute
+    assert policy.answer_due_at_ms(0, 1) == 5 * minute
+    assert policy.settlement_due_at_ms(0) == 5 * day
+    assert policy.resolve_due_at_ms(0, 59) == day / 4
+    assert policy.archive_after_seconds * 1000 == 180 * day
 
 
 def test_every_time_is_the_setting_after_now() -> None:
@@ -117,21 +129,41 @@ def test_the_command_of_a_payment_s_own_deadline_names_no_operation(story: Any) 
     )
 
 
-@pytest.mark.parametrize("kind", ["action_timed_out", "capture_due", "expire", "settlement_due"])
-def test_a_deadline_is_kept_to_the_millisecond(story: Any, kind: str) -> None:
+def waits_for(story: Any, kind: str) -> int:
+    """Brings the payment to where that deadline is the next one; when it is."""
     story.create(
         capture_method="manual" if kind == "expire" else "automatic",
         capture_delay_seconds=60 if kind == "capture_due" else None,
     )
-    story.result("requires_action" if kind == "action_timed_out" else "approved")
+    if kind == "resolve_unknown":
+        story.result("unknown")
+    elif kind == "action_timed_out":
+        story.result("requires_action")
+    else:
+        story.result("approved")
     if kind == "settlement_due":
         story.result("approved", "capture")
-    at_ms = next_due(story.state).at_ms
+    due = next_due(story.state)
+    assert due.kind == kind
+    return int(due.at_ms)
+
+
+@pytest.mark.parametrize("kind", sorted(ECHO_KINDS - {CommandKind.NETWORK_RESULT}))
+def test_a_deadline_is_kept_to_the_millisecond(story: Any, kind: str) -> None:
+    at_ms = waits_for(story, kind)
     story.now_ms = at_ms - 1001
     assert story.tell(kind, name="early") == [E.COMMAND_REJECTED]
     assert story.reason == R.NOT_DUE
     story.now_ms = at_ms - 1000
     assert story.tell(kind, name="now") != [E.COMMAND_REJECTED]
+
+
+@pytest.mark.parametrize("kind", sorted(ECHO_KINDS - {CommandKind.NETWORK_RESULT}))
+def test_a_timer_that_fires_twice_has_one_effect(story: Any, kind: str) -> None:
+    at_ms = waits_for(story, kind)
+    first, second = (deadline_command(story.state, at_ms + wait) for wait in (0, 60_000))
+    assert len(story.send(first).events) == 1
+    assert story.send(second).events == ()
 
 
 def test_a_refund_that_ends_beside_a_capture_leaves_it_capturing(story: Any) -> None:
