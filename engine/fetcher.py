@@ -30,7 +30,8 @@ class Fetcher:
         self._thread = CallThread("engine-fetch")
         self._ahead: asyncio.Task[list[Any]] | None = None
         self._rest: list[Any] = []
-        self._ends: dict[SourcePartition, tuple[int, int]] = {}
+        self._given: list[Any] = []
+        self._ends: dict[SourcePartition, int] = {}
         self.consumer: Any = None
 
     def open(self) -> None:
@@ -39,7 +40,7 @@ class Fetcher:
 
     async def settle(self) -> None:
         """Drop what was read ahead; after it nothing of the old positions can appear."""
-        ahead, self._ahead, self._rest = self._ahead, None, []
+        ahead, self._ahead, self._rest, self._given = self._ahead, None, [], []
         if ahead is None:
             return
         try:
@@ -74,6 +75,7 @@ class Fetcher:
             # would wait a cycle longer.
             self._rest += self._arrived(self.consumer, len(self._rest))
         messages, self._rest = self._cut(self._rest)
+        self._given = messages
         if not self._rest and self._ahead is None:
             self._ahead = asyncio.create_task(self._poll_in_thread())
         return messages
@@ -86,13 +88,25 @@ class Fetcher:
         `ask_seconds`: ask the brokers, blocking, this long per partition; raises `KafkaException`.
         "topic[partition]" -> count. Markers of transactions at the end are no lag.
         """
-        lag = {}
-        for (topic, number), offset in positions.items():
-            _, high = self._watermarks(TopicPartition(topic, number), ask_seconds)
+        lag, outstanding = {}, self._outstanding(positions)
+        for place, offset in positions.items():
+            _, high = self._watermarks(TopicPartition(*place), ask_seconds)
             if high >= 0:
-                behind = high - max(offset, self._end_after(topic, number, offset), 0)
-                lag[f"{topic}[{number}]"] = max(0, behind)
+                seen = 0 if place in outstanding else self._ends.get(place, 0)
+                lag[f"{place[0]}[{place[1]}]"] = max(0, high - max(offset, seen, 0))
         return lag
+
+    def _outstanding(self, positions: Mapping[SourcePartition, int]) -> set[SourcePartition]:
+        """Partitions with records that the client gave and that are not committed."""
+        ahead = self._ahead
+        read = ahead is not None and ahead.done() and not ahead.cancelled() and not ahead.exception()
+        messages = [*self._given, *self._rest, *(ahead.result() if ahead and read else ())]
+        places = ((message.topic(), message.partition(), message.offset()) for message in messages)
+        return {
+            (topic, number)
+            for topic, number, offset in places
+            if offset >= positions.get((topic, number), offset + 1)
+        }
 
     def _watermarks(self, place: Any, ask_seconds: float | None) -> tuple[int, int]:
         if ask_seconds is None:
@@ -100,11 +114,6 @@ class Fetcher:
         else:
             found = self.consumer.get_watermark_offsets(place, timeout=ask_seconds)
         return int(found[0]), int(found[1])
-
-    def _end_after(self, topic: str, number: int, offset: int) -> int:
-        """Where the log ended when last seen, if only markers lay between `offset` and there."""
-        end, after_last_record = self._ends.get((topic, number), (-1, 0))
-        return end if offset >= after_last_record else -1
 
     async def close(self) -> None:
         """Bounded."""
@@ -124,32 +133,26 @@ class Fetcher:
         first = consumer.poll(self._settings.poll_seconds)
         if first is None:
             return []
-        found = [first] if self._is_record(first, consumer) else []
+        found = [first] if self._is_record(first) else []
         return found + self._arrived(consumer, 1, self._settings.batch_linger_seconds)
 
     def _arrived(self, consumer: Any, held: int, wait_seconds: float = 0.0) -> list[Any]:
         """What waits in the client's queue, with the `held` up to a batch; blocks for the wait."""
         room = self._settings.batch_records_max - held
         found = consumer.consume(room, wait_seconds) if room > 0 else []
-        return [message for message in found if self._is_record(message, consumer)]
+        return [message for message in found if self._is_record(message)]
 
-    def _is_record(self, message: Any, consumer: Any) -> bool:
+    def _is_record(self, message: Any) -> bool:
         error = message.error()
         if error is None:
             return True
         if error.code() == KafkaError._PARTITION_EOF:
-            self._note_end(message, consumer)
+            self._ends[message.topic(), message.partition()] = message.offset()
             return False
         _raise_if_out_of_range(message, error)
         raise_if_denied(error, f"reading {message.topic()}[{message.partition()}]")
         log.warning("fetch: %s", error)
         return False
-
-    def _note_end(self, message: Any, consumer: Any) -> None:
-        place = TopicPartition(message.topic(), message.partition())
-        after_last_record = consumer.position([place])[0].offset
-        if after_last_record <= message.offset():
-            self._ends[place.topic, place.partition] = (message.offset(), after_last_record)
 
     def _cut(self, messages: list[Any]) -> tuple[list[Any], list[Any]]:
         size = 0

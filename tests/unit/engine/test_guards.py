@@ -112,7 +112,7 @@ def test_an_offset_out_of_range_is_never_skipped() -> None:
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     with pytest.raises(StaleLog, match="retention"):
-        fetcher._is_record(OutOfRange(1), None)
+        fetcher._is_record(OutOfRange(1))
 
 
 def test_a_right_that_is_missing_is_no_empty_poll() -> None:
@@ -122,18 +122,11 @@ def test_a_right_that_is_missing_is_no_empty_poll() -> None:
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     with pytest.raises(CommandRefused, match=r"reading in\[0\].*rights of this worker"):
-        fetcher._is_record(Denied(1), None)
+        fetcher._is_record(Denied(1))
 
 
 class EndedConsumer:
     """Its partition holds records 0 to 6 and a transaction's marker at 7."""
-
-    def __init__(self, position: int) -> None:
-        self._position = position
-
-    def position(self, places: list[Any]) -> list[Any]:
-        places[0].offset = self._position
-        return places
 
     def get_watermark_offsets(self, place: Any, cached: bool = False) -> tuple[int, int]:
         return 0, 8
@@ -145,11 +138,12 @@ def test_markers_at_the_end_are_no_lag() -> None:
             return KafkaError(KafkaError._PARTITION_EOF)
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
-    fetcher.consumer = EndedConsumer(7)
+    fetcher.consumer = EndedConsumer()
     assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 1}, "the end was not seen yet"
-    assert not fetcher._is_record(End(8), fetcher.consumer)
+    assert not fetcher._is_record(End(8))
     assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 0}
+    fetcher._given = [FakeMessage(offset) for offset in (3, 4, 5)]
+    fetcher._rest = [FakeMessage(6)]
     assert fetcher.lag_by_partition({("in", 0): 3}) == {"in[0]": 5}, "4 records are in hand"
-    fetcher._ends.clear()
-    fetcher._is_record(End(8), EndedConsumer(9))
-    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 1}, "more was read after that end"
+    assert fetcher.lag_by_partition({("in", 0): 6}) == {"in[0]": 2}, "one is read and not handled"
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 0}
