@@ -49,7 +49,7 @@ def action_timed_out(turn: Turn) -> RejectionReason | None:
     due_at_ms = turn.state.action_due_at_ms
     if due_at_ms is None or turn.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    operation = replace(turn.state.authorization, due_at_ms=None)
+    operation = turn.state.authorization
     turn.happened(EventType.FAILED, PaymentStatus.FAILED, operation, reason="action_timed_out")
     return None
 

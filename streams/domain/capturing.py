@@ -31,11 +31,11 @@ def capture_due(turn: Turn) -> RejectionReason | None:
     due_at_ms = turn.state.capture_due_at_ms
     if due_at_ms is None or turn.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    request_capture(turn, turn.state.capturable_minor, final=False)
+    request_capture(turn, turn.state.capturable_minor)
     return None
 
 
-def request_capture(turn: Turn, amount_minor: int, *, final: bool) -> None:
+def request_capture(turn: Turn, amount_minor: int, *, final: bool = False) -> None:
     """Record and ask for a capture that was found to be right."""
     operation = new_operation(turn, Operation.CAPTURE, amount_minor, final=final)
     turn.happened(EventType.CAPTURE_REQUESTED, PaymentStatus.CAPTURING, operation)

@@ -73,7 +73,7 @@ def _archived(
         return Taken(None, marker)
     wanted = archive_command(state, command.issued_at_ms, policy)
     if wanted is None or wanted.command_id != command.command_id:
-        return Taken(state, marker)
+        return Taken(state)
     return Taken(None, marker_of(state))
 
 

@@ -92,7 +92,7 @@ def _authorized(turn: Turn, operation: OperationState) -> None:
         due_at_ms=turn.policy.expires_at_ms(turn.now_ms),
     )
     if state.capture_method == CaptureMethod.AUTOMATIC and not state.capture_delay_seconds:
-        request_capture(turn, state.requested_minor, final=False)
+        request_capture(turn, state.requested_minor)
 
 
 def _requires_action(turn: Turn, operation: OperationState) -> None:

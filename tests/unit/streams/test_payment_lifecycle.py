@@ -96,8 +96,17 @@ def test_a_create_that_makes_no_sense_is_refused(story: Any, fields: Any, reason
     assert (story.reason, story.status, story.requests) == (reason, "new", [])
 
 
-def test_the_largest_amount_is_taken(story: Any) -> None:
-    assert story.create(amount_minor=10**15) == [E.CREATED]
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"amount_minor": 10**15},
+        {"amount_minor": 1},
+        {"fee_basis_points": 10_000, "fee_fixed_minor": 10**15},
+        {"capture_delay_seconds": 6 * 86_400},
+    ],
+)
+def test_the_smallest_and_largest_values_are_taken(story: Any, fields: Any) -> None:
+    assert story.create(**fields) == [E.CREATED]
 
 
 def test_three_d_secure_asks_with_the_same_key_and_the_next_attempt(story: Any) -> None:
@@ -193,6 +202,24 @@ def test_a_final_capture_releases_the_rest(story: Any) -> None:
 def test_captures_that_are_refused(story: Any, fields: Any, reason: str) -> None:
     story.authorized().tell("capture", **fields)
     assert (story.reason, story.status) == (reason, "authorized")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said", "told"),
+    [
+        ("declined", {"decline_code": "lost_card"}, ("lost_card", None)),
+        ("declined", {"reason": "51"}, ("generic_decline", "51")),
+        ("failed", {"decline_code": "try_later"}, (None, "try_later")),
+        ("failed", {"reason": "busy", "decline_code": "try_later"}, (None, "busy")),
+    ],
+)
+def test_why_a_capture_was_not_done_is_told(
+    story: Any, outcome: str, said: Any, told: tuple[str | None, str | None]
+) -> None:
+    story.authorized().tell("capture")
+    assert story.result(outcome, "capture", **said) == [E.CAPTURE_FAILED]
+    assert (story.events[-1].decline_code, story.events[-1].reason) == told
+    assert story.state.operations[-1].status == outcome
 
 
 def test_a_declined_capture_can_be_tried_again_under_a_new_key(story: Any) -> None:

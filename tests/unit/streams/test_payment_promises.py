@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from schemas import ids
 from schemas.codec import encode
 from schemas.partitioning import partition_of
@@ -76,6 +78,21 @@ def test_only_the_first_of_many_creates_claims_the_payment(story: Any) -> None:
         story.create(name=f"process {number}", amount_minor=1000 + number)
     assert [event.type for event in story.events[1:]] == 5 * [E.COMMAND_REJECTED]
     assert [request.operation for request in story.requests] == ["authorize"]
+
+
+@pytest.mark.parametrize(
+    "stranger", [{"merchant_id": "mer_2"}, {"mode": "live"}, {"currency": "USD"}]
+)
+def test_a_payment_is_of_its_creator_whoever_spoke_of_it_before(
+    story: Any, stranger: dict[str, str]
+) -> None:
+    story.tell("capture", **stranger)
+    assert story.create() == [E.CREATED]
+    for owned in (story.events[-1], story.state):
+        assert (owned.merchant_id, owned.mode, owned.currency) == ("mer_1", "test", "EUR")
+    story.result("approved")
+    story.result("approved", "capture")
+    assert story.tell("refund", **{"currency": "EUR", **stranger}) == [E.COMMAND_REJECTED]
 
 
 def test_a_repeat_has_the_first_outcome_however_long_ago_it_was(story: Any) -> None:

@@ -42,6 +42,17 @@ def test_a_late_yes_of_the_first_network_is_taken_back_there(story: Any) -> None
     assert story.result("approved", number=2) == [E.AUTHORIZED, E.CAPTURE_REQUESTED]
 
 
+def test_a_late_yes_of_the_second_network_is_taken_back_there(story: Any) -> None:
+    story.create(card="jwe")
+    story.result("not_taken", card="jwe")
+    story.result("declined", number=2)
+    late = story.result("approved", number=2, name="late", network_reference="net_2")
+    assert late == [E.REVERSAL_REQUESTED]
+    assert story.events[-1].network == "fallback"
+    void = story.requests[-1]
+    assert (void.operation, void.network, void.network_reference) == ("void", "fallback", "net_2")
+
+
 def test_without_a_card_or_another_network_it_has_failed(story: Any, new_story: Any) -> None:
     story.create(card="jwe")
     assert story.result("not_taken") == [E.FAILED]
