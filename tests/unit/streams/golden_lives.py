@@ -162,6 +162,7 @@ def refused(s: Story) -> None:
     s.tell("capture", merchant_id="mer_2")
     s.create(amount_minor=0)
     s.create(**FULL, capture_method="manual")
+    s.create(**FULL, capture_method="manual", name="under another id")
     s.tell("create", name="other")
     s.result("approved", number=7, network_reference="net_9")
     s.tell("void", mode="live")
