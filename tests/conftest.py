@@ -5,6 +5,7 @@ A service's processes are tethered to the test run: they end also when it is kil
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,11 +17,18 @@ from uuid_utils import uuid7
 
 from devstack.services import clickhouse, kafka, kafka_jars, valkey
 from devstack.services.child import Child, Launch
-from devstack.services.ports import free_port
+from devstack.services.ports import RANGE, RANGE_VARIABLE, free_port
 
 # A shared machine may take long over one example: how fast is a question for the benchmarks.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each process of a run has ports of its own: none takes for its own what another one started.
+    _number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    _size = (RANGE[1] - RANGE[0] + 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    _first = RANGE[0] + _number * _size
+    os.environ[RANGE_VARIABLE] = f"{_first}-{_first + _size - 1}"
 
 
 @pytest.fixture(scope="session")

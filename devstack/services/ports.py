@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 # Below Linux's range for outgoing connections (from 32768): nobody takes them by chance.
-FIRST_PORT = 21_000
-LAST_PORT = 31_999
+RANGE = (21_000, 31_999)
+RANGE_VARIABLE = "PAYSTREAM_PORTS"
+MAX_PORT = 65_535
 TRIES_MAX = 500
 
 
@@ -38,16 +40,28 @@ def accepts(port: int, timeout_seconds: float = 0.5) -> bool:
         return False
 
 
+def port_range() -> tuple[int, int]:
+    """First and last port to choose from: RANGE, or RANGE_VARIABLE. Raises `NoFreePortError`."""
+    text = os.environ.get(RANGE_VARIABLE)
+    if not text:
+        return RANGE
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) <= MAX_PORT):
+        raise NoFreePortError(f"{RANGE_VARIABLE}={text!r} is no range such as 21000-31999")
+    return int(first), int(last)
+
+
 def free_port(avoid: frozenset[int] = frozenset()) -> int:
     """A loopback port, free now, not in `avoid`; `NoFreePortError` after `TRIES_MAX` tries."""
     source = random.SystemRandom()
+    first, last = port_range()
     for _ in range(TRIES_MAX):
-        port = source.randint(FIRST_PORT, LAST_PORT)
+        port = source.randint(first, last)
         if port not in avoid and is_free(port):
             return port
     raise NoFreePortError(
-        f"No free port on {LOOPBACK} between {FIRST_PORT} and {LAST_PORT} after {TRIES_MAX} tries:"
-        " stop programs that listen there."
+        f"No free port on {LOOPBACK} between {first} and {last} after {TRIES_MAX} tries: stop"
+        f" programs that listen there, or set {RANGE_VARIABLE}, such as {first}-{last}."
     )
 
 

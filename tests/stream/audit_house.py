@@ -24,6 +24,10 @@ from devstack import topics
 from devstack.services import clickhouse, kafka
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
+from devstack.verify.evidence import Evidence
+from devstack.verify.live import LiveSources
+from devstack.verify.result import RuleResult
+from devstack.verify.run import CHAIN_RULES, check
 from schemas.codec import encode
 from sinks.audit.app import APP_ID, SOURCES
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, expected_entries
@@ -71,6 +75,7 @@ class AuditHouse:
             "PAYSTREAM_STATE_DIR": str(self.directory / "state"),
             "PAYSTREAM_AUDIT_RETRY_FIRST_SECONDS": "0.1",
             "PAYSTREAM_AUDIT_RETRY_LONGEST_SECONDS": "0.5",
+            "PAYSTREAM_AUDIT_TAIL_SECONDS": "0.5",
             "PAYSTREAM_ENGINE_SESSION_TIMEOUT_SECONDS": "6",
             "PAYSTREAM_ENGINE_HEARTBEAT_SECONDS": "1",
             "PYTHONPATH": str(TESTS),
@@ -171,6 +176,23 @@ class AuditHouse:
         )
         assert sums
         assert all(balance == 0 for *_, balance in sums)
+
+    def check_chain(self) -> int:
+        """`paystream verify --chain`, once every row is signed; how many facts were compared."""
+        env = {
+            "CLICKHOUSE_URL": self.url,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "PAYSTREAM_STATE_DIR": str(self.directory / "state"),
+        }
+        found: list[RuleResult] = []
+
+        def signed() -> bool:
+            found[:] = [check(rule, Evidence(LiveSources(env), env)) for rule in CHAIN_RULES]
+            return not any("are not signed" in note for note in found[0].notes)
+
+        self.until(signed)
+        assert [result.held for result in found] == [True, True], found
+        return sum(result.checked for result in found)
 
     def logs(self) -> str:
         return (self.directory / "audit.log").read_text()[-6000:]

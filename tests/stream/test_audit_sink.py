@@ -64,6 +64,7 @@ def test_kill_9_between_insert_and_commit_and_a_replay_from_the_start(
     house.start_worker(PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="90")
     house.wait_committed()
     house.check(shop)
+    assert house.check_chain() > len(shop.payments)
 
 
 def test_clickhouse_gone_for_a_while_loses_nothing(house: AuditHouse, shop: Shop) -> None:
@@ -82,6 +83,7 @@ def test_clickhouse_gone_for_a_while_loses_nothing(house: AuditHouse, shop: Shop
     house.wait_committed()
     first.payments += more.payments
     house.check(first)
+    house.check_chain()
 
 
 def test_a_record_that_cannot_be_read_goes_to_the_dead_letters(
@@ -94,6 +96,7 @@ def test_a_record_that_cannot_be_read_goes_to_the_dead_letters(
     house.wait_committed()
     house.until(lambda: len(house.ask("SELECT 1 FROM paystream.dead_letters")) == 2)
     house.check(shop)
+    house.check_chain()
     [letter] = house.ask(
         "SELECT source_topic, source_partition, source_offset, source_key, source_app, headers,"
         " base64Decode(value_base64) = '\\0not avro'"

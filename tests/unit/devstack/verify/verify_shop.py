@@ -160,6 +160,7 @@ class Shop:
                 k: folding_state.encode(v) for k, v in self.payouts_table.items()
             },
             deliveries.PENDING_CHANGELOG: {},
+            tables.ARCHIVED_CHANGELOG: {},
         }
         end = Position("streams-payments", topics.PAYMENTS_COMMANDS, 0, 7, 0, 8, 8)
         self.positions = [GroupPosition(end, 0)]

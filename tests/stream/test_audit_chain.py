@@ -1,0 +1,66 @@
+"""The signed chain over whole segments, with a sink that is killed and made to read again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from contract.ledger_scenario import a_day_at_the_shop
+from stream.audit_house import AuditHouse, another_shop
+
+from schemas.codec import encode
+from schemas.topics import PAYMENTS_EVENTS
+from sinks.audit.chain import SEGMENT_OFFSETS
+
+pytestmark = pytest.mark.services
+
+SEGMENTS = 3
+STORED = """
+SELECT segment, first_offset, end_offset, records, previous, value, signature
+FROM paystream.ledger_checkpoints ORDER BY segment
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[AuditHouse]:
+    made = AuditHouse(tmp_path)
+    yield made
+    made.stop()
+
+
+def fill_segments(house: AuditHouse) -> None:
+    """One partition with three whole segments and a beginning of the fourth."""
+    day, number = a_day_at_the_shop(), 0
+    producer = Producer({"bootstrap.servers": house.bootstrap, "acks": "all"})
+    while house.produced < SEGMENTS * SEGMENT_OFFSETS + 100:
+        number += 1
+        for event in another_shop(day, number).payments:
+            producer.produce(PAYMENTS_EVENTS, encode(event), partition=0)
+            producer.poll(0)
+            house.produced += 1
+    assert producer.flush(30) == 0
+
+
+def test_kills_and_a_replay_lead_to_the_same_chain(house: AuditHouse) -> None:
+    house.start_clickhouse()
+    fill_segments(house)
+    cycle: dict[str, Any] = {"PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX": "1500"}
+    house.start_worker(HOOK="before_commit:4", **cycle)
+    assert house.wait_killed() == -signal.SIGKILL
+    house.start_worker(HOOK="before_commit:3", **cycle)
+    assert house.wait_killed() == -signal.SIGKILL
+    house.start_worker(**cycle)
+    house.wait_committed()
+    assert house.check_chain() > house.produced
+    first = house.ask(STORED)
+    assert [row[0] for row in first] == list(range(SEGMENTS + 1))
+    assert house.stop_worker() == 0
+    house.rewind()
+    house.start_worker(PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="5000")
+    house.wait_committed()
+    house.check_chain()
+    assert house.ask(STORED) == first
