@@ -1,12 +1,16 @@
-"""Rows per second into the ledger: events mapped to entries, entries inserted into ClickHouse."""
+"""The ledger's rate: bytes of payments.events in, rows acknowledged by ClickHouse out."""
 
 from __future__ import annotations
 
+import asyncio
+import cProfile
+import pstats
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from bench.figures import Figure
 from bench.options import Options
@@ -16,64 +20,164 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from schemas.codec import decode, encode
 from schemas.records import PaymentEvent
+from schemas.topics import PAYMENTS_EVENTS
+from sinks.audit.chain_keys import public_keys, signer
+from sinks.audit.chain_log import LogReader
+from sinks.audit.chain_sealer import Sealer
+from sinks.audit.ingest import Ingest
 from sinks.audit.migrations import migrate
-from sinks.audit.settings import DatabaseNames
-from sinks.audit.store import LedgerStore, Sourced, connect, rows_of
-from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, Origin
+from sinks.audit.preparing import Insert, Prepare, payments_by_column, row_by_row
+from sinks.audit.settings import AuditSettings, DatabaseNames
+from sinks.audit.store import LedgerStore, connect
+from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
-PAYMENTS = 10_000
-BATCH_EVENTS = 4000
+PAYMENTS = 40_000
+ROW_BY_ROW_RECORDS = 12_000
 TIMEOUT_SECONDS = 60
+PROFILED_MAX = 8
+
+
+class Consumed(NamedTuple):
+    """A record as the engine hands it to the sink."""
+
+    value: bytes
+    raw: bytes
+    partition: int
+    offset: int
+
+
+class Cycle(NamedTuple):
+    """What the sink's agent gets at once."""
+
+    topic: str
+    records: Sequence[Consumed]
+
+
+class Run(NamedTuple):
+    """One pass over all records."""
+
+    rows: float
+    entries: float
+    rows_per_cpu_second: float
 
 
 def measure(options: Options) -> list[Figure]:
-    """From Avro bytes to acknowledged rows, in batches as the audit sink makes them."""
-    lives = [life_of(create_command(number)) for number in range(PAYMENTS)]
-    events = [encode(event) for life in lives for _, event in life]
-    mapped, inserted, whole = [], [], []
-    with ledger_store() as store:
-        run_batches(store, events[:BATCH_EVENTS])  # connects, warms up
-        for _ in range(options.runs):
-            rows, mapping_seconds, insert_seconds = run_batches(store, events)
-            mapped.append(rows / mapping_seconds)
-            inserted.append(rows / insert_seconds)
-            whole.append(len(events) / (mapping_seconds + insert_seconds))
+    """The sink's own way, with and without the chain; beside it the way record by record."""
+    events = [encode(event) for n in range(PAYMENTS) for _, event in life_of(create_command(n))]
+    with ledger() as (store, url, directory):
+        plain = Bench(Ingest(store), events)
+        sealed = Bench(Ingest(store, sealer=new_sealer(url, directory)), events)
+        plain.run(0)  # connects, warms up
+        pairs = [(plain.run(n), sealed.run(n)) for n in range(1, options.runs + 1)]
+    unsealed, chained = ([pair[side] for pair in pairs] for side in (0, 1))
     return [
-        Figure("ledger", "decode and map", "rows/s", mapped),
-        Figure("ledger", "insert", "rows/s", inserted),
-        Figure("ledger", "both, one thread", "events/s", whole),
+        *_figures("", chained),
+        *_figures(", no chain", unsealed),
+        *_prepared(events, options.runs),
     ]
 
 
+class Bench:
+    """Passes over the same records; each at offsets of its own, as a topic goes on."""
+
+    def __init__(self, ingest: Ingest, events: Sequence[bytes]) -> None:
+        self._ingest = ingest
+        self._events = events
+
+    def run(self, number: int) -> Run:
+        """All records, in cycles as large as the sink's."""
+        first, size = number * len(self._events), AuditSettings().cycle_records_max
+        records = [Consumed(data, data, 0, first + at) for at, data in enumerate(self._events)]
+        cycles = [
+            Cycle(PAYMENTS_EVENTS, records[at : at + size]) for at in range(0, len(records), size)
+        ]
+        entries = sum(
+            insert.row_count
+            for insert in payments_by_column(PAYMENTS_EVENTS, records, 0)
+            if insert.table is LEDGER_ENTRIES
+        )
+        began, cpu = time.perf_counter(), time.process_time()
+        for cycle in cycles:
+            asyncio.run(self._write(cycle))
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+        rows = entries + len(records)
+        return Run(rows / seconds, entries / seconds, rows / cpu_seconds)
+
+    async def _write(self, cycle: Cycle) -> None:
+        await self._ingest.write(cycle, payments_by_column)
+
+
 @contextmanager
-def ledger_store() -> Iterator[LedgerStore]:
+def ledger() -> Iterator[tuple[LedgerStore, str, Path]]:
     """A migrated database in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="paystream-bench-") as directory:
-        port = free_port()
-        child = Child(clickhouse.launch(Path(directory) / "data", port, Path(directory)))
+    with tempfile.TemporaryDirectory(prefix="paystream-bench-") as name:
+        directory, port = Path(name), free_port()
+        child = Child(clickhouse.launch(directory / "data", port, directory))
+        url = clickhouse.url(port)
         try:
             child.wait_ready()
-            with connect(clickhouse.url(port), TIMEOUT_SECONDS) as client:
+            with connect(url, TIMEOUT_SECONDS) as client:
                 migrate(client)
-            yield LedgerStore(clickhouse.url(port), DatabaseNames(), TIMEOUT_SECONDS)
+            yield LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), url, directory
         finally:
             child.kill_group()
 
 
-def run_batches(store: LedgerStore, events: list[bytes]) -> tuple[int, float, float]:
-    """(rows, seconds of mapping, seconds of inserts) over both tables."""
-    count, mapping, inserts = 0, 0.0, 0.0
-    for first in range(0, len(events), BATCH_EVENTS):
-        began = time.perf_counter()
-        records = [
-            Sourced(decode(PaymentEvent, data), Origin("payments.events", 0, first + place, 0))
-            for place, data in enumerate(events[first : first + BATCH_EVENTS])
-        ]
-        prepared = [(table, rows_of(table, records)) for table in (PAYMENT_EVENTS, LEDGER_ENTRIES)]
-        ready = time.perf_counter()
-        for table, rows in prepared:
-            store.insert(table, rows)
-            count += len(rows)
-        mapping += ready - began
-        inserts += time.perf_counter() - ready
-    return count, mapping, inserts
+def new_sealer(url: str, directory: Path) -> Sealer:
+    """It begins where its records begin, so it asks no log."""
+    store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
+    log_reader = LogReader("127.0.0.1:1", lambda *_: True)
+    return Sealer(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
+
+
+def _figures(what: str, runs: Sequence[Run]) -> list[Figure]:
+    return [
+        Figure("ledger", f"{name}{what}", unit, [getattr(run, field) for run in runs])
+        for name, unit, field in (
+            ("rows", "rows/s", "rows"),
+            ("entries among them", "rows/s", "entries"),
+            ("rows per core", "rows per CPU-second of the sink", "rows_per_cpu_second"),
+        )
+    ]
+
+
+def _prepared(events: Sequence[bytes], runs: int) -> list[Figure]:
+    """Decoding and mapping alone, in one thread, both ways; and where the time goes."""
+    raw = [Consumed(data, data, 0, at) for at, data in enumerate(events)]
+    by_column = [_rate(payments_by_column, raw) for _ in range(runs)]
+    some = raw[:ROW_BY_ROW_RECORDS]
+    by_row = [_rate(_decoding, some) for _ in range(runs)]
+    _print_profile(raw)
+    return [
+        Figure("ledger", "decode and map by column", "rows/s", by_column),
+        Figure("ledger", "decode and map record by record", "rows/s", by_row),
+    ]
+
+
+def _decoding(topic: str, records: Sequence[Any], at_ms: int) -> list[Insert]:
+    decoded = [_Decoded(decode(PaymentEvent, r.value), *r[1:]) for r in records]
+    return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(topic, decoded, at_ms)
+
+
+class _Decoded(NamedTuple):
+    value: PaymentEvent
+    raw: bytes
+    partition: int
+    offset: int
+
+
+def _rate(prepare: Prepare, records: Sequence[Consumed]) -> float:
+    began = time.perf_counter()
+    inserts = prepare(PAYMENTS_EVENTS, records, 0)
+    return sum(insert.row_count for insert in inserts) / (time.perf_counter() - began)
+
+
+def _print_profile(records: Sequence[Consumed]) -> None:
+    profile = cProfile.Profile()
+    profile.runcall(payments_by_column, PAYMENTS_EVENTS, records, 0)
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined] # not in the stubs
+    whole = sum(entry[2] for entry in stats.values())
+    print("\ndecode and map by column, share of time in the function itself:")
+    for (_, _, name), entry in sorted(stats.items(), key=lambda each: -each[1][2])[:PROFILED_MAX]:
+        print(f"  {entry[2] / whole:5.1%}  {name}")

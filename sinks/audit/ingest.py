@@ -20,8 +20,10 @@ _LOG = log.get(__name__)
 class SourceBatch(Protocol):
     """Records of one topic from one poll; those of a partition in order."""
 
-    topic: str
-    records: Sequence[SourceRecord]
+    @property
+    def topic(self) -> str: ...
+    @property
+    def records(self) -> Sequence[SourceRecord]: ...
 
 
 class Ingest:

@@ -22,8 +22,8 @@ _LOG = log.get(__name__)
 class SourceRecord(Protocol):
     """What is needed of a consumed record."""
 
-    value: Any
-
+    @property
+    def value(self) -> Any: ...
     @property
     def partition(self) -> int: ...
     @property

@@ -1,4 +1,4 @@
-"""Lag at the end of a log that transactions wrote: their markers take offsets and are no records."""
+"""Lag at the end of a log of transactions: their markers take offsets and are no records."""
 
 from __future__ import annotations
 
