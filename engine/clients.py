@@ -95,7 +95,11 @@ class ClientConfig:
         }
 
     def transactional_producer(self) -> LibrdkafkaSettings:
-        """One burst per cycle inside one transaction, which outlasts every single request."""
+        """One burst per cycle inside one transaction, which outlasts every single request.
+
+        One request at a time: with more, a later one may be taken while the first fails, and
+        librdkafka then calls the first delivered (decision 0021).
+        """
         settings = self.settings
         transaction_ms = int(settings.transaction_timeout_seconds * 1000)
         request_ms = int(settings.request_timeout_seconds * 1000)
@@ -104,6 +108,7 @@ class ClientConfig:
             "transaction.timeout.ms": transaction_ms,
             "socket.timeout.ms": min(request_ms, transaction_ms - 1000),
             "linger.ms": self.settings.linger_ms,
+            "max.in.flight.requests.per.connection": 1,
             "queue.buffering.max.messages": 1_000_000,
         }
 

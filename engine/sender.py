@@ -7,15 +7,17 @@ import threading
 from collections import deque
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
 
 from engine.clients import ClientConfig
 from engine.errors import EngineError
 from engine.outgoing import Outgoing
+from runtime.kafka import not_acknowledged
 
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
+SENDS_MAX = 3
 
 
 class DurableSender:
@@ -36,14 +38,26 @@ class DurableSender:
     async def send(self, outgoing: Outgoing) -> None:
         """Returns when the broker has acknowledged; raises `KafkaException` when it will not.
 
-        Waits while `send_outstanding_max` records are on their way.
+        Waits while `send_outstanding_max` records are on their way. A record of which nobody knows
+        whether the broker has it is sent again: it may be there twice.
         """
         async with self._room:
+            for _ in range(SENDS_MAX - 1):
+                try:
+                    await self._sent(outgoing)
+                except KafkaException as exc:
+                    if exc.args[0].code() != KafkaError._STATE:
+                        raise
+                else:
+                    return
+            await self._sent(outgoing)
+
+    async def _sent(self, outgoing: Outgoing) -> None:
+        future = self._produce(outgoing)
+        while future is None:  # librdkafka's own queue is full
+            await asyncio.sleep(0.01)
             future = self._produce(outgoing)
-            while future is None:  # librdkafka's own queue is full
-                await asyncio.sleep(0.01)
-                future = self._produce(outgoing)
-            await future
+        await future
 
     async def close(self) -> None:
         """Deliver what is on its way, bounded."""
@@ -64,7 +78,9 @@ class DurableSender:
                 outgoing.value,
                 outgoing.key,
                 -1 if outgoing.partition is None else outgoing.partition,
-                on_delivery=lambda error, _message: self._report(future, error),
+                on_delivery=lambda error, message: self._report(
+                    future, not_acknowledged(error, message)
+                ),
                 headers=dict(outgoing.headers) or None,
             )
         except BufferError:

@@ -8,6 +8,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from runtime.kafka import not_acknowledged
+
 _POLL_SECONDS = 0.1
 _Settled = tuple["asyncio.Future[None]", KafkaError | None]
 
@@ -81,9 +83,9 @@ class CommandProducer:
         return int(left)
 
     def _delivered(
-        self, acknowledged: "asyncio.Future[None]", error: KafkaError | None, _: Message
+        self, acknowledged: "asyncio.Future[None]", error: KafkaError | None, message: Message
     ) -> None:
-        self._settled.append((acknowledged, error))
+        self._settled.append((acknowledged, not_acknowledged(error, message)))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

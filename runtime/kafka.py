@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 _METADATA_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -50,6 +50,21 @@ def producer_settings(bootstrap: str) -> dict[str, object]:
         "linger.ms": 2,
         "compression.type": "lz4",
     }
+
+
+def not_acknowledged(error: KafkaError | None, message: Message) -> KafkaError | None:
+    """Why a record must be sent again; None only if the broker itself said that it has it.
+
+    librdkafka (`rd_kafka_dr_implicit_ack`) calls a record delivered when a later one of its
+    partition was, and then knows no offset. That is wrong for a producer's first record there: a
+    broker that knows no sequence number of the producer yet takes any (decision 0021).
+    """
+    if error is not None:
+        return error
+    offset = message.offset()
+    if offset is None or offset < 0:
+        return KafkaError(KafkaError._STATE, "the broker acknowledged later records, not this one")
+    return None
 
 
 def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:

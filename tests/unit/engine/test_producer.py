@@ -293,3 +293,10 @@ async def test_open_waits_for_a_coordinator(clients: list[ScriptedClient]) -> No
     producer = await opened()
     assert producer.usable
     assert len(clients) == 2
+
+
+def test_a_transaction_sends_one_request_at_a_time() -> None:
+    """With two in flight librdkafka may call the first delivered because the second was taken."""
+    settings = EngineSettings(extra={"max.in.flight.requests.per.connection": 5})
+    config = ClientConfig("app", "0", "127.0.0.1:1", settings)
+    assert config.transactional_producer()["max.in.flight.requests.per.connection"] == 1

@@ -87,6 +87,7 @@ def test_a_payment_is_of_its_creator_whoever_spoke_of_it_before(
     story: Any, stranger: dict[str, str]
 ) -> None:
     story.tell("capture", **stranger)
+    assert story.events[0].currency == stranger.get("currency", ""), "what was asked for is told"
     assert story.create() == [E.CREATED]
     for owned in (story.events[-1], story.state):
         assert (owned.merchant_id, owned.mode, owned.currency) == ("mer_1", "test", "EUR")
