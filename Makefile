@@ -31,7 +31,7 @@ demo: install  ## bring the stack up, send a shop's traffic, show the result (AR
 	$(BIN)/paystream demo $(ARGS)
 
 test: install-dev  ## the whole test suite, on the real parts
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-fast: install-dev  ## the tests that need no service, under a minute
 	$(BIN)/pytest tests/unit tests/properties -m "not services" -x -q $(ARGS)

@@ -31,6 +31,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ[RANGE_VARIABLE] = f"{_first}-{_first + _size - 1}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays in one process of a run; so do all files that share the stack of a session."""
+    for item in items:
+        names: list[str] = getattr(item, "fixturenames", [])
+        group = "stack" if "running_stack" in names else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap address of one real broker; make topics with names from `unique_name`."""
