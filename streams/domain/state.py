@@ -174,10 +174,10 @@ def resting_status(
 
 
 _BUSY: dict[str, PaymentStatus] = {
-    Operation.AUTHORIZE: PaymentStatus.AUTHORIZING,
     Operation.CAPTURE: PaymentStatus.CAPTURING,
     Operation.VOID: PaymentStatus.VOIDING,
 }
+"""What may be in flight when another operation ends; an authorization is alone."""
 
 
 def overall_status(
