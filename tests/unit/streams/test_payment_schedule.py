@@ -166,6 +166,19 @@ def test_a_timer_that_fires_twice_has_one_effect(story: Any, kind: str) -> None:
     assert story.send(second).events == ()
 
 
+@pytest.mark.parametrize("by", ["its deadline", "the merchant"])
+def test_a_background_capture_that_was_declined_is_not_tried_again_by_itself(
+    story: Any, by: str
+) -> None:
+    at_ms = waits_for(story, "capture_due")
+    if by == "its deadline":
+        story.send(deadline_command(story.state, at_ms))
+    else:
+        story.tell("capture", amount_minor=1)
+    story.result("declined", "capture")
+    assert (story.status, next_due(story.state).kind) == ("authorized", "expire")
+
+
 @pytest.mark.parametrize(("instead", "busy"), [("capture", "capturing"), ("void", "voiding")])
 def test_a_refund_that_ends_beside_a_capture_or_void_leaves_the_main_state(
     story: Any, instead: str, busy: str
