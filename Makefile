@@ -31,7 +31,7 @@ demo: install  ## bring the stack up, send a shop's traffic, show the result (AR
 	$(BIN)/paystream demo $(ARGS)
 
 test: install-dev  ## the whole test suite, on the real parts
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: install-dev  ## the tests that need no service, under a minute
 	$(BIN)/pytest tests/unit tests/properties -m "not services" -x -q $(ARGS)
@@ -58,8 +58,8 @@ faults: install-dev  ## the whole fault suite; figures into bench/results (ARGS=
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(.mutation/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pipeline.pth
 	@touch $@
 
-mutation: .mutation/installed  ## change streams/domain in 2000 ways and see which the tests miss (half an hour)
-	nice .mutation/bin/mutmut run --max-children 2 $(ARGS)
+mutation: .mutation/installed  ## change streams/domain in 2000 ways and see which the tests miss (ten minutes)
+	nice -n 19 .mutation/bin/mutmut run --max-children 2 $(ARGS)
 	.mutation/bin/mutmut export-cicd-stats
 	.mutation/bin/mutmut results
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import settings
 from uuid_utils import uuid7
+from xdist.scheduler import LoadFileScheduling
 
 from devstack.services import clickhouse, kafka, kafka_jars, valkey
 from devstack.services.child import Child, Launch
@@ -31,12 +35,25 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ[RANGE_VARIABLE] = f"{_first}-{_first + _size - 1}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays in one process of a run; so do all files that share the stack of a session."""
-    for item in items:
-        names: list[str] = getattr(item, "fixturenames", [])
-        group = "stack" if "running_stack" in names else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process of a run; the files that share the stack stay in one, too."""
+    return FilesOfTheStackTogether(config, log)
+
+
+class FilesOfTheStackTogether(LoadFileScheduling):  # type: ignore[misc] # untyped
+    """`--dist loadfile`, but for these."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stack" if shares_the_stack(str(self.config.rootpath), file) else file
+
+
+@cache
+def shares_the_stack(root: str, file: str) -> bool:
+    """Whether tests of the file use the fixtures of tests/e2e/conftest.py."""
+    text = Path(root, file).read_text()
+    return "tests/e2e/" in file and ("running_stack" in text or "settled_stack" in text)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ PLACES = """
 SELECT DISTINCT kafka_topic, kafka_partition FROM {views}.ledger_entries
 UNION DISTINCT SELECT DISTINCT kafka_topic, kafka_partition FROM {views}.payment_events
 UNION DISTINCT SELECT DISTINCT kafka_topic, kafka_partition FROM {views}.payout_events
+UNION DISTINCT SELECT DISTINCT kafka_topic, kafka_partition FROM {views}.reconciliation_events
 UNION DISTINCT SELECT DISTINCT kafka_topic, kafka_partition FROM {views}.ledger_checkpoints
 ORDER BY ALL
 """

@@ -13,17 +13,21 @@ from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
 from schemas.codec import UndecodableRecord, decode
 from schemas.money import CURRENCIES
-from schemas.records import PaymentEvent, PayoutEvent
-from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS
+from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain import LEAF_BYTES, SEGMENT_OFFSETS, Leaves, Offsets, Place
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, EntryRow, expected_entries
-from sinks.audit.tables import PAYMENT_EVENTS, PAYOUT_EVENTS, Origin, Table
+from sinks.audit.tables import PAYMENT_EVENTS, PAYOUT_EVENTS, RECONCILED, Origin, Table
 
-TABLES: dict[str, tuple[Table, type[PaymentEvent] | type[PayoutEvent]]] = {
+Event = type[PaymentEvent] | type[PayoutEvent] | type[ReconciliationEvent]
+
+TABLES: dict[str, tuple[Table, Event]] = {
     PAYMENTS_EVENTS: (PAYMENT_EVENTS, PaymentEvent),
     PAYOUTS_EVENTS: (PAYOUT_EVENTS, PayoutEvent),
+    RECONCILIATION_EVENTS: (RECONCILED, ReconciliationEvent),
 }
-_APART = {"currency_exponent", "ingested_at", "kafka_topic", "kafka_partition", "kafka_offset"}
+_EXPONENTS = {"currency_exponent", "own_exponent"}
+_APART = {*_EXPONENTS, "ingested_at", "kafka_topic", "kafka_partition", "kafka_offset"}
 _OF_PLACE = "WHERE kafka_topic = '{topic}' AND kafka_partition = {partition}"
 ENTRIES = f"""
 SELECT {ENTRY_COLUMNS_SQL}, kafka_offset, toString(amount_decimal) AS amount_decimal
@@ -160,7 +164,10 @@ def _events(table: Table) -> str:
         for name, kind in table.columns
         if name not in _APART
     ]
-    listed = ", ".join([*columns, "kafka_offset", "toString(amount_decimal) AS amount_decimal"])
+    columns.append("kafka_offset")
+    if any(name == "amount_minor" for name, _ in table.columns):
+        columns.append("toString(amount_decimal) AS amount_decimal")
+    listed = ", ".join(columns)
     return f"SELECT {listed} FROM {{views}}.{table.name} {_OF_PLACE} ORDER BY kafka_offset"  # noqa: S608 - names of ours
 
 
@@ -174,6 +181,8 @@ def _differences(row: Row, wanted: Mapping[str, Any]) -> str:
 
 def _wrong_decimal(row: Row) -> str:
     """The view makes it from a column of the table that is not shown: the currency's decimals."""
+    if "amount_decimal" not in row:
+        return ""
     wanted = Decimal(row["amount_minor"]).scaleb(-CURRENCIES.get(row["currency"], 0))
     if Decimal(row["amount_decimal"]) == wanted:
         return ""

@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime import log
 from runtime.clock import now_ms
-from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain import (
     BEGINNING,
     SEGMENT_OFFSETS,
@@ -32,8 +32,8 @@ from sinks.audit.chain_rows import CHECKPOINTS, LAST_COMPLETE, row_of
 from sinks.audit.preparing import SourceRecord
 from sinks.audit.store import LedgerStore
 
-CHAINED = frozenset({PAYMENTS_EVENTS, PAYOUTS_EVENTS})
-"""Topics whose records stand whole in a row, so that they can be checked against the chain."""
+CHAINED = frozenset({PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS})
+"""Topics that make ledger entries: each record stands whole in a row, to be checked."""
 CATCH_UP_OFFSETS_MAX = 1_000_000
 """A chain that is further behind its sink than this begins anew; verification says where."""
 

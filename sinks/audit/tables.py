@@ -201,6 +201,7 @@ def _reconciliation_event_rows(event: ReconciliationEvent, origin: Origin) -> It
         event.found_at_ms,
         event.person or "",
         event.reason or "",
+        origin.record or encode(event),
         *origin.columns,
     )
 
@@ -361,6 +362,7 @@ RECONCILED = Table(
         ("found_at", f"Nullable({_TIME})"),
         ("person", "String"),
         ("reason", "String"),
+        ("record", "String"),
         *_ORIGIN_COLUMNS,
     ),
     _reconciliation_event_rows,

@@ -21,7 +21,8 @@ from devstack.verify.result import RuleResult
 from devstack.verify.run import CHAIN_RULES, check
 from runtime.kafka import StoredRecord
 from schemas.codec import encode
-from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS
+from schemas.records import ReconciliationEvent
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from schemas.vocabulary import EventType
 from sinks.audit.app import SOURCES
 from sinks.audit.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
@@ -38,6 +39,27 @@ pytestmark = pytest.mark.services
 
 FIRST = SEGMENT_OFFSETS - 5
 """The shop's partition begins here: two segments with few records."""
+TOPICS = (PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS)
+SETTLED = [
+    ReconciliationEvent(
+        event_id=f"rcn_{number}",
+        subject_id=f"pay_{number}",
+        sequence=1,
+        type="line.settled",
+        occurred_at_ms=NEXT_DAY_MS + number,
+        merchant_id="mer_1",
+        payment_id=f"pay_{number}",
+        mode="live",
+        line_id=f"line_{number}",
+        currency="EUR",
+        gross_minor=1000 + number,
+        fee_minor=12,
+        own_currency="EUR",
+        own_minor=1000 + number,
+        found_at_ms=NEXT_DAY_MS if number % 2 else None,
+    )
+    for number in range(8)
+]
 
 
 class Log:
@@ -72,10 +94,12 @@ class House:
         }
 
     def records(self, topic: str) -> list[Any]:
-        """Two partitions' worth of payments, one of payouts; a gap after each fifth."""
-        events: Sequence[Any] = (
-            self.shop.payments if topic == PAYMENTS_EVENTS else self.shop.payouts
-        )
+        """Two partitions' worth of payments, one of the others; a gap after each fifth."""
+        events: Sequence[Any] = {
+            PAYMENTS_EVENTS: self.shop.payments,
+            PAYOUTS_EVENTS: self.shop.payouts,
+            RECONCILIATION_EVENTS: SETTLED,
+        }[topic]
         half = (len(events) + 1) // 2 if topic == PAYMENTS_EVENTS else len(events)
         return [
             SimpleNamespace(
@@ -89,10 +113,10 @@ class House:
 
     def fill(self) -> None:
         """Rows as the sink makes them."""
-        for topic in (PAYMENTS_EVENTS, PAYOUTS_EVENTS):
+        for topic in TOPICS:
             for table in SOURCES[topic][1]:
                 self.client.command(f"TRUNCATE TABLE {self.databases.raw}.{table.name}")
-        for topic in (PAYMENTS_EVENTS, PAYOUTS_EVENTS):
+        for topic in TOPICS:
             sourced = [
                 Sourced(r.value, Origin(topic, r.partition, r.offset, NEXT_DAY_MS, r.raw))
                 for r in self.records(topic)
@@ -108,7 +132,7 @@ class House:
 
     def seal(self, sealer: Sealer, batch_records: int) -> list[Checkpoint]:
         made: list[Checkpoint] = []
-        for topic in (PAYMENTS_EVENTS, PAYOUTS_EVENTS):
+        for topic in TOPICS:
             records = self.records(topic)
             for record in records:
                 place = self.log.records.setdefault(Place(topic, record.partition), [])
@@ -198,7 +222,7 @@ def test_batches_repetition_and_another_worker_give_the_same_chain(house: House)
 
 def test_rows_inserted_again_change_nothing(house: House) -> None:
     fresh = NEXT_DAY_MS + 5
-    for topic in (PAYMENTS_EVENTS, PAYOUTS_EVENTS):
+    for topic in TOPICS:
         again = [
             Sourced(r.value, Origin(topic, r.partition, r.offset, fresh, r.raw))
             for r in house.records(topic)
@@ -236,6 +260,14 @@ TAMPERED = {
         "ALTER TABLE raw.payment_events UPDATE record = (SELECT record FROM raw.payment_events"
         " WHERE event_id = '{b}') WHERE event_id = '{a}'",
         r"payment_events {a} \(.*\): its record is not the one that was sealed: edited",
+    ),
+    "a settled line edited": (
+        "ALTER TABLE raw.reconciliation_events UPDATE gross_minor = 1 WHERE event_id = 'rcn_3'",
+        r"reconciliation_events rcn_3 \(.*\): edited: gross_minor is 1, its record says 1003",
+    ),
+    "an entry of a settled line deleted": (
+        "ALTER TABLE raw.ledger_entries DELETE WHERE entry_id = 'rcn_2#1'",
+        r"ledger_entries rcn_2#1 \(reconciliation\.events/0@\d+\): .*not there: deleted",
     ),
     "an entry deleted": (
         "ALTER TABLE raw.ledger_entries DELETE WHERE entry_id = '{a}#2'",
