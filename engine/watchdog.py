@@ -65,9 +65,10 @@ class Watchdog:
             limit = self._settings.restore_stall_seconds
             return f"restore stands still for {stalled:.0f} s" if stalled > limit else None
         stalled = now - ownership.step_at
-        if ownership.step not in IDLE_STEPS and stalled > self._settings.progress_stall_seconds:
-            return f"step {ownership.step!r} lasts {stalled:.0f} s"
-        return self._idle_under_lag(ownership, now)
+        if ownership.step in IDLE_STEPS:
+            return self._idle_under_lag(ownership, now)
+        limit = self._settings.progress_stall_seconds
+        return f"step {ownership.step!r} lasts {stalled:.0f} s" if stalled > limit else None
 
     def _outside_the_group(self, now: float) -> str | None:
         """Joining has no limit of its own: it waits for brokers, as a restore does."""

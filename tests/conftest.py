@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -37,23 +35,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays in one process of a run; the files that share the stack stay in one, too."""
-    return FilesOfTheStackTogether(config, log)
+    """A file stays in one process of a run; so do all tests of the whole stack: one at a time."""
+    return OneStackAtATime(config, log)
 
 
-class FilesOfTheStackTogether(LoadFileScheduling):  # type: ignore[misc] # untyped
-    """`--dist loadfile`, but for these."""
+class OneStackAtATime(LoadFileScheduling):  # type: ignore[misc] # untyped
+    """`--dist loadfile`, with tests/e2e as one file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "stack" if shares_the_stack(str(self.config.rootpath), file) else file
-
-
-@cache
-def shares_the_stack(root: str, file: str) -> bool:
-    """Whether tests of the file use the fixtures of tests/e2e/conftest.py."""
-    text = Path(root, file).read_text()
-    return "tests/e2e/" in file and ("running_stack" in text or "settled_stack" in text)
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
 
 
 @pytest.fixture(scope="session")

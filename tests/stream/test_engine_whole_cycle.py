@@ -37,7 +37,7 @@ def check_each_once(scenario: Scenario, poison: int = 0) -> None:
 
 def test_a_cycle_is_one_batch_and_a_linger_fills_it(scenario: Scenario) -> None:
     scenario.load(2000)
-    worker = start(scenario, batch_linger_seconds=0.3)
+    worker = start(scenario, batch_linger_seconds=2.0)
     scenario.wait_done()
     assert any(partitions == [0, 1, 2, 3] for partitions, _ in batches(scenario))
     assert sum(count for _, count in batches(scenario)) == 2000
