@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 from fault_cluster import Figures
-from stream.engine_harness import FAST_SESSION, Scenario, Worker, check_exactly_once
+from stream.engine_harness import (
+    FAST_SESSION,
+    WAIT_SECONDS,
+    Scenario,
+    Worker,
+    check_exactly_once,
+)
 
 from devstack.services.child import Child
 from engine import EngineSettings
@@ -28,7 +34,7 @@ PATIENT: dict[str, Any] = FAST_SESSION | {
 def hanging(scenario: Scenario, slot: str, step: str) -> Worker:
     """A worker whose client call does not return at this step of its third transaction."""
     worker = scenario.start(slot, PATIENT, HOOK=f"{step}:3:hang")
-    worker.wait_for(lambda report: report.get("hangs"))
+    assert worker.hangs.wait(WAIT_SECONDS)
     return worker
 
 

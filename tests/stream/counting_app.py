@@ -135,7 +135,7 @@ def _hook_from_environment() -> None:
         if action.startswith("sleep"):
             time.sleep(float(action[5:]))
         elif seen == int(times) and action == "hang":
-            print(json.dumps({"hangs": True, "ready": False, "owned": 0}), flush=True)
+            print(json.dumps({"hangs": True}), flush=True)
             time.sleep(3600)
         elif seen == int(times):
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])

@@ -36,12 +36,16 @@ def _die_with_parent() -> None:
 
 
 class Worker:
-    """One worker process; `latest` is the last line it reported, `commits` when it committed."""
+    """One worker process.
+
+    `latest` is the last line it reported, `commits` when it committed, `hangs` whether it said so.
+    """
 
     def __init__(self, module: str, environment: dict[str, str], log_path: Path) -> None:
         self._log = log_path.open("ab")
         self.latest: dict[str, Any] = {}
         self.commits: list[float] = []
+        self.hangs = threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=TESTS,
@@ -57,9 +61,15 @@ class Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with contextlib.suppress(json.JSONDecodeError):
-                before, self.latest = self.latest.get("transactions", 0), json.loads(line)
-                if self.latest.get("transactions", 0) > before:
-                    self.commits.append(time.monotonic())
+                self._take(json.loads(line))
+
+    def _take(self, report: dict[str, Any]) -> None:
+        if "hangs" in report:
+            self.hangs.set()
+            return
+        before, self.latest = self.latest.get("transactions", 0), report
+        if report.get("transactions", 0) > before:
+            self.commits.append(time.monotonic())
 
     def wait_for(
         self, condition: Callable[[dict[str, Any]], Any], timeout_seconds: float = WAIT_SECONDS
