@@ -68,6 +68,7 @@ def measure(options: Options) -> list[Figure]:
         plain = Bench(Ingest(store), events)
         sealed = Bench(Ingest(store, sealer=new_sealer(url, directory)), events)
         plain.run(0)  # connects, warms up
+        sealed.run(0)
         pairs = [(plain.run(n), sealed.run(n)) for n in range(1, options.runs + 1)]
     unsealed, chained = ([pair[side] for pair in pairs] for side in (0, 1))
     return [
