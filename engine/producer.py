@@ -142,7 +142,7 @@ class TransactionalProducer:
     ) -> None:
         """The offsets sent at the end replace it, and its note."""
         self._begin(client)
-        _retrying(client.send_offsets_to_transaction, 60.0, first, metadata, 5)
+        _add_offsets(client, first, metadata)
 
     def _begin(self, client: Any) -> None:
         self._call_hook("before_produce")
@@ -175,7 +175,7 @@ class TransactionalProducer:
                 raise BufferError(f"{len(client)} records not delivered")
 
     def _send_offsets(self, client: Any, offsets: list[TopicPartition], metadata: bytes) -> None:
-        _retrying(client.send_offsets_to_transaction, 60.0, offsets, metadata, 5)
+        _add_offsets(client, offsets, metadata)
         self._call_hook("before_commit")
 
     def _commit(self, client: Any) -> None:
@@ -273,6 +273,10 @@ class TransactionalProducer:
 
     async def _pause(self) -> None:
         await self._thread.call(2.0, time.sleep, 0.5)
+
+
+def _add_offsets(client: Any, offsets: list[TopicPartition], metadata: bytes) -> None:
+    _retrying(client.send_offsets_to_transaction, 60.0, offsets, metadata, 5)
 
 
 def _produce_one(

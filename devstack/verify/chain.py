@@ -17,13 +17,12 @@ from devstack.verify.evidence import Evidence
 from devstack.verify.result import Findings
 from devstack.verify.sources import EvidenceMissing
 from runtime.settings import connections, load
-from schemas.codec import decode
-from schemas.records import LedgerCheckpoint
 from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain import BEGINNING, LEAF_BYTES, SEGMENT_OFFSETS, Checkpoint, Place, Sealed
 from sinks.audit.chain_keys import FOLDER, BadKey, PublicKeys, is_signed, public_keys
 from sinks.audit.chain_rows import FIELDS
 from sinks.audit.chain_sealer import CHAINED
+from sinks.audit.chain_setup import checkpoint_of
 from sinks.audit.settings import AuditSettings
 
 PUBLIC_KEY_VARIABLE = "PAYSTREAM_LEDGER_PUBLIC_KEY"
@@ -124,10 +123,8 @@ def witness_agrees(evidence: Evidence, findings: Findings) -> None:
     for row in evidence.ledger(SIGNED):
         checkpoint = Checkpoint(**row)
         stored[checkpoint.topic, checkpoint.partition, checkpoint.segment] = checkpoint
-    for published in _published(evidence):
-        checkpoint = Checkpoint(
-            **{name: getattr(published, name) for name in Checkpoint.__struct_fields__}
-        )
+    for published in evidence.sources.records(LEDGER_CHECKPOINTS):
+        checkpoint = checkpoint_of(published.value)
         name = _name(checkpoint)
         if not is_signed(checkpoint, keys):
             findings.expect(False, name, f"on {LEDGER_CHECKPOINTS} is not signed by a trusted key")
@@ -141,11 +138,6 @@ def witness_agrees(evidence: Evidence, findings: Findings) -> None:
         else:
             differs = here.end_offset == checkpoint.end_offset and here.value != checkpoint.value
             findings.expect(not differs, name, "has another value on Kafka")
-
-
-def _published(evidence: Evidence) -> Iterator[LedgerCheckpoint]:
-    for stored in evidence.sources.records(LEDGER_CHECKPOINTS):
-        yield decode(LedgerCheckpoint, stored.value or b"")
 
 
 def _name(checkpoint: Checkpoint) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from engine import EngineApp
 from runtime import log
 from runtime.settings import BadSetting, connections
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.records import LedgerCheckpoint
 from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain import Checkpoint
@@ -58,12 +60,13 @@ def _generation(app: EngineApp) -> int:
 
 def record_of(checkpoint: Checkpoint) -> tuple[str, bytes]:
     """Key and value for the topic of checkpoints."""
-    fields: dict[str, Any] = {name: getattr(checkpoint, name) for name in _FIELDS}
-    key = f"{checkpoint.topic}/{checkpoint.partition}"
-    return key, encode(LedgerCheckpoint(**fields))
+    record = msgspec.convert(checkpoint, LedgerCheckpoint, from_attributes=True)
+    return f"{checkpoint.topic}/{checkpoint.partition}", encode(record)
 
 
-_FIELDS = LedgerCheckpoint.__struct_fields__
+def checkpoint_of(value: bytes | None) -> Checkpoint:
+    """What such a record says. Raises UndecodableRecord."""
+    return msgspec.convert(decode(LedgerCheckpoint, value or b""), Checkpoint, from_attributes=True)
 
 
 def publish(batch: Any, checkpoints: Sequence[Checkpoint]) -> None:

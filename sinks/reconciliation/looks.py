@@ -1,10 +1,10 @@
 """Deadlines: entries whose other side has not come in time are looked at, once each."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from runtime.recently_sent import RecentlySent
 from schemas.codec import encode
 from schemas.headers import record_headers
 from schemas.records import ReconciliationRequest
@@ -15,7 +15,6 @@ from sinks.reconciliation.reading import GROUP
 from sinks.reconciliation.settings import ReconciliationSettings
 
 Send = Callable[[str, str, bytes, Mapping[str, bytes]], Awaitable[None]]
-_MS = 1000
 
 
 class DueTable(Protocol):
@@ -32,14 +31,14 @@ class Looks:
         self._table = table
         self._send = send
         self._settings = settings
-        self._sent_at_ms: OrderedDict[str, int] = OrderedDict()
+        self._sent = RecentlySent(settings.resend_after_seconds)
 
     async def tick(self, now_ms: int) -> int:
         """Send what is due and not on its way; how many were sent. Raises what `send` raises."""
-        self._forget(now_ms)
+        self._sent.forget(now_ms)
         room = self._settings.looks_max
-        found = self._table.due(now_ms, room + len(self._sent_at_ms))
-        chosen = [(key, entry) for key, entry in found if key not in self._sent_at_ms][:room]
+        found = self._table.due(now_ms, room + len(self._sent))
+        chosen = [(key, entry) for key, entry in found if key not in self._sent][:room]
         await asyncio.gather(*(self._look(key, entry, now_ms) for key, entry in chosen))
         return len(chosen)
 
@@ -49,16 +48,7 @@ class Looks:
             request.request_id, f"reconciliation.{request.kind}", now_ms, GROUP
         )
         await self._send(RECONCILIATION_REQUESTS, request.subject_id, encode(request), headers)
-        self._sent_at_ms[key] = now_ms
-
-    def _forget(self, now_ms: int) -> None:
-        """Those that were sent long ago may be sent again; they stand in the order of sending."""
-        oldest_ms = now_ms - int(self._settings.resend_after_seconds * _MS)
-        while self._sent_at_ms:
-            key, sent_at_ms = next(iter(self._sent_at_ms.items()))
-            if sent_at_ms > oldest_ms:
-                return
-            del self._sent_at_ms[key]
+        self._sent.note(key, now_ms)
 
 
 def _request(entry: PaymentMatch | ReportMatch, now_ms: int) -> ReconciliationRequest:

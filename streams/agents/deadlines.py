@@ -1,10 +1,10 @@
 """Deadlines: what the table says is due becomes commands, once each while they are on their way."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
+from runtime.recently_sent import RecentlySent
 from schemas.codec import encode
 from schemas.headers import record_headers
 from schemas.records import PaymentCommand
@@ -12,8 +12,6 @@ from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.payments import GROUP
 from streams.domain import PaymentState, deadline_command
 from streams.settings import DeadlineSettings
-
-_MS = 1000
 
 
 class DueTable(Protocol):
@@ -43,12 +41,12 @@ class Deadlines:
         self._table = table
         self._send = send
         self._settings = settings
-        self._sent_at_ms: OrderedDict[str, int] = OrderedDict()
+        self._sent = RecentlySent(settings.resend_after_seconds)
 
     async def tick(self, now_ms: int) -> int:
         """Send what is due and not on its way; how many were sent. Raises what `send` raises."""
-        self._forget(now_ms)
-        limit = self._settings.sends_max + len(self._sent_at_ms)
+        self._sent.forget(now_ms)
+        limit = self._settings.sends_max + len(self._sent)
         commands: list[PaymentCommand] = []
         for _, state in self._table.due(now_ms, limit):
             command = deadline_command(state, now_ms)
@@ -58,8 +56,8 @@ class Deadlines:
         return len(commands)
 
     def _may_send(self, command: PaymentCommand, chosen: int) -> bool:
-        room = self._settings.in_flight_max - len(self._sent_at_ms) - chosen
-        wanted = command.command_id not in self._sent_at_ms
+        room = self._settings.in_flight_max - len(self._sent) - chosen
+        wanted = command.command_id not in self._sent
         return wanted and chosen < self._settings.sends_max and room > 0
 
     async def _send_one(self, command: PaymentCommand, now_ms: int) -> None:
@@ -67,13 +65,4 @@ class Deadlines:
         await self._send(
             PAYMENTS_COMMANDS, key=command.payment_id, value=encode(command), headers=headers
         )
-        self._sent_at_ms[command.command_id] = now_ms
-
-    def _forget(self, now_ms: int) -> None:
-        """Those that were sent long ago may be sent again; they stand in the order of sending."""
-        oldest_ms = now_ms - int(self._settings.resend_after_seconds * _MS)
-        while self._sent_at_ms:
-            command_id, sent_at_ms = next(iter(self._sent_at_ms.items()))
-            if sent_at_ms > oldest_ms:
-                return
-            del self._sent_at_ms[command_id]
+        self._sent.note(command.command_id, now_ms)

@@ -12,11 +12,11 @@ from runtime.clock import now_ms
 from runtime.telemetry import counter
 from schemas.codec import encode
 from schemas.headers import TRACEPARENT, record_headers
-from schemas.ids import command_id, fingerprint
-from schemas.records import HistoryRequest, PaymentCommand
+from schemas.records import HistoryRequest
 from schemas.topics import PAYMENTS_COMMANDS
-from schemas.vocabulary import Source, StorageKind
+from schemas.vocabulary import StorageKind
 from streams.agents.event_store import EventStoreUnavailable
+from streams.domain.archive import storage_command
 from streams.domain.histories import pack
 from streams.settings import HistorySettings
 
@@ -93,17 +93,14 @@ def answer_record(
 ) -> Outgoing:
     """The answer for payments.commands. Raises HistoryTooLarge."""
     subject = f"{request.sequence}#{request.attempt}"
-    command = PaymentCommand(
-        command_id=command_id(request.payment_id, StorageKind.HISTORY, subject),
-        payment_id=request.payment_id,
-        merchant_id=request.merchant_id,
-        mode=request.mode,
-        kind=StorageKind.HISTORY,
-        fingerprint=fingerprint({"kind": StorageKind.HISTORY.value, "subject": subject}),
-        issued_at_ms=issued_at_ms,
-        source=Source.ARCHIVE,
+    history = pack(records)
+    command = storage_command(
+        request,
+        StorageKind.HISTORY,
+        subject,
+        issued_at_ms,
         attempt=request.attempt,
-        history=pack(records),
+        history=history,
     )
     headers = record_headers(command.command_id, command.kind, issued_at_ms, SOURCE, trace)
     return Outgoing(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
 from schemas.ids import command_id, fingerprint
-from schemas.records import PaymentCommand, PaymentEvent
+from schemas.records import HistoryRequest, PaymentCommand, PaymentEvent
 from schemas.vocabulary import PaymentStatus, Source, StorageKind
 from streams.domain.evolve import SequenceGap, evolve
 from streams.domain.histories import HistoryDiffers
@@ -57,16 +58,27 @@ def archive_command(state: PaymentState, now_ms: int, policy: Policy) -> Payment
     due_at_ms = archive_due_at_ms(state, policy)
     if due_at_ms is None or now_ms < due_at_ms:
         return None
-    subject = f"{state.sequence}@{due_at_ms}"
+    return storage_command(state, StorageKind.ARCHIVE, f"{state.sequence}@{due_at_ms}", now_ms)
+
+
+def storage_command(
+    payment: PaymentState | HistoryRequest,
+    kind: StorageKind,
+    subject: str,
+    now_ms: int,
+    **fields: Any,
+) -> PaymentCommand:
+    """A command about where the payment is kept; `subject` tells it from others of its kind."""
     return PaymentCommand(
-        command_id=command_id(state.payment_id, StorageKind.ARCHIVE, subject),
-        payment_id=state.payment_id,
-        merchant_id=state.merchant_id,
-        mode=state.mode,
-        kind=StorageKind.ARCHIVE,
-        fingerprint=fingerprint({"kind": StorageKind.ARCHIVE.value, "subject": subject}),
+        command_id=command_id(payment.payment_id, kind, subject),
+        payment_id=payment.payment_id,
+        merchant_id=payment.merchant_id,
+        mode=payment.mode,
+        kind=kind,
+        fingerprint=fingerprint({"kind": kind.value, "subject": subject}),
         issued_at_ms=now_ms,
         source=Source.ARCHIVE,
+        **fields,
     )
 
 
