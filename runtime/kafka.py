@@ -18,6 +18,10 @@ class TopicUnreadable(Exception):
     """The topic is missing, or the broker stopped to answer before its end was reached."""
 
 
+class RecordsGone(TopicUnreadable):
+    """Retention took the record at the offset to begin with, or it is not written yet."""
+
+
 class StoredRecord(NamedTuple):
     """One record as it stands in a topic."""
 
@@ -114,10 +118,33 @@ def read_topic(
         consumer.close()
 
 
-def _read_assigned(
-    consumer: Consumer, topic: str, partitions: Sequence[int]
+def read_partition(
+    bootstrap: str, topic: str, partition: int, first: int, end: int
 ) -> Iterator[StoredRecord]:
-    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    """Committed records of first <= offset < end. Raises RecordsGone, TopicUnreadable."""
+    consumer = Consumer(
+        {
+            **consumer_settings(bootstrap, "paystream-reader"),
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            **_QUIET,
+        }
+    )
+    try:
+        for stored in _read_assigned(consumer, topic, [partition], first):
+            if stored.offset >= end:
+                return
+            yield stored
+    except KafkaException as error:
+        raise TopicUnreadable(f"{topic}/{partition} from {first}: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _read_assigned(
+    consumer: Consumer, topic: str, partitions: Sequence[int], first: int = 0
+) -> Iterator[StoredRecord]:
+    consumer.assign([TopicPartition(topic, p, first) for p in partitions])
     open_partitions = set(partitions)
     heard = time.monotonic()
     while open_partitions:
@@ -132,6 +159,8 @@ def _read_assigned(
                 yield _stored(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 open_partitions.discard(message.partition())
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise RecordsGone(f"{topic}/{message.partition()} from {first}: {error.str()}")
             elif not error.retriable():
                 raise TopicUnreadable(f"{topic}: {error.str()}")
 

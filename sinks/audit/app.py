@@ -11,6 +11,7 @@ from typing import Any
 from engine import EngineApp, Retry
 from engine.worker_app import new_app
 from runtime import log
+from runtime.kafka import TopicUnreadable
 from runtime.settings import connections, load
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import (
@@ -28,7 +29,6 @@ from schemas.topics import (
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
-from sinks.audit.chain_log import LogUnreadable
 from sinks.audit.chain_setup import new_sealer, publish, seal_tails_regularly
 from sinks.audit.freshness import report_lag
 from sinks.audit.ingest import Ingest
@@ -116,7 +116,7 @@ def _agent(ingest: Ingest, prepare: Prepare, backoff: Backoff) -> Callable[[Any]
         async for batch in stream:
             try:
                 publish(batch, await ingest.write(batch, prepare))
-            except (StoreUnavailable, LogUnreadable) as error:
+            except (StoreUnavailable, TopicUnreadable) as error:
                 delay_seconds = backoff.next_seconds()
                 _LOG.warning("ledger_insert_waits", error=str(error), seconds=delay_seconds)
                 raise Retry(delay_seconds, str(error)) from error

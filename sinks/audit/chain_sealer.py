@@ -14,6 +14,7 @@ import numpy as np
 
 from runtime import log
 from runtime.clock import now_ms
+from runtime.kafka import RecordsGone
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain import (
     BEGINNING,
@@ -27,7 +28,7 @@ from sinks.audit.chain import (
     leaves_of,
 )
 from sinks.audit.chain_keys import PublicKeys, Signer, is_signed
-from sinks.audit.chain_log import LogReader, LogUnreadable
+from sinks.audit.chain_log import LogReader
 from sinks.audit.chain_rows import CHECKPOINTS, LAST_COMPLETE, row_of
 from sinks.audit.preparing import SourceRecord
 from sinks.audit.store import LedgerStore
@@ -87,7 +88,7 @@ class Sealer:
     def seal(self, found: Sequence[Leaf]) -> list[Checkpoint]:
         """Checkpoints of the segments that these records complete, stored in ClickHouse.
 
-        Call it after their rows are acknowledged. Raises StoreUnavailable and LogUnreadable; then
+        Call it after their rows are acknowledged. Raises StoreUnavailable and TopicUnreadable; then
         the same records must come again.
         """
         if self._generation() != self._known_generation:
@@ -137,9 +138,7 @@ class Sealer:
         if first - start <= CATCH_UP_OFFSETS_MAX:
             try:
                 found = self._log_reader.read(place, start, first)
-            except LogUnreadable as error:
-                if "retention" not in str(error):
-                    raise
+            except RecordsGone as error:
                 _LOG.warning("ledger_chain_begins_anew", reason=str(error), first_offset=first)
             else:
                 chain = Chain(place, start, known.value if known else BEGINNING)

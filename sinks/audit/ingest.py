@@ -50,7 +50,7 @@ class Ingest:
     async def write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
 
-        Raises StoreUnavailable, LogUnreadable, RowsRefused, UnbalancedTransaction and
+        Raises StoreUnavailable, TopicUnreadable, RowsRefused, UnbalancedTransaction and
         UndecodableRecord; some of the rows may be there then, and inserting them again is right.
         """
         loop = asyncio.get_running_loop()

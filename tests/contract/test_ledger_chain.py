@@ -19,7 +19,7 @@ from devstack.verify.evidence import Evidence
 from devstack.verify.live import LiveSources
 from devstack.verify.result import RuleResult
 from devstack.verify.run import CHAIN_RULES, check
-from runtime.kafka import StoredRecord
+from runtime.kafka import RecordsGone, StoredRecord
 from schemas.codec import encode
 from schemas.records import ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
@@ -27,7 +27,6 @@ from schemas.vocabulary import EventType
 from sinks.audit.app import SOURCES
 from sinks.audit.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
 from sinks.audit.chain_keys import public_keys, signer
-from sinks.audit.chain_log import LogUnreadable
 from sinks.audit.chain_sealer import Sealer, by_partition
 from sinks.audit.chain_setup import record_of
 from sinks.audit.migrations import migrate
@@ -71,7 +70,7 @@ class Log:
     def read(self, place: Place, first: int, end: int) -> tuple[Offsets, Leaves]:
         found = [(at, value) for at, value in self.records.get(place, []) if first <= at < end]
         if first < FIRST:
-            raise LogUnreadable("retention took them")
+            raise RecordsGone("retention took them")
         return np.array([at for at, _ in found], np.int64), leaves_of([v for _, v in found])
 
 

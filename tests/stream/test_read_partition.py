@@ -1,0 +1,52 @@
+"""A stretch of a partition from a real broker: committed records, or a word that they are gone."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from runtime.kafka import RecordsGone, read_partition
+
+pytestmark = pytest.mark.services
+
+WAIT_SECONDS = 30.0
+
+
+def topic_with_records(broker: str) -> str:
+    """Offsets 0 and 1, a marker, 3 and 4 of an aborted transaction, its marker, 6 and a marker."""
+    topic = f"stretch-{uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": broker})
+    [made] = admin.create_topics([NewTopic(topic, 1)]).values()
+    made.result(WAIT_SECONDS)
+    producer = Producer({"bootstrap.servers": broker, "transactional.id": topic})
+    producer.init_transactions(WAIT_SECONDS)
+    for count, end in ((2, True), (2, False), (1, True)):
+        producer.begin_transaction()
+        for _ in range(count):
+            producer.produce(topic, b"x")
+        assert producer.flush(WAIT_SECONDS) == 0
+        (producer.commit_transaction if end else producer.abort_transaction)(WAIT_SECONDS)
+    return topic
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "offsets"),
+    [(0, 8, [0, 1, 6]), (0, 1, [0]), (1, 6, [1]), (2, 7, [6]), (7, 8, [])],
+)
+def test_the_stretch_is_read(kafka_broker: str, first: int, end: int, offsets: list[int]) -> None:
+    topic = topic_with_records(kafka_broker)
+    found = [record.offset for record in read_partition(kafka_broker, topic, 0, first, end)]
+    assert found == offsets
+
+
+def test_what_retention_took_is_gone(kafka_broker: str) -> None:
+    topic = topic_with_records(kafka_broker)
+    admin = AdminClient({"bootstrap.servers": kafka_broker})
+    [deleted] = admin.delete_records([TopicPartition(topic, 0, 2)]).values()
+    deleted.result(WAIT_SECONDS)
+    with pytest.raises(RecordsGone, match=f"{topic}/0 from 0"):
+        list(read_partition(kafka_broker, topic, 0, 0, 8))
+    assert [r.offset for r in read_partition(kafka_broker, topic, 0, 2, 8)] == [6]
