@@ -91,7 +91,7 @@ def fetch(progress: Progress | None = None) -> int:
         tempfile.TemporaryDirectory(dir=cache_dir(), prefix="fetch-") as scratch,
         ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
     ):
-        fetched = pool.map(lambda jar: _fetch_one(jar, Path(scratch)), wanted)
+        fetched = pool.map(lambda jar: _fetch_one(jar, Path(scratch), jars_dir()), wanted)
         for done, jar in enumerate(fetched, start=1):
             if progress:
                 progress(done, len(wanted), jar.file_name)
@@ -122,7 +122,17 @@ def _is_good(jar: Jar, path: Path) -> bool:
         return hashlib.file_digest(content, "sha256").hexdigest() == jar.sha256
 
 
-def _fetch_one(jar: Jar, scratch: Path) -> Jar:
+def ensure(jar: Jar, directory: Path) -> Path:
+    """Where the jar is in the directory, fetched if need be. Raises `JarsMissingError`."""
+    path = directory / jar.file_name
+    if not _is_good(jar, path):
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix="fetch-") as scratch:
+            _fetch_one(jar, Path(scratch), directory)
+    return path
+
+
+def _fetch_one(jar: Jar, scratch: Path, directory: Path) -> Jar:
     reason = ""
     for attempt in range(TRIES_PER_JAR_MAX):
         try:
@@ -131,7 +141,7 @@ def _fetch_one(jar: Jar, scratch: Path) -> Jar:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
         if _is_good(jar, path):
-            shutil.move(path, jars_dir() / jar.file_name)
+            shutil.move(path, directory / jar.file_name)
             return jar
         reason = f"its sha256 is not {jar.sha256}"
     raise JarsMissingError(

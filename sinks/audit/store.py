@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import clickhouse_connect
-import urllib3.exceptions
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
+from clickhouse_connect.driver.exceptions import DataError
 
+from runtime import clickhouse
+from runtime.clickhouse import UNAVAILABLE
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.tables import Origin, Row, Table
 
@@ -17,7 +17,6 @@ _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible
     "distributed_foreground_insert": 1,  # on a cluster: acknowledged by the shards
 }
-_UNAVAILABLE = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
 
 
 class StoreUnavailable(Exception):
@@ -48,13 +47,8 @@ def connect(url: str, timeout_seconds: int) -> Client:
     if not urlsplit(url).hostname:
         raise StoreUnavailable(f"CLICKHOUSE_URL={url!r} names no host, such as http://host:8123")
     try:
-        return clickhouse_connect.get_client(
-            dsn=url,
-            send_receive_timeout=timeout_seconds,
-            connect_timeout=timeout_seconds,
-            autogenerate_session_id=False,
-        )
-    except _UNAVAILABLE as error:
+        return clickhouse.connect(url, timeout_seconds)
+    except UNAVAILABLE as error:
         raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
 
 
@@ -106,7 +100,7 @@ class LedgerStore:
             yield
         except DataError as error:
             raise RowsRefused(f"rows of {table.name}: {error}") from error
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"insert into {table.name}: {error}") from error
 
@@ -116,7 +110,7 @@ class LedgerStore:
             sql = sql.replace("{raw}", self._databases.raw)
             found = self._connected().query(sql, parameters=dict(parameters))
             return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
 
@@ -131,7 +125,7 @@ class LedgerStore:
                 self._connected().query(
                     f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
                 )
-        except _UNAVAILABLE as error:
+        except UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"ClickHouse is not ready for the sink: {error}") from error
 

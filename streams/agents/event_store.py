@@ -5,12 +5,10 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from threading import Lock
 
-import clickhouse_connect
-import urllib3.exceptions
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-_UNAVAILABLE = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
+from runtime.clickhouse import UNAVAILABLE, connect
+
 _EVENTS = """
 SELECT record FROM {views}.payment_events
 WHERE merchant_id = {{merchant_id:String}} AND payment_id = {{payment_id:String}}
@@ -55,17 +53,9 @@ class ClickHouseEvents:
         with self._lock:  # one connection, one question at a time
             try:
                 if self._client is None:
-                    self._client = self._connected()
+                    self._client = connect(self._url, self._timeout_seconds)
                 rows = self._client.query(self._sql, parameters=parameters).result_rows
                 return [b64decode(str(record), validate=True) for (record,) in rows]
-            except (*_UNAVAILABLE, NotBase64) as error:
+            except (*UNAVAILABLE, NotBase64) as error:
                 self.close()
                 raise EventStoreUnavailable(f"{type(error).__name__}: {error}") from error
-
-    def _connected(self) -> Client:
-        return clickhouse_connect.get_client(
-            dsn=self._url,
-            connect_timeout=self._timeout_seconds,
-            send_receive_timeout=self._timeout_seconds,
-            autogenerate_session_id=False,
-        )
