@@ -6,7 +6,7 @@ import gc
 
 YOUNG_OBJECTS_MAX = 50_000
 """A batch of 4,000 records makes some 20,000 objects, none in a cycle; by the default (700) the
-collector looks through them, and through all of Faust, many times: a third of the agent's CPU time.
+collector looks through them, and through all of Faust, many times.
 """
 
 

@@ -29,7 +29,7 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_seconds: float = 3600.0
     """From the begin of one sweep over all payments to the begin of the next."""
     sweep_entries_max: int = 1_000
-    """Payments that are looked at per tick; about 5 µs each."""
+    """Payments that are looked at per tick."""
     interval_seconds: float = 0.5
     """How often a sweep goes on."""
 
