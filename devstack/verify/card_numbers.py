@@ -4,8 +4,10 @@ What counts as one, so that epoch times, amounts and ids do not:
 - 13 to 19 digits, in one run or in groups of four parted by single spaces or hyphens,
 - that satisfy the Luhn check (ISO/IEC 7812-1, annex B),
 - begin with the issuer range of a scheme that issues that length,
-- and have neither letter nor digit before or behind them (so no part of base64 or of an id),
-  nor a point before them (the fraction of a decimal number).
+- have neither letter nor digit before or behind them (so no part of base64 or of an id), nor a
+  point before them (the fraction of a decimal number),
+- and are not the parent id of a trace (W3C Trace Context, `traceparent`): 16 random hexadecimal
+  digits between hyphens, some of which look like a card number by chance.
 The simulated network's test numbers count wherever they stand, also inside a longer word.
 """
 
@@ -33,6 +35,7 @@ _SCHEMES: tuple[tuple[re.Pattern[bytes], frozenset[int]], ...] = (
     (re.compile(rb"62"), frozenset({16, 17, 18, 19})),  # UnionPay
 )
 _NOT_DIGITS = b" -"
+_TRACE = re.compile(rb"(?<![0-9A-Za-z_])00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?![0-9A-Za-z_])")
 
 
 def luhn_valid(digits: bytes) -> bool:
@@ -49,7 +52,7 @@ def luhn_valid(digits: bytes) -> bool:
 def card_numbers_in(data: bytes) -> Iterator[bytes]:
     """Card numbers in the bytes, by the rule above."""
     yield from _TEST_NUMBER.findall(data)
-    for run in _DIGITS.findall(data):
+    for run in _DIGITS.findall(_TRACE.sub(b"", data)):
         digits = run.translate(None, _NOT_DIGITS)
         if digits not in TEST_NUMBERS and _is_card_number(digits):
             yield digits

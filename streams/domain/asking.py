@@ -16,16 +16,17 @@ def new_operation(
     final: bool = False,
 ) -> OperationState:
     """The payment's next operation of a kind, under an idempotency key of its own."""
+    now_ms = turn.now_ms
     return OperationState(
-        operation=kind.value,
-        number=turn.state.next_number(kind),
-        amount_minor=amount_minor,
-        attempt=1,
-        status=OperationStatus.IN_FLIGHT,
-        requested_at_ms=turn.now_ms,
-        due_at_ms=turn.policy.answer_due_at_ms(turn.now_ms, 1),
-        refund_id=refund_id,
-        final=final,
+        kind.value,
+        turn.state.next_number(kind),
+        amount_minor,
+        1,
+        OperationStatus.IN_FLIGHT,
+        now_ms,
+        turn.policy.answer_due_at_ms(now_ms, 1),
+        refund_id,
+        final,
     )
 
 

@@ -13,8 +13,9 @@ from schemas.vocabulary import (
     PaymentStatus,
     RejectionReason,
 )
+from streams.domain.asking import new_operation
 from streams.domain.policy import Policy
-from streams.domain.state import FINGERPRINT_CHARACTERS, OperationState, OperationStatus
+from streams.domain.state import FINGERPRINT_CHARACTERS
 from streams.domain.turn import Turn
 
 _CAPTURE_METHODS = frozenset(CaptureMethod)
@@ -27,15 +28,7 @@ def claim(turn: Turn) -> RejectionReason | None:
     if reason := invalid(command, turn.policy):
         return reason
     amount_minor = command.amount_minor or 0
-    operation = OperationState(
-        operation=Operation.AUTHORIZE.value,
-        number=1,
-        amount_minor=amount_minor,
-        attempt=1,
-        status=OperationStatus.IN_FLIGHT,
-        requested_at_ms=turn.now_ms,
-        due_at_ms=turn.policy.answer_due_at_ms(turn.now_ms, 1),
-    )
+    operation = new_operation(turn, Operation.AUTHORIZE, amount_minor)
     turn.happened(
         EventType.CREATED,
         PaymentStatus.AUTHORIZING,

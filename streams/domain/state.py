@@ -137,7 +137,7 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
         """The operation with that idempotency key."""
         payment_id = self.payment_id
         for operation in reversed(self.operations):  # the last one is meant most often
-            if operation.key(payment_id) == operation_id:
+            if operation_id == f"{payment_id}:{operation.operation}:{operation.number}":
                 return operation
         return None
 
@@ -147,7 +147,11 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
 
     def next_number(self, kind: Operation) -> int:
         """Number of the next operation of a kind: 1, 2, 3…"""
-        return 1 + sum(1 for operation in self.operations if operation.operation == kind)
+        number = 1
+        for operation in self.operations:
+            if operation.operation == kind:
+                number += 1
+        return number
 
     @property
     def capturable_minor(self) -> int:

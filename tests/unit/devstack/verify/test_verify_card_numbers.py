@@ -43,10 +43,25 @@ def test_test_numbers_are_found_wherever_they_stand(card: object) -> None:
         b"12345678901234567890",  # longer than any card number
         b"9999999999999995",  # no issuer
         b"pay_0123456789abcdefghjkmnpqrs",
+        b"00-0af7651916cd43dd8448eb211c80319c-4111111111111103-01",  # a trace's parent id
+        b'{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-5555555555554477-00"}',
     ],
 )
 def test_other_digits_are_left_alone(text: bytes) -> None:
     assert list(card_numbers_in(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"00-0af7651916cd43dd-4012888888881881-01",  # a trace id is twice as long
+        b"01-0af7651916cd43dd8448eb211c80319c-4012888888881881-01",  # no such version
+        b"00-0af7651916cd43dd8448eb211c80319c-4242424242424242-01",  # a test number all the same
+        b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 4012888888881881",
+    ],
+)
+def test_a_trace_hides_nothing_else(text: bytes) -> None:
+    assert len(list(card_numbers_in(text))) == 1
 
 
 def test_luhn_is_the_check_of_iso_7812() -> None:
