@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import os
 import pstats
 import tempfile
 import time
@@ -34,6 +35,7 @@ from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 PAYMENTS = 40_000
 ROW_BY_ROW_RECORDS = 12_000
 TIMEOUT_SECONDS = 60
+POLL_SECONDS = 0.05
 PROFILED_MAX = 8
 
 
@@ -59,36 +61,51 @@ class Run(NamedTuple):
     rows: float
     entries: float
     rows_per_cpu_second: float
+    rows_per_cpu_second_of_both: float
+
+
+def events_of(number: int) -> list[bytes]:
+    """payments.events of the number-th PAYMENTS payments."""
+    numbers = range(number * PAYMENTS, (number + 1) * PAYMENTS)
+    return [encode(event) for n in numbers for _, event in life_of(create_command(n))]
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time of a process so far, merges in the background included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(options: Options) -> list[Figure]:
     """The sink's own way, with and without the chain; beside it the way record by record."""
-    events = [encode(event) for n in range(PAYMENTS) for _, event in life_of(create_command(n))]
-    with ledger() as (store, url, directory):
-        plain = Bench(Ingest(store), events)
-        sealed = Bench(Ingest(store, sealer=new_sealer(url, directory)), events)
-        plain.run(0)  # connects, warms up
-        sealed.run(0)
-        pairs = [(plain.run(n), sealed.run(n)) for n in range(1, options.runs + 1)]
-    unsealed, chained = ([pair[side] for pair in pairs] for side in (0, 1))
+    with ledger() as (store, url, directory, pid):
+        plain = Bench(Ingest(store), pid)
+        sealed = Bench(Ingest(store, sealer=new_sealer(url, directory)), pid)
+        sealed.run(0)  # connects, warms up
+        plain.run(1)
+        pairs = [(sealed.run(2 * n), plain.run(2 * n + 1)) for n in range(1, options.runs + 1)]
+        merged = _merges_end(url)
+    chained, unsealed = ([pair[side] for pair in pairs] for side in (0, 1))
     return [
         *_figures("", chained),
         *_figures(", no chain", unsealed),
-        *_prepared(events, options.runs),
+        *merged,
+        *_prepared(events_of(0), options.runs),
     ]
 
 
 class Bench:
-    """Passes over the same records; each at offsets of its own, as a topic goes on."""
+    """Passes over records that were not there before, as a topic goes on."""
 
-    def __init__(self, ingest: Ingest, events: Sequence[bytes]) -> None:
+    def __init__(self, ingest: Ingest, engine_pid: int) -> None:
         self._ingest = ingest
-        self._events = events
+        self._engine_pid = engine_pid
 
     def run(self, number: int) -> Run:
-        """All records, in cycles as large as the sink's."""
-        first, size = number * len(self._events), AuditSettings().cycle_records_max
-        records = [Consumed(data, data, 0, first + at) for at, data in enumerate(self._events)]
+        """The pass's records, in cycles as large as the sink's."""
+        events, size = events_of(number), AuditSettings().cycle_records_max
+        first = number * len(events)
+        records = [Consumed(data, data, 0, first + at) for at, data in enumerate(events)]
         cycles = [
             Cycle(PAYMENTS_EVENTS, records[at : at + size]) for at in range(0, len(records), size)
         ]
@@ -98,19 +115,21 @@ class Bench:
             if insert.table is LEDGER_ENTRIES
         )
         began, cpu = time.perf_counter(), time.process_time()
+        engine_cpu = cpu_seconds_of(self._engine_pid)
         for cycle in cycles:
             asyncio.run(self._write(cycle))
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+        both = cpu_seconds + cpu_seconds_of(self._engine_pid) - engine_cpu
         rows = entries + len(records)
-        return Run(rows / seconds, entries / seconds, rows / cpu_seconds)
+        return Run(rows / seconds, entries / seconds, rows / cpu_seconds, rows / both)
 
     async def _write(self, cycle: Cycle) -> None:
         await self._ingest.write(cycle, payments_by_column)
 
 
 @contextmanager
-def ledger() -> Iterator[tuple[LedgerStore, str, Path]]:
-    """A migrated database in a process of its own."""
+def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
+    """A migrated database in a process of its own, whose id comes last."""
     with tempfile.TemporaryDirectory(prefix="paystream-bench-") as name:
         directory, port = Path(name), free_port()
         child = Child(clickhouse.launch(directory / "data", port, directory))
@@ -119,7 +138,7 @@ def ledger() -> Iterator[tuple[LedgerStore, str, Path]]:
             child.wait_ready()
             with connect(url, TIMEOUT_SECONDS) as client:
                 migrate(client)
-            yield LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), url, directory
+            yield LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), url, directory, child.pid
         finally:
             child.kill_group()
 
@@ -138,7 +157,24 @@ def _figures(what: str, runs: Sequence[Run]) -> list[Figure]:
             ("rows", "rows/s", "rows"),
             ("entries among them", "rows/s", "entries"),
             ("rows per core", "rows per CPU-second of the sink", "rows_per_cpu_second"),
+            ("rows per core, both", "rows per CPU-second", "rows_per_cpu_second_of_both"),
         )
+    ]
+
+
+def _merges_end(url: str) -> list[Figure]:
+    """How often a row was written again by merges until now, and how long they still take."""
+    began = time.perf_counter()
+    with connect(url, TIMEOUT_SECONDS) as client:
+        found = client.query("SELECT event, value FROM system.events").result_rows
+        counts = {str(event): int(value) for event, value in found}
+        while client.query("SELECT count() FROM system.merges").result_rows[0][0]:
+            time.sleep(POLL_SECONDS)
+    seconds = time.perf_counter() - began
+    again = counts.get("MergedRows", 0) / counts["InsertedRows"]
+    return [
+        Figure("ledger", "rows merged per row inserted, all passes", "", [again]),
+        Figure("ledger", "merges still running after the last pass", "s", [seconds]),
     ]
 
 

@@ -1,10 +1,10 @@
-"""What the audit sink does with one batch: rows of every table, few inserts, one at a time."""
+"""What the audit sink does with one batch: rows of every table, few and large inserts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from runtime import clock, log, telemetry
@@ -13,6 +13,9 @@ from sinks.audit.chain_sealer import CHAINED, Leaf, Sealer, by_partition
 from sinks.audit.preparing import Insert, Prepare, SourceRecord
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import TABLES
+
+INSERTS_AT_ONCE_MAX = 2
+"""A batch has rows for one table or two: the events, and their ledger entries."""
 
 _LOG = log.get(__name__)
 
@@ -27,25 +30,25 @@ class SourceBatch(Protocol):
 
 
 class Ingest:
-    """Writes batches through two threads, so that the event loop lives while ClickHouse works.
+    """Writes batches through threads of its own: the event loop lives while ClickHouse works.
 
-    One prepares records while the other inserts those before: never more than two pieces of
-    `piece_records_max` are in memory beside the batch. A batch that the engine abandoned is still
-    finished before the next one begins; its rows are the same rows, so that is harmless.
+    One prepares records while the others insert those before, a table each: never more than two
+    pieces of `piece_records_max` are in memory beside the batch. A batch that the engine abandoned
+    is still finished before the next one begins; its rows are the same rows, so that is harmless.
     """
 
     def __init__(
         self,
         store: LedgerStore,
-        piece_records_max: int = 20_000,
+        piece_records_max: int = 40_000,
         sealer: Sealer | None = None,
     ) -> None:
         """`sealer` has a store of its own; without one nothing is sealed."""
-        self._store = store
+        self._stores = {table.name: store.another() for table in TABLES}
         self._sealer = sealer
         self._piece_records_max = piece_records_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
-        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clickhouse")
+        self._senders = ThreadPoolExecutor(INSERTS_AT_ONCE_MAX, thread_name_prefix="clickhouse")
 
     async def write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
@@ -68,41 +71,57 @@ class Ingest:
         """Connect and look at every table before the first batch; False if that failed."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._sender, self._store.warm_up, TABLES)
+            await loop.run_in_executor(self._thread, self._warm_up)
         except StoreUnavailable as error:
             _LOG.warning("ledger_store_not_ready", error=str(error))
             return False
         return True
 
     def close(self) -> None:
-        """Let the insert in hand end, take no more."""
+        """Let the inserts in hand end, take no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-        self._sender.shutdown(wait=False, cancel_futures=True)
+        self._senders.shutdown(wait=False, cancel_futures=True)
+
+    def _warm_up(self) -> None:
+        for table in TABLES:
+            self._stores[table.name].warm_up(table)
 
     def _write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         sealer = self._sealer if batch.topic in CHAINED else None
         leaves: list[Leaf] = []
-        sent: Future[None] | None = None
+        sent: list[Future[None]] = []
         try:
             for piece in self._pieces(batch.records):
                 inserts = prepare(batch.topic, piece, clock.now_ms())
-                if sent is not None:
-                    sent.result()
-                sent = self._sender.submit(self._send, inserts)
+                _acknowledged(sent)
+                sent = self._send(inserts)
                 leaves += by_partition(batch.topic, piece) if sealer else []
         finally:
-            if sent is not None:
-                sent.result()
+            _acknowledged(sent)
         return sealer.seal(leaves) if sealer else []
 
     def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
         for first in range(0, len(records), self._piece_records_max):
             yield records[first : first + self._piece_records_max]
 
-    def _send(self, inserts: Sequence[Insert]) -> None:
+    def _send(self, inserts: Sequence[Insert]) -> list[Future[None]]:
+        """Each table's inserts in a thread, so that a table's store has one thread at a time."""
+        by_table: dict[str, list[Insert]] = {}
+        for insert in inserts:
+            by_table.setdefault(insert.table.name, []).append(insert)
+        return [self._senders.submit(self._insert, each) for each in by_table.values()]
+
+    def _insert(self, inserts: Sequence[Insert]) -> None:
         for insert in inserts:
             name = insert.table.name
             with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
-                self._store.insert(insert.table, insert.rows)
-                self._store.insert_blocks(insert.table, insert.blocks)
+                self._stores[name].insert(insert.table, insert.rows)
+                self._stores[name].insert_blocks(insert.table, insert.blocks)
             telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)
+
+
+def _acknowledged(sent: Sequence[Future[None]]) -> None:
+    """Wait until all of them ended, then raise what the first that failed raised."""
+    wait(sent)
+    for insert in sent:
+        insert.result()

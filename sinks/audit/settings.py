@@ -30,11 +30,13 @@ class AuditSettings(msgspec.Struct, frozen=True):
     raw_database: str = "paystream_raw"
     views_database: str = "paystream"
     insert_timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
-    cycle_records_max: Annotated[int, msgspec.Meta(ge=1)] = 40_000
-    """Records of one Kafka transaction; the engine's batch_bytes_max bounds their bytes."""
+    cycle_records_max: Annotated[int, msgspec.Meta(ge=1)] = 80_000
+    """Records of one Kafka transaction."""
+    cycle_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 48 * 1024 * 1024
+    """Bytes of these records."""
     cycle_linger_seconds: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     """How long a poll waits for more records: fewer and larger inserts, that much later."""
-    insert_records_max: Annotated[int, msgspec.Meta(ge=1)] = 20_000
+    insert_records_max: Annotated[int, msgspec.Meta(ge=1)] = 40_000
     """Records of one insert; while it runs, the next ones are prepared."""
     retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
     retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
@@ -55,6 +57,7 @@ class AuditSettings(msgspec.Struct, frozen=True):
         """What the sink's engine does otherwise than the others: it pays per insert."""
         return {
             "batch_records_max": self.cycle_records_max,
+            "batch_bytes_max": self.cycle_bytes_max,
             "batch_linger_seconds": self.cycle_linger_seconds,
             "prefetch_records": 2 * self.cycle_records_max,
         }

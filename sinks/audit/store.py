@@ -1,5 +1,7 @@
 """The port to ClickHouse: rows of one batch in, one native insert per table, or one clear error."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from sinks.audit.tables import Origin, Row, Table
 _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible
     "distributed_foreground_insert": 1,  # on a cluster: acknowledged by the shards
+    "optimize_on_insert": 0,  # repeated rows are for FINAL and merges, as between inserts
 }
 
 
@@ -60,6 +63,10 @@ class LedgerStore:
         self._databases = databases
         self._timeout_seconds = timeout_seconds
         self._client: Client | None = None
+
+    def another(self) -> LedgerStore:
+        """The same with a connection of its own, for another thread."""
+        return LedgerStore(self._url, self._databases, self._timeout_seconds)
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """All rows in one statement, acknowledged.
@@ -114,17 +121,16 @@ class LedgerStore:
             self.close()
             raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
 
-    def warm_up(self, tables: Iterable[Table]) -> None:
-        """Connect and check that every table has the columns that are written.
+    def warm_up(self, table: Table) -> None:
+        """Connect and check that the table has the columns that are written.
 
         Raises StoreUnavailable, also while the migrations are not applied.
         """
+        names = ", ".join(name for name, _ in table.columns)
         try:
-            for table in tables:
-                names = ", ".join(name for name, _ in table.columns)
-                self._connected().query(
-                    f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
-                )
+            self._connected().query(
+                f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
+            )
         except UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"ClickHouse is not ready for the sink: {error}") from error

@@ -188,6 +188,24 @@ def test_one_statement_makes_one_part_so_that_no_transaction_is_half_visible(
     assert parts == [(1,)]
 
 
+def test_a_row_that_one_insert_holds_three_times_is_seen_once(own: Ledger) -> None:
+    """Nothing is taken out on insert, and a part alone in its partition may never be merged."""
+    seen = (
+        "SELECT * EXCEPT (ingested_at) FROM v.ledger_entries"
+        f" WHERE kafka_topic = '{PAYMENTS_EVENTS}' ORDER BY ALL"
+    )
+    before = own.ask(seen)
+    table = f"{own.databases.raw}.ledger_entries"
+    own.client.command(f"TRUNCATE TABLE {table}")
+    own.client.command(f"SYSTEM STOP MERGES {table}")
+    rows = rows_of(LEDGER_ENTRIES, records_of(own.shop)[PAYMENTS_EVENTS])
+    own.store.insert(LEDGER_ENTRIES, rows * 3)
+    assert own.raw_count("ledger_entries") == 3 * len(rows)
+    assert own.ask(seen) == before
+    imbalance = own.ask("SELECT sum(imbalance_minor), sum(entries) FROM v.ledger_transactions")
+    assert imbalance == [(0, len(rows))]
+
+
 # -- what analysts read
 
 
@@ -384,9 +402,9 @@ def test_a_value_that_does_not_fit_is_the_rows_fault(ledger: Ledger) -> None:
 
 def test_a_missing_table_and_a_dead_server_are_reasons_to_wait(empty: Ledger) -> None:
     with pytest.raises(StoreUnavailable, match="not ready"):
-        empty.store.warm_up(TABLES)
+        empty.store.warm_up(PAYMENT_EVENTS)
     gone = LedgerStore("http://127.0.0.1:1", empty.databases, 5)
     with pytest.raises(StoreUnavailable, match="does not answer"):
         gone.insert(PAYMENT_EVENTS, [(1,)])
     with pytest.raises(StoreUnavailable, match="names no host"):
-        LedgerStore("", empty.databases, 5).warm_up(TABLES)
+        LedgerStore("", empty.databases, 5).warm_up(PAYMENT_EVENTS)
