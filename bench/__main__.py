@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import api, latency, ledger, memory, pure, restore, takeover, throughput
+from bench import api, latency, ledger, memory, outage, pure, restore, takeover, throughput
 from bench.broker import Arena, arena
 from bench.figures import RESULTS, Figure, machine, print_table, write_json
 from bench.options import Options
@@ -19,6 +19,7 @@ ON_BROKER: dict[str, Callable[[Arena, Options], list[Figure]]] = {
     "restore": restore.measure,
     "takeover": takeover.measure,
     "api": api.measure,
+    "outage": outage.measure,
 }
 ALONE: dict[str, Callable[[Options], list[Figure]]] = {
     "codec": pure.measure_codec,
@@ -37,13 +38,19 @@ def parse(arguments: list[str]) -> tuple[list[str], Options, Path]:
     parser.add_argument("--restore-keys", type=int, default=Options.restore_keys)
     parser.add_argument("--runs", type=int, default=Options.runs)
     parser.add_argument("--latency-seconds", type=int, default=Options.latency_seconds)
+    parser.add_argument("--outage-seconds", type=int, default=Options.outage_seconds)
     parser.add_argument("--with-quix", action="store_true", help="install and measure Quix Streams")
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(known):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     options = Options(
-        given.records, given.restore_keys, given.runs, given.latency_seconds, given.with_quix
+        given.records,
+        given.restore_keys,
+        given.runs,
+        given.latency_seconds,
+        given.with_quix,
+        given.outage_seconds,
     )
     return given.names or known, options, given.json
 

@@ -1,0 +1,177 @@
+"""ClickHouse goes away while payments go on: what waits in Kafka, and how fast it is caught up."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from bench.broker import Arena, producer_to
+from bench.figures import Figure
+from bench.options import Options
+from bench.pure import create_command, life_of
+from devstack import topics
+from devstack.services import clickhouse
+from devstack.services.child import Child, Launch
+from devstack.services.ports import free_port
+from schemas.codec import encode
+from schemas.topics import PAYMENTS_EVENTS, TOPICS
+from sinks.audit.app import APP_ID
+from sinks.audit.migrations import migrate
+from sinks.audit.store import connect
+
+EVENTS_PER_SECOND = 500
+EVENTS_PER_PAYMENT = 3
+SETTLED_RECORDS_MAX = 2 * EVENTS_PER_SECOND
+"""The sink has caught up when it is two seconds behind: a cycle's length."""
+SETTLE_SECONDS = 10.0
+CATCH_UP_SECONDS_MAX = 3600.0
+PROBE_SECONDS = 0.5
+TIMEOUT_SECONDS = 60
+UNBALANCED = (
+    "SELECT currency, state, sum(balance_minor) AS rest FROM paystream.trial_balance "
+    "GROUP BY currency, state HAVING rest != 0"
+)
+
+
+def measure(arena: Arena, options: Options) -> list[Figure]:
+    """One outage of `outage_seconds` under a live rate; raises RuntimeError if a row is missing."""
+    house = House(arena)
+    try:
+        house.start_clickhouse()
+        house.start_sink()
+        with LiveEvents(arena.bootstrap) as live:
+            house.wait_until(lambda: house.behind() < SETTLED_RECORDS_MAX, "follow the live rate")
+            time.sleep(SETTLE_SECONDS)
+            house.kill_clickhouse()
+            time.sleep(options.outage_seconds)
+            backlog, committed = house.behind(), house.committed()
+            house.start_clickhouse()
+            began = time.perf_counter()
+            house.wait_until(lambda: house.behind() < SETTLED_RECORDS_MAX, "catch up")
+            seconds = time.perf_counter() - began
+            rate = (house.committed() - committed) / seconds
+        house.wait_until(lambda: house.behind() == 0, "read the rest")
+        house.check(live.produced)
+    finally:
+        house.stop()
+    return [
+        Figure("outage", "ClickHouse away", "s", [options.outage_seconds]),
+        Figure("outage", "events that waited in Kafka", "events", [backlog]),
+        Figure("outage", "until caught up, under the live rate", "s", [seconds]),
+        Figure("outage", "caught up at", "events/s", [rate]),
+        Figure("outage", "multiple of the live rate", "x", [rate / EVENTS_PER_SECOND]),
+    ]
+
+
+class House:
+    """ClickHouse on one directory and port, and the audit sink that goes on without it."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._bootstrap = arena.bootstrap
+        self._directory = Path(arena.directory) / "outage"
+        self._url_port = free_port()
+        self._clickhouse: Child | None = None
+        self._sink: Child | None = None
+        topics.create_all(self._bootstrap)
+        self._consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": APP_ID})
+        partitions = range(TOPICS[PAYMENTS_EVENTS].partitions)
+        self._places = [TopicPartition(PAYMENTS_EVENTS, number) for number in partitions]
+
+    def start_clickhouse(self) -> None:
+        """Empty at first, then with what it had."""
+        launch = clickhouse.launch(self._directory / "data", self._url_port, self._directory)
+        self._clickhouse = Child(launch)
+        self._clickhouse.wait_ready()
+        with connect(clickhouse.url(self._url_port), TIMEOUT_SECONDS) as client:
+            migrate(client)
+
+    def kill_clickhouse(self) -> None:
+        """As a machine that loses its power."""
+        if self._clickhouse is not None:
+            self._clickhouse.kill_group()
+
+    def start_sink(self) -> None:
+        """The worker that operators run, with its defaults."""
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap,
+            "CLICKHOUSE_URL": clickhouse.url(self._url_port),
+            "PAYSTREAM_STATE_DIR": str(self._directory / "state"),
+        }
+        command = (sys.executable, "-m", "devstack.cli", "worker", "audit")
+        self._sink = Child(Launch("audit", command, self._directory / "audit.log", environment))
+
+    def committed(self) -> int:
+        """Offsets of the sink in payments.events, over all partitions."""
+        found = self._consumer.committed(self._places, timeout=TIMEOUT_SECONDS)
+        return sum(max(place.offset, 0) for place in found)
+
+    def behind(self) -> int:
+        """Consumer lag in records (and markers of transactions: the live events have none)."""
+        ends = [
+            self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)[1]
+            for place in self._places
+        ]
+        return int(sum(ends)) - self.committed()
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Raises RuntimeError when the sink has ended or does not get there."""
+        deadline = time.monotonic() + CATCH_UP_SECONDS_MAX
+        while not condition():
+            ended = self._sink is not None and self._sink.exit_code() is not None
+            if ended or time.monotonic() > deadline:
+                raise RuntimeError(f"the sink did not {what}; see {self._directory}/audit.log")
+            time.sleep(PROBE_SECONDS)
+
+    def check(self, produced: int) -> None:
+        """Every event is there once, and the ledger balances. Raises RuntimeError."""
+        with connect(clickhouse.url(self._url_port), TIMEOUT_SECONDS) as client:
+            events = "SELECT count(), uniqExact(event_id) FROM paystream.payment_events"
+            if client.query(events).result_rows != [(produced, produced)]:
+                raise RuntimeError(f"not each of {produced} events is in the ledger once")
+            unbalanced = client.query(UNBALANCED).result_rows
+            if unbalanced:
+                raise RuntimeError(f"the trial balance is not zero: {unbalanced}")
+
+    def stop(self) -> None:
+        """Nothing is left running."""
+        self._consumer.close()
+        for child in (self._sink, self._clickhouse):
+            if child is not None:
+                child.kill_group()
+
+
+class LiveEvents:
+    """Events of new payments at EVENTS_PER_SECOND, from a thread, while the block runs."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.produced = 0
+        self._producer: Producer = producer_to(bootstrap, 5)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._produce, name="live-events", daemon=True)
+
+    def __enter__(self) -> LiveEvents:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if self._producer.flush(TIMEOUT_SECONDS):
+            raise RuntimeError(f"events were not acknowledged within {TIMEOUT_SECONDS} s")
+
+    def _produce(self) -> None:
+        began, payment = time.monotonic(), 0
+        while not self._over.is_set():
+            due = int((time.monotonic() - began) * EVENTS_PER_SECOND / EVENTS_PER_PAYMENT)
+            for number in range(payment, due):
+                for _, event in life_of(create_command(number)):
+                    self._producer.produce(PAYMENTS_EVENTS, encode(event), event.payment_id)
+                    self.produced += 1
+            payment = due
+            self._producer.poll(0)
+            self._over.wait(0.02)
