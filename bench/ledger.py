@@ -6,6 +6,7 @@ import asyncio
 import cProfile
 import os
 import pstats
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -89,6 +90,7 @@ def measure(options: Options) -> list[Figure]:
     return [
         *_figures("", chained),
         *_figures(", no chain", unsealed),
+        Figure("ledger", "entries, all passes as one", "rows/s", [_together(chained)]),
         *merged,
         *_prepared(events_of(0), options.runs),
     ]
@@ -148,6 +150,11 @@ def new_sealer(url: str, directory: Path) -> Sealer:
     store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
     log_reader = LogReader("127.0.0.1:1", lambda *_: True)
     return Sealer(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
+
+
+def _together(runs: Sequence[Run]) -> float:
+    """The rate of these passes one after the other; large merges fall into a few of them."""
+    return statistics.harmonic_mean([run.entries for run in runs])
 
 
 def _figures(what: str, runs: Sequence[Run]) -> list[Figure]:

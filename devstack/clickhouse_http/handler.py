@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -11,10 +11,16 @@ from itertools import chain
 from typing import cast
 from urllib.parse import urlsplit
 
-from devstack.clickhouse_http import answers, responses, sql_text
+from devstack.clickhouse_http import answers, insert_data, responses, sql_text
 from devstack.clickhouse_http.compression import encoder_for
 from devstack.clickhouse_http.errors import TOO_LARGE, ClickHouseError, refused
-from devstack.clickhouse_http.request import QueryRequest, query_parameters, read_request
+from devstack.clickhouse_http.request import (
+    Body,
+    QueryRequest,
+    inserts,
+    query_parameters,
+    read_request,
+)
 from devstack.clickhouse_http.server import ClickHouseServer
 
 BODY_BYTES_MAX = 256 * 1024 * 1024
@@ -23,6 +29,8 @@ HELD_BYTES_MAX = 1024 * 1024
 # With wait_end_of_query the whole answer is kept before the first byte; beyond this on disk.
 HELD_IN_MEMORY_BYTES_MAX = 32 * 1024 * 1024
 CHUNK_LINE_BYTES_MAX = 1024
+# Rows of an insert beyond this size are read from the socket into the file that the engine reads.
+MAPPED_BYTES_MIN = 1024 * 1024
 SOCKET_TIMEOUT_SECONDS = 600
 
 
@@ -55,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         query = query_parameters(self.path)
         with self._owner.request_running() as accepted:
             try:
-                body = self._read_body()
+                body = self._read_body(query)
                 if not accepted:
                     self.close_connection = True
                     raise refused(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "The server is stopping.")
@@ -196,11 +204,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
 
-    def _read_body(self) -> bytes:
+    def _read_body(self, query: Mapping[str, str]) -> Body:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._read_chunks()
         size = int(self.headers.get("Content-Length") or 0)
         self._refuse_size(size)
+        plain = not self.headers.get("Content-Encoding")
+        if size >= MAPPED_BYTES_MIN and insert_data.CAN_MAP and plain and inserts(query):
+            return insert_data.received(size, self.rfile.readinto)
         return self._read_exactly(size)
 
     def _read_chunks(self) -> bytes:

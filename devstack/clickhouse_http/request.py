@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from devstack.clickhouse_http import compression
 from devstack.clickhouse_http.answers import Asked
 from devstack.clickhouse_http.errors import INCORRECT_DATA, NOT_IMPLEMENTED, SYNTAX_ERROR, refused
+from devstack.clickhouse_http.insert_data import Mapped
 from devstack.clickhouse_http.sql_text import InsertHead, insert_head
 from devstack.clickhouse_http.users import User, authenticate
 
@@ -43,6 +44,10 @@ _OF_THE_INTERFACE = frozenset(
 )
 
 
+Body = bytes | Mapped
+"""A request's body; Mapped only if it `inserts` and is nothing but rows."""
+
+
 @dataclass(frozen=True)
 class QueryRequest:
     """One request, understood. `data` follows `insert` when that is set, else `sql` is the text."""
@@ -61,18 +66,26 @@ def query_parameters(target: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
 
 
+def inserts(query: Mapping[str, str]) -> bool:
+    """Whether the target's query is an insert's head, so that the body is rows and nothing else."""
+    sql = query.get("query", "").encode()
+    head = insert_head(sql)
+    return head is not None and not sql[head.data_start :]
+
+
 def read_request(
     users: Mapping[str, User],
     query: Mapping[str, str],
     headers: Message,
-    body: bytes,
+    body: Body,
     *,
     writes: bool,
 ) -> QueryRequest:
     """Understand a request or raise `ClickHouseError`; `writes` is false for GET."""
     user = authenticate(users, headers, query)
     _refuse_unsupported(query, headers)
-    body = compression.decode(body, headers.get("Content-Encoding", ""), UNPACKED_BYTES_MAX)
+    if isinstance(body, bytes):
+        body = compression.decode(body, headers.get("Content-Encoding", ""), UNPACKED_BYTES_MAX)
     sql, head, data = _statement_and_data(query.get("query", ""), body)
     packed = query.get("enable_http_compression") == "1"
     return QueryRequest(
@@ -106,8 +119,10 @@ def _asked(user: User, query: Mapping[str, str], headers: Message, *, writes: bo
     )
 
 
-def _statement_and_data(in_target: str, body: bytes) -> tuple[str, InsertHead | None, memoryview]:
+def _statement_and_data(in_target: str, body: Body) -> tuple[str, InsertHead | None, memoryview]:
     """The server reads the target's query and the body as one text, the target's first."""
+    if not isinstance(body, bytes):
+        return "", insert_head(in_target.encode()), memoryview(body)
     if in_target:
         head = insert_head(in_target.encode())
         if head is not None:

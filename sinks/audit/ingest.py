@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
@@ -14,7 +14,9 @@ from sinks.audit.preparing import Insert, Prepare, SourceRecord
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import TABLES
 
-INSERTS_AT_ONCE_MAX = 2
+PIECES_AT_ONCE_MAX = 2
+"""Pieces whose rows are on their way to ClickHouse while the next one is prepared."""
+TABLES_AT_ONCE_MAX = 2
 """A batch has rows for one table or two: the events, and their ledger entries."""
 
 _LOG = log.get(__name__)
@@ -32,9 +34,10 @@ class SourceBatch(Protocol):
 class Ingest:
     """Writes batches through threads of its own: the event loop lives while ClickHouse works.
 
-    One prepares records while the others insert those before, a table each: never more than two
-    pieces of `piece_records_max` are in memory beside the batch. A batch that the engine abandoned
-    is still finished before the next one begins; its rows are the same rows, so that is harmless.
+    One prepares records while the others insert those before, a table of a piece each: never more
+    than PIECES_AT_ONCE_MAX + 1 pieces of `piece_records_max` are in memory beside the batch. A
+    batch that the engine abandoned is still finished before the next one begins; its rows are the
+    same rows, so that is harmless.
     """
 
     def __init__(
@@ -44,11 +47,15 @@ class Ingest:
         sealer: Sealer | None = None,
     ) -> None:
         """`sealer` has a store of its own; without one nothing is sealed."""
-        self._stores = {table.name: store.another() for table in TABLES}
+        self._lanes = [
+            {table.name: store.another() for table in TABLES} for _ in range(PIECES_AT_ONCE_MAX)
+        ]
         self._sealer = sealer
         self._piece_records_max = piece_records_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
-        self._senders = ThreadPoolExecutor(INSERTS_AT_ONCE_MAX, thread_name_prefix="clickhouse")
+        self._senders = ThreadPoolExecutor(
+            PIECES_AT_ONCE_MAX * TABLES_AT_ONCE_MAX, thread_name_prefix="clickhouse"
+        )
 
     async def write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
@@ -83,41 +90,46 @@ class Ingest:
         self._senders.shutdown(wait=False, cancel_futures=True)
 
     def _warm_up(self) -> None:
-        for table in TABLES:
-            self._stores[table.name].warm_up(table)
+        for lane in self._lanes:
+            for table in TABLES:
+                lane[table.name].warm_up(table)
 
     def _write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         sealer = self._sealer if batch.topic in CHAINED else None
         leaves: list[Leaf] = []
-        sent: list[Future[None]] = []
+        sent: list[list[Future[None]]] = [[] for _ in self._lanes]
         try:
-            for piece in self._pieces(batch.records):
+            for number, piece in enumerate(self._pieces(batch.records)):
                 inserts = prepare(batch.topic, piece, clock.now_ms())
-                _acknowledged(sent)
-                sent = self._send(inserts)
+                lane = number % len(self._lanes)
+                _acknowledged(sent[lane])
+                sent[lane] = self._send(inserts, self._lanes[lane])
                 leaves += by_partition(batch.topic, piece) if sealer else []
         finally:
-            _acknowledged(sent)
+            _acknowledged([each for lane in sent for each in lane])
         return sealer.seal(leaves) if sealer else []
 
     def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
         for first in range(0, len(records), self._piece_records_max):
             yield records[first : first + self._piece_records_max]
 
-    def _send(self, inserts: Sequence[Insert]) -> list[Future[None]]:
+    def _send(
+        self, inserts: Sequence[Insert], stores: Mapping[str, LedgerStore]
+    ) -> list[Future[None]]:
         """Each table's inserts in a thread, so that a table's store has one thread at a time."""
         by_table: dict[str, list[Insert]] = {}
         for insert in inserts:
             by_table.setdefault(insert.table.name, []).append(insert)
-        return [self._senders.submit(self._insert, each) for each in by_table.values()]
+        return [self._senders.submit(_insert, each, stores) for each in by_table.values()]
 
-    def _insert(self, inserts: Sequence[Insert]) -> None:
-        for insert in inserts:
-            name = insert.table.name
-            with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
-                self._stores[name].insert(insert.table, insert.rows)
-                self._stores[name].insert_blocks(insert.table, insert.blocks)
-            telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)
+
+def _insert(inserts: Sequence[Insert], stores: Mapping[str, LedgerStore]) -> None:
+    for insert in inserts:
+        name = insert.table.name
+        with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
+            stores[name].insert(insert.table, insert.rows)
+            stores[name].insert_blocks(insert.table, insert.blocks)
+        telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)
 
 
 def _acknowledged(sent: Sequence[Future[None]]) -> None:

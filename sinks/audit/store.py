@@ -18,6 +18,7 @@ from sinks.audit.tables import Origin, Row, Table
 _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible
     "distributed_foreground_insert": 1,  # on a cluster: acknowledged by the shards
+    "parallel_view_processing": 1,  # rollups of one insert beside each other
     "optimize_on_insert": 0,  # repeated rows are for FINAL and merges, as between inserts
 }
 
@@ -96,7 +97,7 @@ class LedgerStore:
             self._connected().raw_insert(
                 f"{self._databases.raw}.{table.name}",
                 [name for name, _ in table.columns],
-                b"".join(blocks),
+                memoryview(b"".join(blocks)),  # type: ignore[arg-type] # bytes would be copied
                 fmt="Native",
                 settings=_INSERT_SETTINGS,
             )

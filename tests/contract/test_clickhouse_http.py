@@ -109,6 +109,21 @@ def test_inserts_in_text_formats(clickhouse_url: str, clickhouse_database: str) 
     assert run("SELECT count(), sum(n) FROM t") == "10\t80\n"
 
 
+def test_a_large_insert_is_read_whole(clickhouse_url: str, clickhouse_database: str) -> None:
+    """Beyond 1 MiB, behind a statement in the target: straight into the file the engine reads."""
+    table, rows = f"{clickhouse_database}.large", 400_000
+    ddl = f"CREATE TABLE {table} (n UInt32) ENGINE = MergeTree ORDER BY n"
+    httpx2.post(clickhouse_url, content=ddl).raise_for_status()
+    target = {"query": f"INSERT INTO {table} (n) FORMAT RowBinary"}
+    body = b"".join(n.to_bytes(4, "little") for n in range(rows))
+    for _ in range(2):
+        httpx2.post(clickhouse_url, params=target, content=body).raise_for_status()
+    broken = httpx2.post(clickhouse_url, params=target, content=body + b"!")
+    assert "X-ClickHouse-Exception-Code" in broken.headers, "it ends within a row"
+    found = httpx2.post(clickhouse_url, content=f"SELECT count(), sum(n) FROM {table}").text
+    assert found.split() == [str(2 * rows), str(rows * (rows - 1))]
+
+
 def test_a_chunked_body_is_read_whole(clickhouse_url: str, clickhouse_database: str) -> None:
     table = f"{clickhouse_database}.chunked"
     ddl = f"CREATE TABLE {table} (n UInt64) ENGINE = MergeTree ORDER BY n"
