@@ -11,7 +11,6 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
 
 from engine.clients import ClientConfig
-from engine.errors import EngineError
 from engine.outgoing import Outgoing
 from runtime.kafka import not_acknowledged
 
@@ -38,7 +37,9 @@ class DurableSender:
     async def send(self, outgoing: Outgoing) -> None:
         """Returns when the broker has acknowledged; raises `KafkaException` when it will not.
 
-        Waits while `send_outstanding_max` records are on their way. A record of which nobody knows
+        A caller that comes while the worker stops is cancelled, as all of the worker's tasks then
+        are; what it would have sent follows after the next start from what is durable. Waits while
+        `send_outstanding_max` records are on their way. A record of which nobody knows
         whether the broker has it is sent again: it may be there twice.
         """
         async with self._room:
@@ -61,13 +62,14 @@ class DurableSender:
 
     async def close(self) -> None:
         """Deliver what is on its way, bounded."""
-        if self._client is None:
-            return
         deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
-        while len(self._client) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - librdkafka's queue has no event
+        while self._on_the_way() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - librdkafka's queue has no event
             await asyncio.sleep(0.02)
         self._stopping.set()
         self._client = None
+
+    def _on_the_way(self) -> int:
+        return 0 if self._client is None else len(self._client)
 
     def _produce(self, outgoing: Outgoing) -> asyncio.Future[None] | None:
         client = self._open()
@@ -89,7 +91,7 @@ class DurableSender:
 
     def _open(self) -> Any:
         if self._stopping.is_set():
-            raise EngineError("the worker is stopping: nothing more is sent")
+            raise asyncio.CancelledError("the worker is stopping: nothing more is sent")
         if self._client is None:
             self._loop = asyncio.get_running_loop()
             self._client = KafkaProducer(self._config.idempotent_producer())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from clickhouse_connect.driver.httpclient import HttpClient
@@ -30,6 +31,7 @@ def stop_before_insert(number: int) -> None:
             if seen == number:
                 seen += 1
                 os.kill(os.getpid(), signal.SIGSTOP)
+                time.sleep(1)  # another thread may take the signal: this one would go on meanwhile
             return send(client, what, *arguments, **options)
 
         return sending
