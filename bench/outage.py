@@ -32,6 +32,7 @@ SETTLE_SECONDS = 10.0
 CATCH_UP_SECONDS_MAX = 3600.0
 PROBE_SECONDS = 0.5
 TIMEOUT_SECONDS = 60
+LOG_TAIL_CHARACTERS = 4000
 UNBALANCED = (
     "SELECT currency, state, sum(balance_minor) AS rest FROM paystream.trial_balance "
     "GROUP BY currency, state HAVING rest != 0"
@@ -124,7 +125,8 @@ class House:
         while not condition():
             ended = self._sink is not None and self._sink.exit_code() is not None
             if ended or time.monotonic() > deadline:
-                raise RuntimeError(f"the sink did not {what}; see {self._directory}/audit.log")
+                tail = (self._directory / "audit.log").read_text()[-LOG_TAIL_CHARACTERS:]
+                raise RuntimeError(f"the sink did not {what}; the end of its log:\n{tail}")
             time.sleep(PROBE_SECONDS)
 
     def check(self, produced: int) -> None:

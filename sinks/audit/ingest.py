@@ -104,7 +104,8 @@ class Ingest:
                 lane = number % len(self._lanes)
                 _acknowledged(sent[lane])
                 sent[lane] = self._send(inserts, self._lanes[lane])
-                leaves += by_partition(batch.topic, piece) if sealer else []
+            if sealer is not None:  # while the last pieces are inserted
+                leaves = by_partition(batch.topic, batch.records)
         finally:
             _acknowledged([each for lane in sent for each in lane])
         return sealer.seal(leaves) if sealer else []
