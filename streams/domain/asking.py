@@ -6,6 +6,9 @@ from schemas.vocabulary import EventType, Operation, PaymentStatus, RejectionRea
 from streams.domain.state import OperationState, OperationStatus
 from streams.domain.turn import Turn
 
+_IN_FLIGHT = OperationStatus.IN_FLIGHT
+_WORDS: dict[str, str] = {kind: kind.value for kind in Operation}
+
 
 def new_operation(
     turn: Turn,
@@ -18,11 +21,11 @@ def new_operation(
     """The payment's next operation of a kind, under an idempotency key of its own."""
     now_ms = turn.now_ms
     return OperationState(
-        kind.value,
+        _WORDS[kind],
         turn.state.next_number(kind),
         amount_minor,
         1,
-        OperationStatus.IN_FLIGHT,
+        _IN_FLIGHT,
         now_ms,
         turn.policy.answer_due_at_ms(now_ms, 1),
         refund_id,

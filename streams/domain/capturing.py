@@ -10,6 +10,9 @@ from streams.domain.asking import new_operation
 from streams.domain.state import OperationState, PaymentState, resting_status
 from streams.domain.turn import Turn
 
+_CAPTURE, _CAPTURING = Operation.CAPTURE, PaymentStatus.CAPTURING
+_CAPTURE_REQUESTED = EventType.CAPTURE_REQUESTED
+
 
 def capture(turn: Turn) -> RejectionReason | None:
     """Ask for a part of the authorization, or for all that is left of it."""
@@ -37,8 +40,8 @@ def capture_due(turn: Turn) -> RejectionReason | None:
 
 def request_capture(turn: Turn, amount_minor: int, *, final: bool = False) -> None:
     """Record and ask for a capture that was found to be right."""
-    operation = new_operation(turn, Operation.CAPTURE, amount_minor, final=final)
-    turn.happened(EventType.CAPTURE_REQUESTED, PaymentStatus.CAPTURING, operation)
+    operation = new_operation(turn, _CAPTURE, amount_minor, final=final)
+    turn.happened(_CAPTURE_REQUESTED, _CAPTURING, operation)
     turn.ask(operation)
 
 

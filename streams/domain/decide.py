@@ -45,6 +45,7 @@ HANDLERS: dict[str, Handler] = {
     )
 }
 """Handler name, as it stands in the transition table -> handler."""
+_NEW = PaymentStatus.NEW
 
 
 def decide(state: PaymentState | None, command: PaymentCommand, policy: Policy) -> Decision:
@@ -77,7 +78,7 @@ def _seen(state: PaymentState, command: PaymentCommand) -> bool:
 def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | None:
     """Why a command is refused in whatever state the payment is."""
     owned = state.merchant_id == command.merchant_id and state.mode == command.mode
-    if not owned and state.status != PaymentStatus.NEW:
+    if not owned and state.status != _NEW:
         return RejectionReason.NO_SUCH_PAYMENT
     if command.kind in ECHO_KINDS:
         return None

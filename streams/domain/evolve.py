@@ -36,6 +36,7 @@ ECHO_KINDS = frozenset(
 )
 """Commands that the system sends to itself."""
 
+_AUTOMATIC = CaptureMethod.AUTOMATIC
 _REJECTED, _TOO_MANY = EventType.COMMAND_REJECTED, RejectionReason.TOO_MANY_COMMANDS
 
 Seen = tuple[SeenCommand, ...]
@@ -203,7 +204,7 @@ def _rerouted(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 def _authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
     capture_due_at_ms = None
-    if event.capture_method == CaptureMethod.AUTOMATIC and event.capture_delay_seconds:
+    if event.capture_method == _AUTOMATIC and event.capture_delay_seconds:
         capture_due_at_ms = event.occurred_at_ms + event.capture_delay_seconds * 1000
     return replace(
         state,

@@ -24,6 +24,8 @@ class OperationStatus(StrEnum):
 
 PENDING = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
 """Money of such an operation may have moved, or may yet move."""
+_UNKNOWN = OperationStatus.UNKNOWN
+_REVERSED_AUTHORIZATION = Reversal.AUTHORIZE
 
 
 REVERSALS = {Reversal.AUTHORIZE.value: Operation.VOID, Reversal.CAPTURE.value: Operation.REFUND}
@@ -128,7 +130,7 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
 
     def network_of(self, operation: OperationState) -> str | None:
         """Card network that has the operation: an authorization before the last one, the first."""
-        earlier = operation.operation == Reversal.AUTHORIZE
+        earlier = operation.operation == _REVERSED_AUTHORIZATION
         if earlier and operation.number < self.authorization.number:
             return None
         return self.network
@@ -197,7 +199,7 @@ def overall_status(
         status = operation.status
         if status not in PENDING or operation.is_reversal or _same(operation, concluded):
             continue
-        if status == OperationStatus.UNKNOWN:
+        if status == _UNKNOWN:
             return PaymentStatus.UNKNOWN
         busy = _BUSY.get(operation.operation) or busy
     return busy or resting

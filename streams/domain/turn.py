@@ -24,6 +24,7 @@ class Decision(Struct, frozen=True, gc=False):
     state: PaymentState | None
 
 
+_AUTHORIZE, _STATUS = Operation.AUTHORIZE, Operation.STATUS
 _NO_OPERATION = (0, None, None, None, None, None)
 
 
@@ -163,7 +164,7 @@ def _request(
         payment_id,
         state.merchant_id,
         state.mode,
-        word if attempt == 1 else Operation.STATUS,
+        word if attempt == 1 else _STATUS,
         key,
         attempt,
         operation.amount_minor,
@@ -174,7 +175,7 @@ def _request(
         operation.requested_at_ms,
         card,
         operation.network_reference or state.network_reference,
-        state.return_url if kind == Operation.AUTHORIZE else None,
+        state.return_url if kind == _AUTHORIZE else None,
         operation.refund_id,
         state.network_of(operation),
     )
