@@ -86,12 +86,15 @@ def measure(options: Options) -> list[Figure]:
         plain.run(1)
         pairs = [(sealed.run(2 * n), plain.run(2 * n + 1)) for n in range(1, options.runs + 1)]
         merged = _merges_end(url)
+        narrow = Bench(Ingest(store), pid, entries_alone)
+        alone = [narrow.run(2 * options.runs + 2 + n).entries for n in range(options.runs)]
     chained, unsealed = ([pair[side] for pair in pairs] for side in (0, 1))
     return [
         *_figures("", chained),
         *_figures(", no chain", unsealed),
         Figure("ledger", "entries, all passes as one", "rows/s", [_together(chained)]),
         *merged,
+        Figure("ledger", "entries alone, no rows of events, no chain", "rows/s", alone),
         *_prepared(events_of(0), options.runs),
     ]
 
@@ -99,9 +102,12 @@ def measure(options: Options) -> list[Figure]:
 class Bench:
     """Passes over records that were not there before, as a topic goes on."""
 
-    def __init__(self, ingest: Ingest, engine_pid: int) -> None:
+    def __init__(
+        self, ingest: Ingest, engine_pid: int, prepare: Prepare = payments_by_column
+    ) -> None:
         self._ingest = ingest
         self._engine_pid = engine_pid
+        self._prepare = prepare
 
     def run(self, number: int) -> Run:
         """The pass's records, in cycles as large as the sink's."""
@@ -126,7 +132,13 @@ class Bench:
         return Run(rows / seconds, entries / seconds, rows / cpu_seconds, rows / both)
 
     async def _write(self, cycle: Cycle) -> None:
-        await self._ingest.write(cycle, payments_by_column)
+        await self._ingest.write(cycle, self._prepare)
+
+
+def entries_alone(topic: str, records: Sequence[Any], at_ms: int) -> list[Insert]:
+    """What a sink without `payment_events` would write; its columns are mapped all the same."""
+    inserts = payments_by_column(topic, records, at_ms)
+    return [insert for insert in inserts if insert.table is LEDGER_ENTRIES]
 
 
 @contextmanager
