@@ -18,6 +18,8 @@ from streams.domain.policy import Policy
 from streams.domain.state import FINGERPRINT_CHARACTERS
 from streams.domain.turn import Turn
 
+_AUTHORIZE, _AUTOMATIC = Operation.AUTHORIZE, CaptureMethod.AUTOMATIC
+_CREATED, _AUTHORIZING = EventType.CREATED, PaymentStatus.AUTHORIZING
 _CAPTURE_METHODS = frozenset(CaptureMethod)
 _MODES = frozenset(Mode)
 
@@ -28,10 +30,10 @@ def claim(turn: Turn) -> RejectionReason | None:
     if reason := invalid(command, turn.policy):
         return reason
     amount_minor = command.amount_minor or 0
-    operation = new_operation(turn, Operation.AUTHORIZE, amount_minor)
+    operation = new_operation(turn, _AUTHORIZE, amount_minor)
     turn.happened(
-        EventType.CREATED,
-        PaymentStatus.AUTHORIZING,
+        _CREATED,
+        _AUTHORIZING,
         operation,
         moved=replace(
             turn.state,
@@ -39,7 +41,7 @@ def claim(turn: Turn) -> RejectionReason | None:
             mode=command.mode,
             currency=command.currency,
             requested_minor=amount_minor,
-            capture_method=command.capture_method or CaptureMethod.AUTOMATIC,
+            capture_method=command.capture_method or _AUTOMATIC,
             capture_delay_seconds=command.capture_delay_seconds,
             idempotency_key=command.idempotency_key,
             reference=command.reference,

@@ -109,16 +109,17 @@ def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationStat
     if event.decline_code is not None and event.type in _NOT_DONE:
         status = OperationStatus.DECLINED
     before = state.operation_of(event.operation_id)
+    due_at_ms = event.due_at_ms if status in PENDING else None
+    if before is None:
+        return (*operations, _new_operation(event, status, due_at_ms))
     after = replace(
-        before or _new_operation(event),
+        before,
         attempt=event.attempt or 1,
         status=status,
-        due_at_ms=event.due_at_ms if status in PENDING else None,
+        due_at_ms=due_at_ms,
         refund_id=event.refund_id,
         final=bool(event.final),
     )
-    if before is None:
-        return (*operations, after)
     place = operations.index(before)
     return (*operations[:place], after, *operations[place + 1 :])
 
@@ -155,15 +156,19 @@ _STATUSES: dict[str, OperationStatus] = {
 """Where an event takes its operation; other events are about none."""
 
 
-def _new_operation(event: PaymentEvent) -> OperationState:
+def _new_operation(event: PaymentEvent, status: str, due_at_ms: int | None) -> OperationState:
+    kind = event.operation or ""
     return OperationState(
-        operation=event.operation or "",
-        number=int((event.operation_id or "").rpartition(":")[2]),
-        amount_minor=event.amount_minor,
-        attempt=event.attempt or 1,
-        status=OperationStatus.IN_FLIGHT,
-        requested_at_ms=event.occurred_at_ms,
-        network_reference=event.network_reference if event.operation in REVERSALS else None,
+        kind,
+        int((event.operation_id or "").rpartition(":")[2]),
+        event.amount_minor,
+        event.attempt or 1,
+        status,
+        event.occurred_at_ms,
+        due_at_ms,
+        event.refund_id,
+        bool(event.final),
+        event.network_reference if kind in REVERSALS else None,
     )
 
 
