@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,15 +16,22 @@ from engine.clients import ClientConfig
 from engine.errors import CommandRefused, SlotTaken
 from engine.refusals import raise_if_denied
 
-ADMIN_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+REQUEST_SECONDS = 3600.0
+"""Longer than a coordinator is away: librdkafka 2.16 aborts the process (`eonce->refcnt > 0`) soon
+after such a question timed out while the group's coordinator was looked for.
+"""
+UNANSWERED_MAX = 16
 EXIT_CODE = 1
 log = logging.getLogger(__name__)
+_unanswered: deque[AdminClient] = deque(maxlen=UNANSWERED_MAX)
+"""Clients that live on until their question is answered."""
 
 
 def warn_of_member(config: ClientConfig) -> None:
     """Log when the group has a member under this slot: killed within the session, or alive.
 
-    Blocking, up to 10 s. Kafka cannot tell the two apart, so it is no refusal. Raises
+    Blocking, up to 5 s. Kafka cannot tell the two apart, so it is no refusal. Raises
     `CommandRefused` when this worker may not be in the group: joining would wait without a word.
     """
     for member in _members(config):
@@ -41,7 +49,7 @@ def end_if_taken(config: ClientConfig, former_member_id: str) -> None:
 
     Only a worker that joined later can have it. To join again would throw that one out, which would
     do the same in turn: neither would ever get on. So this one ends at once; nothing is lost, since
-    it can no longer commit. Blocking, up to 10 s.
+    it can no longer commit. Blocking, up to 5 s.
     """
     for member in _members(config):
         if member.member_id != former_member_id:
@@ -61,12 +69,15 @@ def _members(config: ClientConfig) -> list[Any]:
     admin = AdminClient(config.base())
     try:
         asked = admin.describe_consumer_groups(
-            [config.app_id], request_timeout=ADMIN_SECONDS, include_authorized_operations=True
+            [config.app_id], request_timeout=REQUEST_SECONDS, include_authorized_operations=True
         )
-        group = asked[config.app_id].result(2 * ADMIN_SECONDS)
-    except (KafkaException, TimeoutError) as exc:
-        if isinstance(exc, KafkaException):
-            raise_if_denied(exc.args[0], f"group {config.app_id}")
+        group = asked[config.app_id].result(ANSWER_SECONDS)
+    except TimeoutError:
+        _unanswered.append(admin)
+        log.info("slot %s: nobody answers for the group within %.0f s", config.slot, ANSWER_SECONDS)
+        return []
+    except KafkaException as exc:
+        raise_if_denied(exc.args[0], f"group {config.app_id}")
         log.info("slot %s: the group is not known yet: %s", config.slot, exc)
         return []
     allowed = group.authorized_operations

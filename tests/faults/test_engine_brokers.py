@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,6 @@ OUTAGE_SECONDS = 15.0
 BACKLOG = 50_000
 SLOW_COMMITS = "before_commit:0:sleep0.05"
 SETTLE_SECONDS = 10.0
-CLIENT_ABORTS_MAX = 2
 
 
 def two_workers(replicated: Scenario) -> list[Worker]:
@@ -82,27 +80,6 @@ def test_two_of_three_brokers_at_once(
     check_exactly_once(replicated)
 
 
-def ready_under_a_supervisor(scenario: Scenario) -> tuple[Worker, int]:
-    """The worker that owns everything, and how often librdkafka aborted one before it.
-
-    librdkafka 2.16 may fail an assertion of its own (`eonce->refcnt > 0`) when it looks for the
-    leaders of partitions whose broker has just died; the process ends and is started again.
-    """
-    aborts = 0
-    while True:
-        worker = scenario.start("a", FAST_SESSION)
-        try:
-            worker.wait_for(
-                lambda found: found["ready"] and found["owned"] == 4, timeout_seconds=120
-            )
-        except AssertionError:
-            aborts += 1
-            if worker.process.poll() != -signal.SIGABRT or aborts > CLIENT_ABORTS_MAX:
-                raise
-        else:
-            return worker, aborts
-
-
 def test_a_worker_and_a_broker_at_once(
     cluster: Cluster, replicated: Scenario, figures: Figures
 ) -> None:
@@ -117,12 +94,12 @@ def test_a_worker_and_a_broker_at_once(
         cluster.kill(number)
         doomed.kill()
         began = time.monotonic()
-        doomed, aborts = ready_under_a_supervisor(replicated)
-        seconds = time.monotonic() - began
-        figures.add(
-            f"worker and broker {number} killed", ready_seconds=seconds, client_aborts=aborts
+        doomed = replicated.start("a", FAST_SESSION)
+        report = doomed.wait_for(
+            lambda found: found["ready"] and found["owned"] == 4, timeout_seconds=120
         )
-        assert doomed.latest["entries"] >= known
+        figures.add(f"worker and broker {number} killed", ready_seconds=time.monotonic() - began)
+        assert report["entries"] >= known
         cluster.restart(number)
         replicated.wait_done(120)
     check_exactly_once(replicated)
