@@ -16,9 +16,13 @@ from sink_worker import eventually, worker
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
+from runtime.positions import positions
+from schemas.topics import NETWORK_REQUESTS
 from schemas.vocabulary import EventType as E
 
 pytestmark = pytest.mark.services
+MARKERS_MAX = 1
+"""A transaction's marker stands behind its last record."""
 
 
 @pytest.fixture
@@ -51,6 +55,18 @@ def effects(url: str, payment_id: str) -> Counter[tuple[str, str]]:
 
 
 REROUTED = (E.CREATED, E.REROUTED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED)
+
+
+def nothing_comes_again(broker: str) -> bool:
+    """The lane committed what it did. Who is killed before asks the first network once more, which
+    then says yes, late: that is taken back, and told by tests of its own.
+    """
+    lane = [
+        position
+        for position in positions(broker, ["streams-network-lane"])
+        if position.topic == NETWORK_REQUESTS
+    ]
+    return bool(lane) and all(position.lag <= MARKERS_MAX for position in lane)
 
 
 def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_payment(
