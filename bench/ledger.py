@@ -141,17 +141,27 @@ def entries_alone(topic: str, records: Sequence[Any], at_ms: int) -> list[Insert
     return [insert for insert in inserts if insert.table is LEDGER_ENTRIES]
 
 
+def start_clickhouse(directory: Path, port: int) -> Child:
+    """A process on the directory's data, migrated."""
+    child = Child(clickhouse.launch(directory / "data", port, directory))
+    try:
+        child.wait_ready()
+        with connect(clickhouse.url(port), TIMEOUT_SECONDS) as client:
+            migrate(client)
+    except BaseException:
+        child.kill_group()
+        raise
+    return child
+
+
 @contextmanager
 def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
     """A migrated database in a process of its own, whose id comes last."""
     with tempfile.TemporaryDirectory(prefix="paystream-bench-") as name:
         directory, port = Path(name), free_port()
-        child = Child(clickhouse.launch(directory / "data", port, directory))
+        child = start_clickhouse(directory, port)
         url = clickhouse.url(port)
         try:
-            child.wait_ready()
-            with connect(url, TIMEOUT_SECONDS) as client:
-                migrate(client)
             yield LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), url, directory, child.pid
         finally:
             child.kill_group()

@@ -8,20 +8,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from bench.broker import Arena, producer_to
 from bench.figures import Figure
+from bench.ledger import TIMEOUT_SECONDS, start_clickhouse
 from bench.options import Options
 from bench.pure import create_command, life_of
 from devstack import topics
 from devstack.services import clickhouse
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
+from runtime.positions import Position, positions
 from schemas.codec import encode
-from schemas.topics import PAYMENTS_EVENTS, TOPICS
+from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.app import APP_ID
-from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 
 EVENTS_PER_SECOND = 500
@@ -31,7 +32,6 @@ SETTLED_RECORDS_MAX = 2 * EVENTS_PER_SECOND
 SETTLE_SECONDS = 10.0
 CATCH_UP_SECONDS_MAX = 3600.0
 PROBE_SECONDS = 0.5
-TIMEOUT_SECONDS = 60
 LOG_TAIL_CHARACTERS = 4000
 UNBALANCED = (
     "SELECT currency, state, sum(balance_minor) AS rest FROM paystream.trial_balance "
@@ -75,21 +75,15 @@ class House:
     def __init__(self, arena: Arena) -> None:
         self._bootstrap = arena.bootstrap
         self._directory = Path(arena.directory) / "outage"
-        self._url_port = free_port()
+        self._port = free_port()
+        self._url = clickhouse.url(self._port)
         self._clickhouse: Child | None = None
         self._sink: Child | None = None
         topics.create_all(self._bootstrap)
-        self._consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": APP_ID})
-        partitions = range(TOPICS[PAYMENTS_EVENTS].partitions)
-        self._places = [TopicPartition(PAYMENTS_EVENTS, number) for number in partitions]
 
     def start_clickhouse(self) -> None:
         """Empty at first, then with what it had."""
-        launch = clickhouse.launch(self._directory / "data", self._url_port, self._directory)
-        self._clickhouse = Child(launch)
-        self._clickhouse.wait_ready()
-        with connect(clickhouse.url(self._url_port), TIMEOUT_SECONDS) as client:
-            migrate(client)
+        self._clickhouse = start_clickhouse(self._directory, self._port)
 
     def kill_clickhouse(self) -> None:
         """As a machine that loses its power."""
@@ -100,7 +94,7 @@ class House:
         """The worker that operators run, with its defaults."""
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap,
-            "CLICKHOUSE_URL": clickhouse.url(self._url_port),
+            "CLICKHOUSE_URL": self._url,
             "PAYSTREAM_STATE_DIR": str(self._directory / "state"),
         }
         command = (sys.executable, "-m", "devstack.cli", "worker", "audit")
@@ -108,16 +102,15 @@ class House:
 
     def committed(self) -> int:
         """Offsets of the sink in payments.events, over all partitions."""
-        found = self._consumer.committed(self._places, timeout=TIMEOUT_SECONDS)
-        return sum(max(place.offset, 0) for place in found)
+        return sum(position.next_offset for position in self._positions())
 
     def behind(self) -> int:
         """Consumer lag in records (and markers of transactions: the live events have none)."""
-        ends = [
-            self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)[1]
-            for place in self._places
-        ]
-        return int(sum(ends)) - self.committed()
+        return sum(position.lag for position in self._positions())
+
+    def _positions(self) -> list[Position]:
+        found = positions(self._bootstrap, [APP_ID])
+        return [position for position in found if position.topic == PAYMENTS_EVENTS]
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Raises RuntimeError when the sink has ended or does not get there."""
@@ -131,7 +124,7 @@ class House:
 
     def check(self, produced: int) -> None:
         """Every event is there once, and the ledger balances. Raises RuntimeError."""
-        with connect(clickhouse.url(self._url_port), TIMEOUT_SECONDS) as client:
+        with connect(self._url, TIMEOUT_SECONDS) as client:
             events = "SELECT count(), uniqExact(event_id) FROM paystream.payment_events"
             if client.query(events).result_rows != [(produced, produced)]:
                 raise RuntimeError(f"not each of {produced} events is in the ledger once")
@@ -141,7 +134,6 @@ class House:
 
     def stop(self) -> None:
         """Nothing is left running."""
-        self._consumer.close()
         for child in (self._sink, self._clickhouse):
             if child is not None:
                 child.kill_group()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from typing import Protocol
 
 from runtime import clock, log, telemetry
@@ -47,15 +49,15 @@ class Ingest:
         sealer: Sealer | None = None,
     ) -> None:
         """`sealer` has a store of its own; without one nothing is sealed."""
-        self._lanes = [
-            {table.name: store.another() for table in TABLES} for _ in range(PIECES_AT_ONCE_MAX)
-        ]
+        senders = PIECES_AT_ONCE_MAX * TABLES_AT_ONCE_MAX
+        self._store = store
+        self._idle: SimpleQueue[LedgerStore] = SimpleQueue()  # a connection for each sender
+        for _ in range(senders):
+            self._idle.put(store.another())
         self._sealer = sealer
         self._piece_records_max = piece_records_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
-        self._senders = ThreadPoolExecutor(
-            PIECES_AT_ONCE_MAX * TABLES_AT_ONCE_MAX, thread_name_prefix="clickhouse"
-        )
+        self._senders = ThreadPoolExecutor(senders, thread_name_prefix="clickhouse")
 
     async def write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
@@ -78,7 +80,7 @@ class Ingest:
         """Connect and look at every table before the first batch; False if that failed."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._warm_up)
+            await loop.run_in_executor(self._thread, self._store.warm_up, TABLES)
         except StoreUnavailable as error:
             _LOG.warning("ledger_store_not_ready", error=str(error))
             return False
@@ -89,47 +91,34 @@ class Ingest:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._senders.shutdown(wait=False, cancel_futures=True)
 
-    def _warm_up(self) -> None:
-        for lane in self._lanes:
-            for table in TABLES:
-                lane[table.name].warm_up(table)
-
     def _write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         sealer = self._sealer if batch.topic in CHAINED else None
         leaves: list[Leaf] = []
-        sent: list[list[Future[None]]] = [[] for _ in self._lanes]
+        sent: deque[list[Future[None]]] = deque()
         try:
-            for number, piece in enumerate(self._pieces(batch.records)):
+            for piece in self._pieces(batch.records):
                 inserts = prepare(batch.topic, piece, clock.now_ms())
-                lane = number % len(self._lanes)
-                _acknowledged(sent[lane])
-                sent[lane] = self._send(inserts, self._lanes[lane])
+                if len(sent) == PIECES_AT_ONCE_MAX:
+                    _acknowledged(sent.popleft())
+                sent.append([self._senders.submit(self._insert, insert) for insert in inserts])
             if sealer is not None:  # while the last pieces are inserted
                 leaves = by_partition(batch.topic, batch.records)
         finally:
-            _acknowledged([each for lane in sent for each in lane])
+            _acknowledged([insert for piece in sent for insert in piece])
         return sealer.seal(leaves) if sealer else []
 
     def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
         for first in range(0, len(records), self._piece_records_max):
             yield records[first : first + self._piece_records_max]
 
-    def _send(
-        self, inserts: Sequence[Insert], stores: Mapping[str, LedgerStore]
-    ) -> list[Future[None]]:
-        """Each table's inserts in a thread, so that a table's store has one thread at a time."""
-        by_table: dict[str, list[Insert]] = {}
-        for insert in inserts:
-            by_table.setdefault(insert.table.name, []).append(insert)
-        return [self._senders.submit(_insert, each, stores) for each in by_table.values()]
-
-
-def _insert(inserts: Sequence[Insert], stores: Mapping[str, LedgerStore]) -> None:
-    for insert in inserts:
-        name = insert.table.name
-        with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
-            stores[name].insert(insert.table, insert.rows)
-            stores[name].insert_blocks(insert.table, insert.blocks)
+    def _insert(self, insert: Insert) -> None:
+        name, store = insert.table.name, self._idle.get()
+        try:
+            with telemetry.histogram("paystream_ledger_insert_seconds").labels(name).time():
+                store.insert(insert.table, insert.rows)
+                store.insert_blocks(insert.table, insert.blocks)
+        finally:
+            self._idle.put(store)
         telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)
 
 

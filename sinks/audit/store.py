@@ -122,16 +122,17 @@ class LedgerStore:
             self.close()
             raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
 
-    def warm_up(self, table: Table) -> None:
-        """Connect and check that the table has the columns that are written.
+    def warm_up(self, tables: Iterable[Table]) -> None:
+        """Connect and check that every table has the columns that are written.
 
         Raises StoreUnavailable, also while the migrations are not applied.
         """
-        names = ", ".join(name for name, _ in table.columns)
         try:
-            self._connected().query(
-                f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
-            )
+            for table in tables:
+                names = ", ".join(name for name, _ in table.columns)
+                self._connected().query(
+                    f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
+                )
         except UNAVAILABLE as error:
             self.close()
             raise StoreUnavailable(f"ClickHouse is not ready for the sink: {error}") from error

@@ -402,9 +402,9 @@ def test_a_value_that_does_not_fit_is_the_rows_fault(ledger: Ledger) -> None:
 
 def test_a_missing_table_and_a_dead_server_are_reasons_to_wait(empty: Ledger) -> None:
     with pytest.raises(StoreUnavailable, match="not ready"):
-        empty.store.warm_up(PAYMENT_EVENTS)
+        empty.store.warm_up(TABLES)
     gone = LedgerStore("http://127.0.0.1:1", empty.databases, 5)
     with pytest.raises(StoreUnavailable, match="does not answer"):
         gone.insert(PAYMENT_EVENTS, [(1,)])
     with pytest.raises(StoreUnavailable, match="names no host"):
-        LedgerStore("", empty.databases, 5).warm_up(PAYMENT_EVENTS)
+        LedgerStore("", empty.databases, 5).warm_up(TABLES)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from engine.clients import ClientConfig
 from engine.fetcher import Fetcher
@@ -19,13 +18,11 @@ RECORDS = 5
 WAIT_SECONDS = 30.0
 
 
-def topic_of_transactions(broker: str) -> str:
+@pytest.fixture
+def topic(kafka_broker: str, new_topic: Callable[..., str]) -> str:
     """A topic that ends with a record and its marker."""
-    topic = f"lag-{uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": broker})
-    [made] = admin.create_topics([NewTopic(topic, 1)]).values()
-    made.result(WAIT_SECONDS)
-    producer = Producer({"bootstrap.servers": broker, "transactional.id": topic})
+    topic = new_topic("lag")
+    producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": topic})
     producer.init_transactions(WAIT_SECONDS)
     for _ in range(RECORDS):
         producer.begin_transaction()
@@ -46,9 +43,10 @@ async def read(fetcher: Fetcher, left: int) -> list[int]:
 
 
 @pytest.mark.parametrize("left", [0, 1, RECORDS])
-async def test_markers_are_no_lag_and_records_in_hand_are(kafka_broker: str, left: int) -> None:
+async def test_markers_are_no_lag_and_records_in_hand_are(
+    kafka_broker: str, topic: str, left: int
+) -> None:
     """`left` records were not committed; the worker began before them, as after a restart."""
-    topic = topic_of_transactions(kafka_broker)
     fetcher = Fetcher(ClientConfig("lag", "0", kafka_broker, EngineSettings()))
     fetcher.open()
     first = 2 * (RECORDS - left) - (1 if left == 0 else 0)  # after the last record: its marker

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import RecordsGone, read_partition
 
@@ -15,13 +15,11 @@ pytestmark = pytest.mark.services
 WAIT_SECONDS = 30.0
 
 
-def topic_with_records(broker: str) -> str:
+@pytest.fixture
+def topic(kafka_broker: str, new_topic: Callable[..., str]) -> str:
     """Offsets 0 and 1, a marker, 3 and 4 of an aborted transaction, its marker, 6 and a marker."""
-    topic = f"stretch-{uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": broker})
-    [made] = admin.create_topics([NewTopic(topic, 1)]).values()
-    made.result(WAIT_SECONDS)
-    producer = Producer({"bootstrap.servers": broker, "transactional.id": topic})
+    topic = new_topic("stretch")
+    producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": topic})
     producer.init_transactions(WAIT_SECONDS)
     for count, end in ((2, True), (2, False), (1, True)):
         producer.begin_transaction()
@@ -36,14 +34,14 @@ def topic_with_records(broker: str) -> str:
     ("first", "end", "offsets"),
     [(0, 8, [0, 1, 6]), (0, 1, [0]), (1, 6, [1]), (2, 7, [6]), (7, 8, [])],
 )
-def test_the_stretch_is_read(kafka_broker: str, first: int, end: int, offsets: list[int]) -> None:
-    topic = topic_with_records(kafka_broker)
+def test_the_stretch_is_read(
+    kafka_broker: str, topic: str, first: int, end: int, offsets: list[int]
+) -> None:
     found = [record.offset for record in read_partition(kafka_broker, topic, 0, first, end)]
     assert found == offsets
 
 
-def test_what_retention_took_is_gone(kafka_broker: str) -> None:
-    topic = topic_with_records(kafka_broker)
+def test_what_retention_took_is_gone(kafka_broker: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka_broker})
     [deleted] = admin.delete_records([TopicPartition(topic, 0, 2)]).values()
     deleted.result(WAIT_SECONDS)
