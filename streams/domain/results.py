@@ -36,7 +36,7 @@ from streams.domain.state import (
 )
 from streams.domain.turn import Turn
 
-# A member of an enum costs 0.05 µs at each use in CPython 3.11, a name of the module a fifth of it.
+# A member of an enum is looked up in its class at each use; on the hot path that is felt.
 _APPROVED, _AUTOMATIC = Outcome.APPROVED, CaptureMethod.AUTOMATIC
 _AUTHORIZED, _CAPTURED = EventType.AUTHORIZED, EventType.CAPTURED
 _STATUS_AUTHORIZED = PaymentStatus.AUTHORIZED

@@ -139,6 +139,7 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
         """The operation with that idempotency key."""
         payment_id = self.payment_id
         for operation in reversed(self.operations):  # the last one is meant most often
+            # `key`, inline: this is asked for several times per command
             if operation_id == f"{payment_id}:{operation.operation}:{operation.number}":
                 return operation
         return None
