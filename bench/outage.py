@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from confluent_kafka import Producer
 
 from bench.broker import Arena, producer_to
-from bench.figures import Figure
+from bench.figures import RESULTS, Figure
 from bench.ledger import TIMEOUT_SECONDS, start_clickhouse
 from bench.options import Options
 from bench.pure import create_command, life_of
 from devstack import topics
 from devstack.services import clickhouse
-from devstack.services.child import Child, Launch
+from devstack.services.child import Child, Launch, describe_exit
 from devstack.services.ports import free_port
 from runtime.positions import Position, positions
 from schemas.codec import encode
@@ -32,7 +34,7 @@ SETTLED_RECORDS_MAX = 2 * EVENTS_PER_SECOND
 SETTLE_SECONDS = 10.0
 CATCH_UP_SECONDS_MAX = 3600.0
 PROBE_SECONDS = 0.5
-LOG_TAIL_CHARACTERS = 4000
+LOG_KEPT = RESULTS / "outage-sink.log"
 UNBALANCED = (
     "SELECT currency, state, sum(balance_minor) AS rest FROM paystream.trial_balance "
     "GROUP BY currency, state HAVING rest != 0"
@@ -49,13 +51,14 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
             house.wait_until(lambda: house.behind() < SETTLED_RECORDS_MAX, "follow the live rate")
             time.sleep(SETTLE_SECONDS)
             house.kill_clickhouse()
-            time.sleep(options.outage_seconds)
+            house.wait_out(options.outage_seconds)
             backlog, committed = house.behind(), house.committed()
             house.start_clickhouse()
             began = time.perf_counter()
             house.wait_until(lambda: house.behind() < SETTLED_RECORDS_MAX, "catch up")
             seconds = time.perf_counter() - began
             rate = (house.committed() - committed) / seconds
+            memory_mb = house.sink_memory_mb()
         house.wait_until(lambda: house.behind() == 0, "read the rest")
         house.check(live.produced)
     finally:
@@ -66,6 +69,7 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
         Figure("outage", "until caught up, under the live rate", "s", [seconds]),
         Figure("outage", "caught up at", "events/s", [rate]),
         Figure("outage", "multiple of the live rate", "x", [rate / EVENTS_PER_SECOND]),
+        Figure("outage", "the sink's memory at most", "MB", [memory_mb]),
     ]
 
 
@@ -100,6 +104,13 @@ class House:
         command = (sys.executable, "-m", "devstack.cli", "worker", "audit")
         self._sink = Child(Launch("audit", command, self._directory / "audit.log", environment))
 
+    def sink_memory_mb(self) -> float:
+        """The most that its process has held so far, in megabytes of 10^6 bytes."""
+        assert self._sink is not None
+        status = Path(f"/proc/{self._sink.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+
     def committed(self) -> int:
         """Offsets of the sink in payments.events, over all partitions."""
         return sum(position.next_offset for position in self._positions())
@@ -116,11 +127,27 @@ class House:
         """Raises RuntimeError when the sink has ended or does not get there."""
         deadline = time.monotonic() + CATCH_UP_SECONDS_MAX
         while not condition():
-            ended = self._sink is not None and self._sink.exit_code() is not None
-            if ended or time.monotonic() > deadline:
-                tail = (self._directory / "audit.log").read_text()[-LOG_TAIL_CHARACTERS:]
-                raise RuntimeError(f"the sink did not {what}; the end of its log:\n{tail}")
+            self._still_works(f"before it could {what}")
+            if time.monotonic() > deadline:
+                self._fail(f"the sink did not {what} within {CATCH_UP_SECONDS_MAX:.0f} s")
             time.sleep(PROBE_SECONDS)
+
+    def wait_out(self, seconds: float) -> None:
+        """The outage; the sink must live through it. Raises RuntimeError."""
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < seconds:
+            self._still_works(f"{passed:.0f} s into the outage")
+            time.sleep(PROBE_SECONDS)
+
+    def _still_works(self, when: str) -> None:
+        code = self._sink.exit_code() if self._sink is not None else None
+        if code is not None:
+            self._fail(f"the sink {describe_exit(code)} {when}")
+
+    def _fail(self, what: str) -> NoReturn:
+        LOG_KEPT.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self._directory / "audit.log", LOG_KEPT)
+        raise RuntimeError(f"{what}; its whole log is kept: {LOG_KEPT}")
 
     def check(self, produced: int) -> None:
         """Every event is there once, and the ledger balances. Raises RuntimeError."""

@@ -1,9 +1,10 @@
 """Where consumer groups stand on their topics, and where the topics end: lag."""
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -23,6 +24,13 @@ GROUPS = (
 """Consumer groups of the pipeline, as every worker calls itself."""
 _LANE = "-lane"  # how the engine names the group of an app's external lane
 _TIMEOUT_SECONDS = 10.0
+_AGAIN_SECONDS = 0.1
+_COORDINATOR_MOVES = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""It starts, or another broker takes over; librdkafka 2.16 gives up sooner than it may."""
 
 
 class Position(NamedTuple):
@@ -111,7 +119,7 @@ def committed(
         return {}
     consumer = Consumer({**consumer_settings(bootstrap, group), "log_level": 0})
     try:
-        found = consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+        found = _committed(consumer, asked)
     except KafkaException as error:
         raise TopicUnreadable(f"offsets of {group}: {error.args[0].str()}") from error
     finally:
@@ -120,6 +128,18 @@ def committed(
         if at.error is not None:
             raise TopicUnreadable(f"offset of {group} on {at.topic}: {at.error.str()}")
     return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+
+def _committed(consumer: Consumer, asked: list[At]) -> list[At]:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            found: list[At] = consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+            return found
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 def subscribed(group: str) -> list[str]:

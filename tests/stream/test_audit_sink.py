@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,30 @@ def test_clickhouse_gone_for_a_while_loses_nothing(house: AuditHouse, shop: Shop
     house.wait_committed()
     first.payments += more.payments
     house.check(first)
+    house.check_chain()
+
+
+def test_clickhouse_that_takes_connections_and_never_answers(house: AuditHouse) -> None:
+    """Every attempt hangs until its time-out; the watchdog must not take that for a stall."""
+    house.start_clickhouse()
+    house.start_worker(
+        PAYSTREAM_AUDIT_INSERT_TIMEOUT_SECONDS="2",
+        PAYSTREAM_ENGINE_PROGRESS_STALL_SECONDS="6",
+    )
+    shop = a_day_at_the_shop()
+    house.produce(shop)
+    house.wait_committed()
+    house.kill_clickhouse()
+    more = another_shop(shop, 1)
+    with socket.create_server(("127.0.0.1", house.port), backlog=1000):
+        house.produce(more)
+        house.until(lambda: house.logs_all().count("ledger_insert_waits") >= 5)
+        assert house.worker is not None
+        assert house.worker.exit_code() is None, house.logs()
+    house.start_clickhouse()
+    house.wait_committed()
+    shop.payments += more.payments
+    house.check(shop)
     house.check_chain()
 
 
