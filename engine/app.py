@@ -33,6 +33,10 @@ from engine.watchdog import Watchdog
 TOPOLOGY_SECONDS_MARGIN = 30.0
 REQUEST_SECONDS_MARGIN = 5.0
 """Over the session: a heartbeat that waits longer for a stopped broker is of no use."""
+UNPOLLED_SECONDS_MAX = 100 * 365 * 86_400.0
+"""Faust's client leaves its group for good once nobody has polled it for so long (1,000 s by
+default). Ours is a member only and never polled; whether the worker lives, the watchdog tells.
+"""
 
 
 class EngineApp(faust.App):
@@ -265,6 +269,7 @@ class EngineApp(faust.App):
             "broker_session_timeout": settings.session_timeout_seconds,
             "broker_request_timeout": settings.session_timeout_seconds + REQUEST_SECONDS_MARGIN,
             "broker_heartbeat_interval": settings.heartbeat_seconds,
+            "broker_max_poll_interval": UNPOLLED_SECONDS_MAX,
             "consumer_group_instance_id": self.engine.group_instance_id,
             "consumer_auto_offset_reset": "earliest",
             "topic_partitions": topic_partitions,

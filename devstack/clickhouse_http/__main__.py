@@ -20,7 +20,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="devstack.clickhouse_http", description=__doc__)
     parser.add_argument("--path", type=Path, required=True, help="directory of the data")
     parser.add_argument(
-        "--engine-config", type=Path, help="ClickHouse's own XML: storage policies, clusters"
+        "--engine-config",
+        type=Path,
+        default=Path(__file__).with_name("merges.xml"),
+        help="ClickHouse's own XML: storage policies, clusters",
     )
     parser.add_argument("--port", type=int, default=8123, help="loopback port")
     options = parser.parse_args()

@@ -30,9 +30,9 @@ class AuditSettings(msgspec.Struct, frozen=True):
     raw_database: str = "paystream_raw"
     views_database: str = "paystream"
     insert_timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
-    cycle_records_max: Annotated[int, msgspec.Meta(ge=1)] = 80_000
+    cycle_records_max: Annotated[int, msgspec.Meta(ge=1)] = 160_000
     """Records of one Kafka transaction."""
-    cycle_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 48 * 1024 * 1024
+    cycle_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 96 * 1024 * 1024
     """Bytes of these records."""
     cycle_linger_seconds: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     """How long a poll waits for more records: fewer and larger inserts, that much later."""
@@ -60,5 +60,5 @@ class AuditSettings(msgspec.Struct, frozen=True):
             "batch_records_max": self.cycle_records_max,
             "batch_bytes_max": self.cycle_bytes_max,
             "batch_linger_seconds": self.cycle_linger_seconds,
-            "prefetch_records": 2 * self.cycle_records_max,
+            "prefetch_records": self.cycle_records_max,
         }

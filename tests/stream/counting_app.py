@@ -2,7 +2,8 @@
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
 WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
-HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead).
+HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead),
+UPTIME (seconds that the group's client thinks it has been up longer than it has).
 Files in WORK_DIR: `store-is-down` makes the agent retry; `agent-fault` holds what goes wrong.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiokafka.consumer.subscription_state import SubscriptionState
 
 from engine import EngineApp, EngineSettings, Retry, changelog, run_worker
 from engine.clients import ClientConfig
@@ -161,10 +163,19 @@ def _restore_slowly() -> None:
     changelog.ChangelogReader._take = slow_take  # type: ignore[method-assign] # a slower machine
 
 
+def _up_for_long() -> None:
+    idle = SubscriptionState.fetcher_idle_time.fget
+    assert idle is not None
+    longer = float(os.environ["UPTIME"])
+    SubscriptionState.fetcher_idle_time = property(lambda state: idle(state) + longer)  # type: ignore[assignment] # nobody waits for that
+
+
 if os.environ.get("HOOK"):
     _hook_from_environment()
 if os.environ.get("SLOW_RESTORE"):
     _restore_slowly()
+if os.environ.get("UPTIME"):
+    _up_for_long()
 
 if __name__ == "__main__":
     sys.exit(run_worker(app))

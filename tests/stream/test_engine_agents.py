@@ -47,6 +47,19 @@ def test_without_dead_letters_a_failure_ends_the_worker(scenario: Scenario) -> N
     assert sum(scenario.committed().values()) == 0
 
 
+def test_a_worker_that_is_up_for_a_month_stays_in_its_group(scenario: Scenario) -> None:
+    """Nobody polls the group's client; after a while it used to leave, and stayed away."""
+    scenario.load(100)
+    worker = scenario.start(settings=SHORT_SESSION, UPTIME=str(30 * 86_400))
+    scenario.wait_done()
+    time.sleep(SHORT_SESSION["session_timeout_seconds"] + 2)
+    scenario.load(100)
+    scenario.wait_done()
+    report = worker.wait_for(lambda found: found["records"] == 200)
+    assert (report["restores"], report["owned"]) == (1, 4)
+    check_exactly_once(scenario)
+
+
 def test_retry_delivers_the_batch_again_and_keeps_the_partitions(scenario: Scenario) -> None:
     down = scenario.directory / "store-is-down"
     down.touch()
