@@ -33,7 +33,8 @@ from sinks.audit.settings import AuditSettings, DatabaseNames
 from sinks.audit.store import LedgerStore, connect
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
-PAYMENTS = 40_000
+PAYMENTS = 106_666
+"""Of three events each: two full cycles of the sink."""
 ROW_BY_ROW_RECORDS = 12_000
 TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.05
@@ -80,13 +81,14 @@ def cpu_seconds_of(pid: int) -> float:
 def measure(options: Options) -> list[Figure]:
     """The sink's own way, with and without the chain; beside it the way record by record."""
     with ledger() as (store, url, directory, pid):
-        plain = Bench(Ingest(store), pid)
-        sealed = Bench(Ingest(store, sealer=new_sealer(url, directory)), pid)
+        piece = AuditSettings().insert_records_max
+        plain = Bench(Ingest(store, piece), pid)
+        sealed = Bench(Ingest(store, piece, new_sealer(url, directory)), pid)
         sealed.run(0)  # connects, warms up
         plain.run(1)
         pairs = [(sealed.run(2 * n), plain.run(2 * n + 1)) for n in range(1, options.runs + 1)]
         merged = _merges_end(url)
-        narrow = Bench(Ingest(store), pid, entries_alone)
+        narrow = Bench(Ingest(store, piece), pid, entries_alone)
         alone = [narrow.run(2 * options.runs + 2 + n).entries for n in range(options.runs)]
     chained, unsealed = ([pair[side] for pair in pairs] for side in (0, 1))
     return [

@@ -45,7 +45,7 @@ class Ingest:
     def __init__(
         self,
         store: LedgerStore,
-        piece_records_max: int = 40_000,
+        piece_records_max: int,
         sealer: Sealer | None = None,
     ) -> None:
         """`sealer` has a store of its own; without one nothing is sealed."""

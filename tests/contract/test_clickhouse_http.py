@@ -92,6 +92,13 @@ def test_what_is_not_offered_says_so(
     assert what in answer.text
 
 
+def test_merges_yield_to_inserts_and_questions(clickhouse_url: str) -> None:
+    asked = (
+        "SELECT value FROM system.server_settings WHERE name = 'os_threads_nice_value_merge_mutate'"
+    )
+    assert int(httpx2.post(clickhouse_url, content=asked).text) > 0
+
+
 def test_inserts_in_text_formats(clickhouse_url: str, clickhouse_database: str) -> None:
     where = {"database": clickhouse_database}
 
