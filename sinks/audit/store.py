@@ -79,15 +79,19 @@ class LedgerStore:
             return
         names, types = zip(*table.columns, strict=True)
         with self._inserting(table):
-            self._connected().insert(
+            client = self._connected()
+            context = client.create_insert_context(
                 table.name,
-                list(zip(*rows, strict=True)),
                 column_names=names,
                 column_type_names=types,
                 database=self._databases.raw,
                 column_oriented=True,
                 settings=_INSERT_SETTINGS,
             )
+            try:
+                client.insert(data=list(zip(*rows, strict=True)), context=context)
+            finally:
+                vars(context).clear()  # it points at itself: its rows would await a collection
 
     def insert_blocks(self, table: Table, blocks: Sequence[bytes]) -> None:
         """The same for rows that are blocks of the Native format already."""
