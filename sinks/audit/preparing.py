@@ -38,7 +38,7 @@ class Insert(NamedTuple):
     table: Table
     row_count: int
     rows: Sequence[Row] = ()
-    blocks: Sequence[bytes] = ()
+    blocks: bytes = b""
 
 
 Prepare = Callable[[str, Sequence[SourceRecord], int], list[Insert]]
@@ -78,7 +78,8 @@ def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) 
     inserts = _inserts((PAYMENT_EVENTS, LEDGER_ENTRIES), unusual) if unusual else []
     for table, parts in zip((PAYMENT_EVENTS, LEDGER_ENTRIES), zip(*blocks, strict=True)):  # noqa: B905 - no blocks, no parts
         count = sum(part.rows for part in parts)
-        inserts.append(Insert(table, count, blocks=[part.data for part in parts if part.rows]))
+        joined = b"".join([part.data for part in parts if part.rows])
+        inserts.append(Insert(table, count, blocks=joined))
     return inserts
 
 

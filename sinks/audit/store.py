@@ -93,15 +93,15 @@ class LedgerStore:
             finally:
                 vars(context).clear()  # it points at itself: its rows would await a collection
 
-    def insert_blocks(self, table: Table, blocks: Sequence[bytes]) -> None:
-        """The same for rows that are blocks of the Native format already."""
+    def insert_blocks(self, table: Table, blocks: bytes) -> None:
+        """The same for rows that are blocks of the Native format already, one after the other."""
         if not blocks:
             return
         with self._inserting(table):
             self._connected().raw_insert(
                 f"{self._databases.raw}.{table.name}",
                 [name for name, _ in table.columns],
-                memoryview(b"".join(blocks)),  # type: ignore[arg-type] # bytes would be copied
+                memoryview(blocks),  # type: ignore[arg-type] # bytes would be copied
                 fmt="Native",
                 settings=_INSERT_SETTINGS,
             )

@@ -174,11 +174,11 @@ def test_an_unusual_chunk_does_not_slow_the_others(monkeypatch: pytest.MonkeyPat
     event = msgspec.structs.replace(decode(PaymentEvent, ORDINARY), amount_minor=2**59)
     values = [ORDINARY, ORDINARY, encode(event), ORDINARY, ORDINARY]
     inserts = payments_by_column(TOPIC, [record(v, n) for n, v in enumerate(values)], AT_MS)
-    assert [(i.table.name, len(i.rows), len(i.blocks), i.row_count) for i in inserts] == [
-        ("payment_events", 2, 0, 2),
-        ("ledger_entries", 4, 0, 4),
-        ("payment_events", 0, 2, 3),
-        ("ledger_entries", 0, 2, 6),
+    assert [(i.table.name, len(i.rows), bool(i.blocks), i.row_count) for i in inserts] == [
+        ("payment_events", 2, False, 2),
+        ("ledger_entries", 4, False, 4),
+        ("payment_events", 0, True, 3),
+        ("ledger_entries", 0, True, 6),
     ]
 
 
