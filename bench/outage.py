@@ -107,9 +107,7 @@ class House:
     def sink_memory_mb(self) -> float:
         """The most that its process has held so far, in megabytes of 10^6 bytes."""
         assert self._sink is not None
-        status = Path(f"/proc/{self._sink.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
+        return self._sink.memory_bytes_max() / 1e6
 
     def committed(self) -> int:
         """Offsets of the sink in payments.events, over all partitions."""

@@ -72,6 +72,12 @@ class Child:
         """None while it runs; negative: the signal that ended it."""
         return self._process.poll()
 
+    def memory_bytes_max(self) -> int:
+        """The most that the child alone has held so far (resident). It must be running."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
     def signal(self, number: int) -> None:
         """Send a signal to the child alone; nothing happens when it has ended."""
         if self.exit_code() is None:

@@ -149,14 +149,14 @@ def test_a_large_answer_is_streamed_in_bounded_memory(tmp_path: Path) -> None:
         child.wait_ready()
         query = "SELECT repeat('x', 1000) FROM numbers(1000000) FORMAT RowBinary"
         query += " SETTINGS max_block_size = 8192"  # a few blocks are in flight
-        before = _peak_kilobytes(child.pid)
+        before = child.memory_bytes_max()
         size = 0
         with httpx2.stream("POST", clickhouse.url(port), content=query, timeout=60) as answer:
             assert answer.headers["Transfer-Encoding"] == "chunked"
             for piece in answer.iter_bytes():
                 size += len(piece)
         assert size == 1_002_000_000
-        assert _peak_kilobytes(child.pid) - before < 300_000
+        assert child.memory_bytes_max() - before < 300_000 * 1024
     finally:
         child.kill_group()
 
@@ -216,8 +216,3 @@ def test_more_requests_than_run_at_once_wait_their_turn(clickhouse_url: str) -> 
             range(QUERIES_AT_ONCE_MAX * 2),
         )
         assert set(answers) == {200}
-
-
-def _peak_kilobytes(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
