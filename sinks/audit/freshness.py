@@ -4,21 +4,25 @@ import asyncio
 import re
 from collections.abc import Mapping
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
 from engine import EngineApp
 from runtime import log
 from runtime.clock import now_ms
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import StoreUnavailable, connect
+from sinks.audit.store import LedgerStore, RowsRefused, StoreUnavailable
+from sinks.audit.tables import Table
 
 LagRow = tuple[str, int, int, int]
-_COLUMNS = {
-    "kafka_topic": "LowCardinality(String)",
-    "kafka_partition": "Int32",
-    "behind_records": "Int64",
-    "seen_at": "DateTime64(3, 'UTC')",
-}
+SOURCE_LAG = Table(
+    "source_lag",
+    (
+        ("kafka_topic", "LowCardinality(String)"),
+        ("kafka_partition", "Int32"),
+        ("behind_records", "Int64"),
+        ("seen_at", "DateTime64(3, 'UTC')"),
+    ),
+    lambda *_: (),
+)
+"""Written by the timer, not from records of a topic."""
 _PLACE = re.compile(r"(.+)\[(\d+)\]")
 _TIMEOUT_SECONDS = 10
 
@@ -36,6 +40,7 @@ def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
 
     A row that cannot be written is left out: the view then shows an old one with its age.
     """
+    store = LedgerStore(url, settings.databases, _TIMEOUT_SECONDS)
 
     @app.timer(interval=settings.freshness_seconds)
     async def tell() -> None:
@@ -43,17 +48,6 @@ def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
         if not rows:
             return
         try:
-            await asyncio.to_thread(_insert, url, settings.raw_database, rows)
-        except (StoreUnavailable, ClickHouseError, OSError) as error:
+            await asyncio.to_thread(store.insert, SOURCE_LAG, rows)
+        except (StoreUnavailable, RowsRefused) as error:
             _LOG.info("lag_not_told", error=str(error))
-
-
-def _insert(url: str, database: str, rows: list[LagRow]) -> None:
-    with connect(url, _TIMEOUT_SECONDS) as client:
-        client.insert(
-            "source_lag",
-            rows,
-            database=database,
-            column_names=list(_COLUMNS),
-            column_type_names=list(_COLUMNS.values()),
-        )
