@@ -69,3 +69,4 @@ generate: install-dev  ## write the generated pages and contracts anew
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra build --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 	uv pip compile pyproject.toml --extra build --extra embedded --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock --output-file requirements-dev.lock
+	$(BIN)/python -c 'from devstack.services.kafka_jars import write_lock; print(write_lock(), "jars")'

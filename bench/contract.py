@@ -39,9 +39,7 @@ COMMAND = _record(
 )
 EVENT = _record("Event", {"payment_id": "string", "type": "string", "v": "int", "amount": "long"})
 PARSED_COMMAND, PARSED_EVENT = fastavro.parse_schema(COMMAND), fastavro.parse_schema(EVENT)
-_COMMAND_PREFIX, _EVENT_PREFIX = (
-    b"\0" + number.to_bytes(4, "big") for number in (COMMAND_ID, EVENT_ID)
-)
+_EVENT_PREFIX = b"\0" + EVENT_ID.to_bytes(4, "big")
 
 
 class State(msgspec.Struct):
@@ -77,12 +75,4 @@ def encode_event(event: dict[str, Any]) -> bytes:
     body = io.BytesIO()
     body.write(_EVENT_PREFIX)
     fastavro.schemaless_writer(body, PARSED_EVENT, event)
-    return body.getvalue()
-
-
-def encode_command(command: dict[str, Any]) -> bytes:
-    """With fastavro."""
-    body = io.BytesIO()
-    body.write(_COMMAND_PREFIX)
-    fastavro.schemaless_writer(body, PARSED_COMMAND, command)
     return body.getvalue()

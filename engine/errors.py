@@ -82,7 +82,3 @@ class SlotTaken(EngineError):
 
 class PrivatePartsChanged(EngineError):
     """A library's private part that the engine builds on is not what the pinned version had."""
-
-
-class WatchdogBarked(EngineError):
-    """The worker made no progress for too long."""

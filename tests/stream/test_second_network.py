@@ -87,6 +87,7 @@ def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_pay
             for create in creates:
                 events = house.reaches(create.payment_id, *REROUTED)
                 assert [event.network for event in events] == [None] + 4 * ["fallback"]
+            eventually(lambda: nothing_comes_again(house.broker), "commit of the lane")
             first.signal(signal.SIGKILL)
             eventually(lambda: first.exit_code() is not None, "death")
         port = int(house.network_url.rpartition(":")[2])
