@@ -26,9 +26,10 @@ from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.chain_keys import public_keys, signer
 from sinks.audit.chain_log import LogReader
 from sinks.audit.chain_sealer import Sealer
+from sinks.audit.columns.origins import Origins
 from sinks.audit.ingest import Ingest
 from sinks.audit.migrations import migrate
-from sinks.audit.preparing import Insert, Prepare, payments_by_column, row_by_row
+from sinks.audit.preparing import Insert, Prepare, origins_of, payments_by_column, row_by_row
 from sinks.audit.settings import AuditSettings, DatabaseNames
 from sinks.audit.store import LedgerStore, connect
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
@@ -86,11 +87,10 @@ def measure(options: Options) -> list[Figure]:
         sealed = Bench(Ingest(store, piece, new_sealer(url, directory)), pid)
         sealed.run(0)  # connects, warms up
         plain.run(1)
-        pairs = [(sealed.run(2 * n), plain.run(2 * n + 1)) for n in range(1, options.runs + 1)]
+        chained, unsealed = _in_turn(sealed, plain, options.runs)
         merged = _merges_end(url)
         narrow = Bench(Ingest(store, piece), pid, entries_alone)
         alone = [narrow.run(2 * options.runs + 2 + n).entries for n in range(options.runs)]
-    chained, unsealed = ([pair[side] for pair in pairs] for side in (0, 1))
     return [
         *_figures("", chained),
         *_figures(", no chain", unsealed),
@@ -121,7 +121,7 @@ class Bench:
         ]
         entries = sum(
             insert.row_count
-            for insert in payments_by_column(PAYMENTS_EVENTS, records, 0)
+            for insert in _prepared_once(payments_by_column, records)
             if insert.table is LEDGER_ENTRIES
         )
         began, cpu = time.perf_counter(), time.process_time()
@@ -137,9 +137,19 @@ class Bench:
         await self._ingest.write(cycle, self._prepare)
 
 
-def entries_alone(topic: str, records: Sequence[Any], at_ms: int) -> list[Insert]:
+def _in_turn(one: Bench, other: Bench, runs: int) -> tuple[list[Run], list[Run]]:
+    """Passes of both; who goes first changes, for large merges fall into every second pass."""
+    found: tuple[list[Run], list[Run]] = ([], [])
+    for number in range(runs):
+        first = number % 2
+        for place, side in enumerate((first, 1 - first)):
+            found[side].append((one, other)[side].run(2 + 2 * number + place))
+    return found
+
+
+def entries_alone(records: Sequence[Any], origins: Origins) -> list[Insert]:
     """What a sink without `payment_events` would write; its columns are mapped all the same."""
-    inserts = payments_by_column(topic, records, at_ms)
+    inserts = payments_by_column(records, origins)
     return [insert for insert in inserts if insert.table is LEDGER_ENTRIES]
 
 
@@ -222,9 +232,13 @@ def _prepared(events: Sequence[bytes], runs: int) -> list[Figure]:
     ]
 
 
-def _decoding(topic: str, records: Sequence[Any], at_ms: int) -> list[Insert]:
+def _prepared_once(prepare: Prepare, records: Sequence[Any]) -> list[Insert]:
+    return prepare(records, origins_of(PAYMENTS_EVENTS, records, at_ms=0))
+
+
+def _decoding(records: Sequence[Any], origins: Origins) -> list[Insert]:
     decoded = [_Decoded(decode(PaymentEvent, r.value), *r[1:]) for r in records]
-    return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(topic, decoded, at_ms)
+    return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(decoded, origins)
 
 
 class _Decoded(NamedTuple):
@@ -236,13 +250,13 @@ class _Decoded(NamedTuple):
 
 def _rate(prepare: Prepare, records: Sequence[Consumed]) -> float:
     began = time.perf_counter()
-    inserts = prepare(PAYMENTS_EVENTS, records, 0)
+    inserts = _prepared_once(prepare, records)
     return sum(insert.row_count for insert in inserts) / (time.perf_counter() - began)
 
 
 def _print_profile(records: Sequence[Consumed]) -> None:
     profile = cProfile.Profile()
-    profile.runcall(payments_by_column, PAYMENTS_EVENTS, records, 0)
+    profile.runcall(_prepared_once, payments_by_column, records)
     stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined] # not in the stubs
     whole = sum(entry[2] for entry in stats.values())

@@ -30,6 +30,7 @@ from sinks.audit.chain import (
 from sinks.audit.chain_keys import PublicKeys, Signer, is_signed
 from sinks.audit.chain_log import LogReader
 from sinks.audit.chain_rows import CHECKPOINTS, LAST_COMPLETE, row_of
+from sinks.audit.columns.origins import Origins
 from sinks.audit.preparing import SourceRecord
 from sinks.audit.store import LedgerStore
 
@@ -49,16 +50,14 @@ class Leaf(NamedTuple):
     leaves: Leaves
 
 
-def by_partition(topic: str, records: Sequence[SourceRecord]) -> list[Leaf]:
-    """Leaves of a piece of a batch, in which the records of a partition stand together."""
-    count = len(records)
-    partitions = np.fromiter((record.partition for record in records), np.int64, count)
-    offsets = np.fromiter((record.offset for record in records), np.int64, count)
+def by_partition(records: Sequence[SourceRecord], origins: Origins) -> list[Leaf]:
+    """Leaves of a batch, in which the records of a partition stand together."""
+    partitions, offsets = origins.partition, origins.offset
     leaves = leaves_of([record.raw for record in records])
     cuts = np.flatnonzero(np.diff(partitions)) + 1
-    firsts, ends = [0, *cuts.tolist()], [*cuts.tolist(), count]
+    firsts, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(records)]
     return [
-        Leaf(Place(topic, int(partitions[a])), offsets[a:b], leaves[a:b])
+        Leaf(Place(origins.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
         for a, b in zip(firsts, ends, strict=True)
         if b > a
     ]

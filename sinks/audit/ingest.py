@@ -12,7 +12,7 @@ from typing import Protocol
 from runtime import clock, log, telemetry
 from sinks.audit.chain import Checkpoint
 from sinks.audit.chain_sealer import CHAINED, Leaf, Sealer, by_partition
-from sinks.audit.preparing import Insert, Prepare, SourceRecord
+from sinks.audit.preparing import Insert, Prepare, SourceRecord, origins_of
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import TABLES
 
@@ -93,23 +93,24 @@ class Ingest:
 
     def _write(self, batch: SourceBatch, prepare: Prepare) -> list[Checkpoint]:
         sealer = self._sealer if batch.topic in CHAINED else None
+        origins = origins_of(batch.topic, batch.records, clock.now_ms())
         leaves: list[Leaf] = []
         sent: deque[list[Future[None]]] = deque()
         try:
-            for piece in self._pieces(batch.records):
-                inserts = prepare(batch.topic, piece, clock.now_ms())
+            for piece in self._pieces(len(batch.records)):
+                inserts = prepare(batch.records[piece], origins.take(piece).at(clock.now_ms()))
                 if len(sent) == PIECES_AT_ONCE_MAX:
                     _acknowledged(sent.popleft())
                 sent.append([self._senders.submit(self._insert, insert) for insert in inserts])
             if sealer is not None:  # while the last pieces are inserted
-                leaves = by_partition(batch.topic, batch.records)
+                leaves = by_partition(batch.records, origins)
         finally:
             _acknowledged([insert for piece in sent for insert in piece])
         return sealer.seal(leaves) if sealer else []
 
-    def _pieces(self, records: Sequence[SourceRecord]) -> Iterator[Sequence[SourceRecord]]:
-        for first in range(0, len(records), self._piece_records_max):
-            yield records[first : first + self._piece_records_max]
+    def _pieces(self, count: int) -> Iterator[slice]:
+        for first in range(0, count, self._piece_records_max):
+            yield slice(first, first + self._piece_records_max)
 
     def _insert(self, insert: Insert) -> None:
         name, store = insert.table.name, self._idle.get()

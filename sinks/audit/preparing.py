@@ -41,14 +41,23 @@ class Insert(NamedTuple):
     blocks: bytes = b""
 
 
-Prepare = Callable[[str, Sequence[SourceRecord], int], list[Insert]]
-"""(topic, records, epoch milliseconds of the insert) -> the inserts."""
+Prepare = Callable[[Sequence[SourceRecord], Origins], list[Insert]]
+"""(records, where each of them was read) -> the inserts."""
+
+
+def origins_of(topic: str, records: Sequence[SourceRecord], at_ms: int) -> Origins:
+    """Where the records were read; their rows are inserted at epoch milliseconds `at_ms`."""
+    count = len(records)
+    partition = np.fromiter((record.partition for record in records), np.int64, count)
+    offset = np.fromiter((record.offset for record in records), np.int64, count)
+    return Origins(topic, partition, offset, at_ms)
 
 
 def row_by_row(tables: Sequence[Table]) -> Prepare:
     """For records that the engine decoded. The inserts raise UnbalancedTransaction as made."""
 
-    def prepare(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Insert]:
+    def prepare(records: Sequence[SourceRecord], origins: Origins) -> list[Insert]:
+        topic, at_ms = origins.topic, origins.ingested_at_ms
         found = [
             Sourced(r.value, Origin(topic, r.partition, r.offset, at_ms, r.raw)) for r in records
         ]
@@ -57,7 +66,7 @@ def row_by_row(tables: Sequence[Table]) -> Prepare:
     return prepare
 
 
-def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Insert]:
+def payments_by_column(records: Sequence[SourceRecord], origins: Origins) -> list[Insert]:
     """For payment events as bytes (`value`): decoded and mapped as columns.
 
     A chunk that has anything unusual (an older version of the contract, text that is not UTF-8,
@@ -65,7 +74,6 @@ def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) 
     reference. Raises UndecodableRecord and UnbalancedTransaction as that does.
     """
     values = [record.value for record in records]
-    origins = _origins(topic, records, at_ms)
     blocks: list[tuple[Block, Block]] = []
     unusual: list[Sourced] = []
     for first in range(0, len(values), CHUNK_RECORDS):
@@ -73,8 +81,8 @@ def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) 
         try:
             blocks.append(payment_blocks(values[part], origins.take(part)))
         except ColumnsRefused as reason:
-            _LOG.info("ledger_chunk_record_by_record", topic=topic, reason=str(reason))
-            unusual += decoded(topic, records[part], at_ms)
+            _LOG.info("ledger_chunk_record_by_record", topic=origins.topic, reason=str(reason))
+            unusual += _decoded(records[part], origins)
     inserts = _inserts((PAYMENT_EVENTS, LEDGER_ENTRIES), unusual) if unusual else []
     for table, parts in zip((PAYMENT_EVENTS, LEDGER_ENTRIES), zip(*blocks, strict=True)):  # noqa: B905 - no blocks, no parts
         count = sum(part.rows for part in parts)
@@ -83,9 +91,8 @@ def payments_by_column(topic: str, records: Sequence[SourceRecord], at_ms: int) 
     return inserts
 
 
-def decoded(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Sourced]:
-    """Payment events one by one. Raises UndecodableRecord."""
-    decode = decoder(PaymentEvent)
+def _decoded(records: Sequence[SourceRecord], origins: Origins) -> list[Sourced]:
+    decode, topic, at_ms = decoder(PaymentEvent), origins.topic, origins.ingested_at_ms
     return [
         Sourced(decode(r.value), Origin(topic, r.partition, r.offset, at_ms, r.value))
         for r in records
@@ -95,10 +102,3 @@ def decoded(topic: str, records: Sequence[SourceRecord], at_ms: int) -> list[Sou
 def _inserts(tables: Sequence[Table], records: Sequence[Sourced]) -> list[Insert]:
     rows = [rows_of(table, records) for table in tables]
     return [Insert(table, len(found), found) for table, found in zip(tables, rows, strict=True)]
-
-
-def _origins(topic: str, records: Sequence[SourceRecord], at_ms: int) -> Origins:
-    count = len(records)
-    partition = np.fromiter((record.partition for record in records), np.int64, count)
-    offset = np.fromiter((record.offset for record in records), np.int64, count)
-    return Origins(topic, partition, offset, at_ms)

@@ -30,6 +30,7 @@ from sinks.audit.chain_keys import public_keys, signer
 from sinks.audit.chain_sealer import Sealer, by_partition
 from sinks.audit.chain_setup import record_of
 from sinks.audit.migrations import migrate
+from sinks.audit.preparing import origins_of
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore, Sourced, connect, rows_of
 from sinks.audit.tables import Origin
@@ -138,7 +139,8 @@ class House:
                 if (record.offset, record.raw) not in place:
                     place.append((record.offset, record.raw))
             for at in range(0, len(records), batch_records):
-                made += sealer.seal(by_partition(topic, records[at : at + batch_records]))
+                batch = records[at : at + batch_records]
+                made += sealer.seal(by_partition(batch, origins_of(topic, batch, at_ms=0)))
         return made + sealer.seal_tails()
 
     def stored(self) -> list[tuple[Any, ...]]:

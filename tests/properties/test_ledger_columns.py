@@ -21,7 +21,7 @@ from sinks.audit.columns.origins import Origins
 from sinks.audit.columns.payments import payment_blocks
 from sinks.audit.ledger import PAYMENT_RULES, transaction_for
 from sinks.audit.ledger.linear import AMOUNTS, linear_rules
-from sinks.audit.preparing import payments_by_column
+from sinks.audit.preparing import Insert, payments_by_column
 from sinks.audit.store import Sourced, rows_of
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, Origin, Table
 
@@ -141,8 +141,12 @@ def test_bytes_that_are_no_event_are_never_taken_for_one(
         assert in_order(rows) == in_order(by_row(table, values))
 
 
-def record(value: bytes, offset: int) -> Any:
-    return SimpleNamespace(value=value, raw=value, partition=3, offset=offset)
+def prepared(values: list[bytes]) -> list[Insert]:
+    records: list[Any] = [
+        SimpleNamespace(value=value, raw=value, partition=3, offset=offset)
+        for offset, value in enumerate(values)
+    ]
+    return payments_by_column(records, origins(0, len(values)))
 
 
 ORDINARY = encode(
@@ -166,7 +170,7 @@ def test_what_the_columns_refuse_goes_record_by_record(field: str, value: Any) -
     unusual = encode(event)
     with pytest.raises(ColumnsRefused):
         by_column([unusual])
-    inserts = payments_by_column(TOPIC, [record(ORDINARY, 0), record(unusual, 1)], AT_MS)
+    inserts = prepared([ORDINARY, unusual])
     assert [(insert.table.name, len(insert.rows)) for insert in inserts] == [
         ("payment_events", 2),
         ("ledger_entries", 4),
@@ -177,7 +181,7 @@ def test_an_unusual_chunk_does_not_slow_the_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sinks.audit.preparing.CHUNK_RECORDS", 2)
     event = msgspec.structs.replace(decode(PaymentEvent, ORDINARY), amount_minor=2**59)
     values = [ORDINARY, ORDINARY, encode(event), ORDINARY, ORDINARY]
-    inserts = payments_by_column(TOPIC, [record(v, n) for n, v in enumerate(values)], AT_MS)
+    inserts = prepared(values)
     first, last = (payment_blocks([ORDINARY] * n, origins(at, n)) for at, n in ((0, 2), (4, 1)))
     events, entries = (a.data + b.data for a, b in zip(first, last, strict=True))
     assert [(i.table.name, len(i.rows), i.blocks, i.row_count) for i in inserts] == [
@@ -190,4 +194,4 @@ def test_an_unusual_chunk_does_not_slow_the_others(monkeypatch: pytest.MonkeyPat
 
 def test_a_record_that_is_none_is_undecodable() -> None:
     with pytest.raises(UndecodableRecord):
-        payments_by_column(TOPIC, [record(ORDINARY, 0), record(b"\x00not avro", 1)], AT_MS)
+        prepared([ORDINARY, b"\x00not avro"])

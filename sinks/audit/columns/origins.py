@@ -24,6 +24,10 @@ class Origins(NamedTuple):
         """Those of some of the records."""
         return self._replace(partition=self.partition[rows], offset=self.offset[rows])
 
+    def at(self, ingested_at_ms: int) -> Origins:
+        """The same, inserted then."""
+        return self._replace(ingested_at_ms=ingested_at_ms)
+
     def columns(self) -> dict[str, Column]:
         """As columns of a raw table."""
         count = self.offset.size
