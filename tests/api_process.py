@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx2
 import msgspec
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from patience import eventually
 
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
@@ -145,14 +145,6 @@ def known_shop(api: RunningApi, bootstrap: str, **changes: object) -> Shop:
         "the API follows the topic merchants",
     )
     return shop
-
-
-def eventually(condition: Callable[[], object], what: str) -> None:
-    """Wait until it is true; fails with `what` after a bounded time."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def stored_commands(bootstrap: str, payment_id: str) -> list[tuple[StoredRecord, PaymentCommand]]:

@@ -22,12 +22,12 @@ from api_process import (
     PAYMENT,
     RunningApi,
     create_topics,
-    eventually,
     known_shop,
     running_api,
     stored_commands,
 )
 from openapi_spec_validator import validate
+from patience import eventually
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port

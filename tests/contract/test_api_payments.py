@@ -14,12 +14,12 @@ from api_process import (
     RunningApi,
     Shop,
     create_topics,
-    eventually,
     known_shop,
     running_api,
     stored_commands,
     view,
 )
+from patience import eventually
 from redis import Redis
 
 from ingest_api.problems import MEDIA_TYPE

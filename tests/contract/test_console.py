@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import clickhouse_connect
 import httpx2
 import pytest
+from patience import eventually
 
 from dashboards.console.ledger_readings import OVERVIEW, PAYMENT
 from devstack.services.child import Child, Launch
@@ -83,14 +82,6 @@ def ledger(clickhouse_url: str) -> str:
     return clickhouse_url
 
 
-def _eventually(question: Callable[[], Any], seconds_max: float = 30.0) -> Any:
-    until = time.monotonic() + seconds_max
-    while not (answer := question()):
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.2)
-    return answer
-
-
 def test_all_parts_there(ledger: str, kafka_broker: str, tmp_path: Path) -> None:
     worker = HealthServer(0, ready=lambda: False).start()
     metrics = f"http://127.0.0.1:{worker.port}/metrics"
@@ -110,7 +101,10 @@ def test_all_parts_there(ledger: str, kafka_broker: str, tmp_path: Path) -> None
         states = [row["state"] for row in picture["sections"]["processes"]["rows"]]
         assert states == ["not ready", "down"]
         taken_at_ms = picture["taken_at_ms"]
-        _eventually(lambda: httpx2.get(f"{url}/api/overview").json()["taken_at_ms"] > taken_at_ms)
+        eventually(
+            lambda: httpx2.get(f"{url}/api/overview").json()["taken_at_ms"] > taken_at_ms,
+            "a newer page",
+        )
         assert "paystream_console_round_seconds" in httpx2.get(f"{url}/metrics").text
     worker.stop()
 

@@ -12,12 +12,12 @@ from api_process import (
     PAYMENT,
     RunningApi,
     create_topics,
-    eventually,
     known_shop,
     running_api,
     stored_commands,
     view,
 )
+from patience import eventually
 from redis import Redis
 from simulator_process import Start
 from standardwebhooks import Webhook

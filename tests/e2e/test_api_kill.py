@@ -13,11 +13,11 @@ from api_process import (
     RunningApi,
     Shop,
     create_topics,
-    eventually,
     known_shop,
     running_api,
     stored_commands,
 )
+from patience import eventually
 from redis import Redis
 
 from schemas import ids

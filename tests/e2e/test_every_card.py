@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -12,14 +11,15 @@ import httpx2
 import msgspec
 import pytest
 from e2e.conftest import RunningStack
+from patience import eventually
 
 from devstack.simulators.cards import CARDS, Behaviour, Card, TimeOut
 from devstack.traffic.card_encryption import CardEncryption
 from runtime.identity import new_id
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
-WAIT_SECONDS = 90.0
 AMOUNT = 2500
+CARD_SECONDS_MAX = 90.0
 PLAIN = asdict(Behaviour(name=""))
 
 
@@ -31,7 +31,7 @@ class Shop:
         self.api = httpx2.Client(base_url=env["API_URL"], timeout=30)
         registered = self.api.post("/v1/merchants", json={"name": "All cards"}).json()
         self.api.headers["Authorization"] = f"Bearer {registered['api_keys']['test']}"
-        self.until(lambda: self.api.get("/v1/webhook_endpoints").status_code == 200, "the key")
+        eventually(lambda: self.api.get("/v1/webhook_endpoints").status_code == 200, "the key")
         self.cards = CardEncryption(self.api.get("/.well-known/jwks.json").json())
 
     def pay(self, card: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Shop:
             payment = self.get(payment_id)
             return payment if wanted.items() <= payment.items() else None
 
-        return self.until(there, f"{wanted} of {self.get(payment_id)}")
+        return eventually(there, f"{wanted} of {self.get(payment_id)}", CARD_SECONDS_MAX)
 
     def effects(self, payment_id: str) -> Counter[tuple[str, str]]:
         """(operation, outcome) of what took effect at the network."""
@@ -63,14 +63,6 @@ class Shop:
             for line in lines
             if line["idempotency_key"].startswith(payment_id)
         )
-
-    @staticmethod
-    def until(check: Callable[[], Any], what: str) -> Any:
-        end = time.monotonic() + WAIT_SECONDS
-        while not (found := check()):
-            assert time.monotonic() < end, what
-            time.sleep(0.2)
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +117,7 @@ def times_out_and_charges_once(shop: Shop, card: Card) -> None:
 
 def is_not_captured(shop: Shop, card: Card) -> None:
     payment_id = shop.pay(shop.cards.card(card.behaviour.name))["id"]
-    shop.until(lambda: ("capture", "declined") in shop.effects(payment_id), "the capture")
+    eventually(lambda: ("capture", "declined") in shop.effects(payment_id), "the capture")
     shop.reaches(payment_id, status="authorized", amount_captured=0)
     shop.post(f"/v1/payments/{payment_id}/void", {})
     shop.reaches(payment_id, status="voided")

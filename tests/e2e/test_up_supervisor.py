@@ -8,27 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS, eventually
 
 from devstack.services.child import TETHER
 
 pytestmark = pytest.mark.services
 
 PROGRAM = Path(__file__).with_name("fake_stack.py")
-PATIENCE_SECONDS = 20.0
 NAMES = ("api", "worker-0", "worker-1", "store")
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -73,7 +66,7 @@ def runs(pid: int) -> bool:
 @pytest.fixture
 def ready_stack(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     with fake_stack(tmp_path) as program:
-        wait_until(lambda: "READY" in console(tmp_path))
+        eventually(lambda: "READY" in console(tmp_path), "a ready stack")
         yield program
 
 
@@ -100,7 +93,7 @@ def test_a_dead_child_is_started_again_and_said_so(
     first, orphan = pid_of(tmp_path, "worker-0"), tmp_path / "worker-0.grandchild"
     left_behind = int(orphan.read_text())
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: "worker-0 is ready again" in console(tmp_path))
+    eventually(lambda: "worker-0 is ready again" in console(tmp_path), "its worker again")
     assert pid_of(tmp_path, "worker-0") != first
     assert "worker-0 was ended by SIGKILL; it is started again in 0.05 s" in console(tmp_path)
     assert not runs(left_behind)
@@ -113,7 +106,7 @@ def test_a_killed_supervisor_leaves_no_orphan(
     family = everybody(tmp_path)
     assert all(runs(pid) for pid in family)
     ready_stack.kill()
-    wait_until(lambda: not any(runs(pid) for pid in family))
+    eventually(lambda: not any(runs(pid) for pid in family), "the end of all")
 
 
 def test_a_second_run_on_the_directory_is_refused(
@@ -139,12 +132,12 @@ def test_the_directory_is_free_after_a_kill(
     for mark in tmp_path.glob("*.ready"):
         mark.unlink()
     with fake_stack(tmp_path):
-        wait_until(lambda: console(tmp_path).count("READY") == 2)
+        eventually(lambda: console(tmp_path).count("READY") == 2, "two ready stacks")
 
 
 def test_who_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     with fake_stack(tmp_path, "stubborn") as program:
-        wait_until(lambda: "READY" in console(tmp_path))
+        eventually(lambda: "READY" in console(tmp_path), "a ready stack")
         family = everybody(tmp_path)
         began = time.monotonic()
         program.send_signal(signal.SIGINT)
@@ -165,7 +158,7 @@ def test_a_child_that_never_gets_ready_ends_the_start_with_its_log(tmp_path: Pat
 
 def test_a_child_that_keeps_dying_is_given_up_and_the_rest_is_stopped(tmp_path: Path) -> None:
     with fake_stack(tmp_path) as program:
-        wait_until(lambda: "READY" in console(tmp_path))
+        eventually(lambda: "READY" in console(tmp_path), "a ready stack")
         seen = 0
         while program.poll() is None:
             if (now := pid_of_or_zero(tmp_path, "worker-1")) not in (0, seen):

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sink_worker import eventually, publish_keyed, stored
+from patience import eventually
+from sink_worker import publish_keyed, stored
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
@@ -86,7 +87,7 @@ class House(NamedTuple):
             return found if [event.type for event in found] == list(types) else None
 
         try:
-            return list(eventually(there, f"events {types}", 40))
+            return list(eventually(there, f"events {types}"))
         except AssertionError as error:
             seen = [(event.type, event.reason) for event in self.events(payment_id)]
             raise AssertionError(f"{error}; there are {seen}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from confluent_kafka import Producer
+from patience import PATIENCE_SECONDS
 
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
@@ -20,7 +20,6 @@ from schemas.codec import decode, encode
 from schemas.records import ApiKey, Endpoint, Merchant, PaymentEvent
 
 R = TypeVar("R", bound=msgspec.Struct)
-PATIENCE_SECONDS = 60.0
 MASTER_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 
@@ -78,16 +77,6 @@ def stored(bootstrap: str, topic: str, cls: type[R], wanted: Callable[[R], bool]
     """Committed records of the topic that are wanted."""
     found = (decode(cls, r.value) for r in read_topic(bootstrap, topic) if r.value is not None)
     return [record for record in found if wanted(record)]
-
-
-def eventually(check: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """The first true answer of `check`; fails after the time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := check():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s")
 
 
 def merchant(merchant_id: str, *endpoints: Endpoint, **changes: Any) -> Merchant:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import eventually
 from payment_house import CHARGED, POLICY, House, network_environment, open_house
-from sink_worker import eventually, worker
+from sink_worker import worker
 
 from devstack.services import clickhouse
 from devstack.services.child import Child

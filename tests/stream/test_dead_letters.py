@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from sink_worker import eventually, worker
+from patience import eventually
+from sink_worker import worker
 
 from devstack.dead_letters import Letter, NotDecided, drop, letters, replay
 from devstack.topics import create_all

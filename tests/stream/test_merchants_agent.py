@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sink_worker import eventually, publish, stored, worker
+from patience import eventually
+from sink_worker import publish, stored, worker
 
 from devstack.topics import create_all
 from runtime.merchant_registry import MerchantRegistry

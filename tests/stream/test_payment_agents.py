@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
+from patience import eventually
 from payment_house import (
     CHARGED,
     POLICY,
@@ -19,7 +20,7 @@ from payment_house import (
     network_launch,
     open_house,
 )
-from sink_worker import eventually, publish, start_worker, worker
+from sink_worker import publish, start_worker, worker
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port

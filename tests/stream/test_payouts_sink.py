@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from sink_worker import event, eventually, merchant, publish, start_worker, stored, worker
+from patience import eventually
+from sink_worker import event, merchant, publish, start_worker, stored, worker
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port

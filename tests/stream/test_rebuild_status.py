@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 from api_process import Shop, known_shop, running_api
-from sink_worker import event, eventually, publish, worker
+from patience import eventually
+from sink_worker import event, publish, worker
 
 from devstack.services import kafka, kafka_jars, valkey
 from devstack.services.child import Child

@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from sink_worker import event, eventually, publish, start_worker, stored
+from patience import eventually
+from sink_worker import event, publish, start_worker, stored
 from stream.audit_house import AuditHouse
 
 from devstack import breaks

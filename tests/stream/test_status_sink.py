@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import redis
-from sink_worker import event, eventually, publish, worker
+from patience import eventually
+from sink_worker import event, publish, worker
 
 from devstack.services import valkey
 from devstack.services.child import Child

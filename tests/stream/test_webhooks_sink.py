@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from patience import eventually
 from sink_worker import (
     MASTER_KEY,
     event,
-    eventually,
     merchant,
     publish,
     publish_keyed,
