@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -50,11 +51,26 @@ class OneStackAtATime(LoadFileScheduling):  # type: ignore[misc] # untyped
 @pytest.fixture(scope="session")
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap address of one real broker; make topics with names from `unique_name`."""
+    with broker_in(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of one file's tests: no record, group or payment of another test is on it."""
+    with broker_in(tmp_path_factory.mktemp("own-kafka")) as bootstrap:
+        yield bootstrap
+
+
+@contextmanager
+def broker_in(directory: Path) -> Iterator[str]:
     kafka_jars.fetch()
-    cluster, children = kafka.start_in(tmp_path_factory.mktemp("kafka"))
-    yield cluster.bootstrap_servers
-    for child in children:
-        child.kill_group()
+    cluster, children = kafka.start_in(directory)
+    try:
+        yield cluster.bootstrap_servers
+    finally:
+        for child in children:
+            child.kill_group()
 
 
 @pytest.fixture(scope="session")

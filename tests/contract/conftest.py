@@ -9,7 +9,6 @@ import httpx2
 import pytest
 from simulator_process import Running, Start
 
-from devstack.services import kafka, kafka_jars
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
@@ -35,13 +34,3 @@ def start_simulator(tmp_path: Path) -> Iterator[Start]:
     for running in started:
         running.http.close()
         running.kill()
-
-
-@pytest.fixture(scope="session")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of a broker on which no agent's test left unread records."""
-    kafka_jars.fetch()
-    cluster, children = kafka.start_in(tmp_path_factory.mktemp("own-kafka"))
-    yield cluster.bootstrap_servers
-    for child in children:
-        child.kill_group()

@@ -24,7 +24,6 @@ from verify_shop import MERCHANT, MODE, PARTITIONS, Shop, ShopSources, open_shop
 
 from devstack import topics as topics_on_broker
 from devstack.explain import explain, print_story
-from devstack.services import kafka, kafka_jars
 from devstack.topics_report import print_topics, topics_report
 from devstack.verify import live
 from devstack.verify.live import ACCEPTED_LOG
@@ -63,16 +62,14 @@ class Logs(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, clickhouse_url: str, valkey_url: str
+    tmp_path_factory: pytest.TempPathFactory, own_broker: str, clickhouse_url: str, valkey_url: str
 ) -> Iterator[dict[str, str]]:
     """The shop's history in real parts; a broker of its own, because topic names are fixed."""
-    kafka_jars.fetch()
-    cluster, children = kafka.start_in(tmp_path_factory.mktemp("verify-kafka"))
     logs = ThreadingHTTPServer(("127.0.0.1", 0), Logs)
     threading.Thread(target=logs.serve_forever, daemon=True).start()
     simulators = f"http://127.0.0.1:{logs.server_address[1]}"
     env = {
-        "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
+        "KAFKA_BOOTSTRAP_SERVERS": own_broker,
         "CLICKHOUSE_URL": clickhouse_url,
         "REDIS_URL": valkey_url,
         "NETWORK_URL": f"{simulators}/network",
@@ -86,8 +83,6 @@ def stack(
     yield env
     logs.shutdown()
     redis.Redis.from_url(valkey_url).delete(*shop.cache)
-    for child in children:
-        child.kill_group()
 
 
 def _fill(env: dict[str, str], shop: Shop) -> None:

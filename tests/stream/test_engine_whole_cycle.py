@@ -36,12 +36,14 @@ def check_each_once(scenario: Scenario, poison: int = 0) -> None:
 
 
 def test_a_cycle_is_one_batch_and_a_linger_fills_it(scenario: Scenario) -> None:
-    scenario.load(2000)
+    scenario.load(4)
     worker = start(scenario, batch_linger_seconds=2.0)
+    scenario.wait_done()  # all partitions are its own
+    scenario.load(2000)
     scenario.wait_done()
     assert any(partitions == [0, 1, 2, 3] for partitions, _ in batches(scenario))
-    assert sum(count for _, count in batches(scenario)) == 2000
-    report = worker.wait_for(lambda found: found["records"] == 2000)
+    assert sum(count for _, count in batches(scenario)) == 2004
+    report = worker.wait_for(lambda found: found["records"] == 2004)
     assert report["transactions"] == len(batches(scenario)) <= 6
     check_each_once(scenario)
 
