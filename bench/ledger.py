@@ -138,7 +138,7 @@ class Bench:
 
 
 def _in_turn(one: Bench, other: Bench, runs: int) -> tuple[list[Run], list[Run]]:
-    """Passes of both; who goes first changes, for large merges fall into every second pass."""
+    """Passes of both; of each two the first tends to be the slower, so who goes first changes."""
     found: tuple[list[Run], list[Run]] = ([], [])
     for number in range(runs):
         first = number % 2
