@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from confluent_kafka import (
@@ -31,6 +32,7 @@ from engine.positions import CommitNote
 from engine.refusals import raise_if_denied
 from engine.table import TransactionalTable
 from engine.transaction import SourcePartition
+from engine.unmarked import UNDECIDED_SECONDS_MARGIN, abort_unmarked
 
 log = logging.getLogger(__name__)
 Notes = dict[SourcePartition, CommitNote]
@@ -70,6 +72,7 @@ class Restore:
         self.stop = threading.Event()
         self.progress_at = time.monotonic()
         self._fenced: set[str] = set()
+        self._undecided_since: float | None = None
 
     def run(self) -> Restored | None:
         """Positions to go on from; None when stopped. Raises `StaleLog` after `lost_after_seconds`,
@@ -115,11 +118,13 @@ class Restore:
         if not self._sources:
             return {}, {}
         try:
-            return read_committed_offsets(self._consumer, self._sources)
+            found = read_committed_offsets(self._consumer, self._sources)
         except KafkaException as exc:
             if exc.args[0].code() in UNDECIDED_CODES:
                 self._fence_undecided()
             raise
+        self._undecided_since = None
+        return found
 
     def _fence_undecided(self) -> None:
         """Somebody's offsets are written but not committed: end the transactions of former owners.
@@ -138,6 +143,19 @@ class Restore:
             log.warning("offsets of %s are undecided: fencing it", owner)
             self._fenced.add(owner)
             fence_owner(self._config, owner)
+        self._abort_unmarked(owners | noted)
+
+    def _abort_unmarked(self, owners: AbstractSet[str]) -> None:
+        """When every transaction must have ended long ago."""
+        now = time.monotonic()
+        if self._undecided_since is None:
+            self._undecided_since = now
+        limit = self._settings.transaction_timeout_seconds + UNDECIDED_SECONDS_MARGIN
+        if now - self._undecided_since <= limit:
+            return
+        for owner in sorted({*owners, *self._fenced, self._config.transactional_id}):
+            if abort_unmarked(self._config, owner, self._sources):
+                self._undecided_since = now
 
     def _sections(self, notes: Notes) -> list[Section]:
         asked = self._log_parts()
