@@ -16,7 +16,7 @@ help:  ## list the commands
 .venv/installed: requirements.lock pyproject.toml | .venv/python-ok
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/paystream fetch
+	$(BIN)/paystream install-kafka
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed

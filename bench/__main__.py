@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import api, latency, ledger, memory, outage, pure, restore, takeover, throughput
+from bench import api, domain, latency, ledger, memory, outage, restore, takeover, throughput
 from bench.broker import Arena, arena
 from bench.figures import RESULTS, Figure, machine, print_table, write_json
 from bench.options import Options
@@ -22,8 +22,8 @@ ON_BROKER: dict[str, Callable[[Arena, Options], list[Figure]]] = {
     "outage": outage.measure,
 }
 ALONE: dict[str, Callable[[Options], list[Figure]]] = {
-    "codec": pure.measure_codec,
-    "domain": pure.measure_domain,
+    "codec": domain.measure_codec,
+    "domain": domain.measure_domain,
     "ledger": ledger.measure,
     "memory": memory.measure_memory,
 }

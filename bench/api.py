@@ -17,19 +17,19 @@ from confluent_kafka import Producer
 from bench.broker import Arena
 from bench.figures import Figure
 from bench.options import Options
-from devstack import topics
 from devstack.services import valkey
 from devstack.services.child import Child, Launch
 from devstack.services.http_probe import answers_ok
 from devstack.services.ports import free_port
-from ingest_api.registration import new_api_key
-from runtime.identity import new_id
+from ingest_api.merchants.registration import new_api_key
+from paystream.operations import topics
+from runtime.id_generator import new_id
 from runtime.kafka import producer_settings
 from runtime.merchant_registry import key_hash
 from schemas.codec import encode
+from schemas.enums import Mode
 from schemas.records import ApiKey, Merchant
 from schemas.topics import MERCHANTS
-from schemas.vocabulary import Mode
 
 CONNECTIONS = 64
 WARM_UP_REQUESTS = 2000

@@ -13,7 +13,7 @@ from typing import Any
 import fastavro
 import msgspec
 
-from schemas.generate import class_text, codec_text
+from schemas.codegen.generate import class_text, codec_text
 
 PREFIX_BYTES = 5
 COMMAND_ID, EVENT_ID = 9001, 9002

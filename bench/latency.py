@@ -8,10 +8,10 @@ import time
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.broker import Arena, Commands, producer_to
-from bench.contestants import FAUST_AT_LEAST_ONCE, FAUST_EXACTLY_ONCE, OURS, Contestant, Run
 from bench.contract import PARTITIONS
 from bench.figures import Figure
 from bench.options import Options
+from bench.testbed import FAUST_AT_LEAST_ONCE, FAUST_EXACTLY_ONCE, OURS, Baseline, Run
 
 RATES = (200, 2000)
 WARM_UP_SECONDS = 4.0
@@ -37,7 +37,7 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
     ]
 
 
-def delays_ms(arena: Arena, contestant: Contestant, rate: int, seconds: int) -> list[float]:
+def delays_ms(arena: Arena, contestant: Baseline, rate: int, seconds: int) -> list[float]:
     """Sorted; of what was sent after the warm-up. Raises RuntimeError if events are missing."""
     name = arena.new_name(f"latency-{contestant.name}")
     source = f"{name}-commands"

@@ -14,22 +14,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.domain import create_command, life_of
 from bench.figures import Figure
 from bench.options import Options
-from bench.pure import create_command, life_of
 from devstack.services import clickhouse
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from schemas.codec import decode, encode
 from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
-from sinks.audit.chain_keys import public_keys, signer
-from sinks.audit.chain_log import LogReader
-from sinks.audit.chain_sealer import Sealer
-from sinks.audit.columns.origins import Origins
-from sinks.audit.ingest import Ingest
+from sinks.audit.batch_writer import LedgerWriter
+from sinks.audit.chain.checkpoint_writer import Sealer
+from sinks.audit.chain.keys import public_keys, signer
+from sinks.audit.chain.log import LogReader
+from sinks.audit.columns.kafka_positions import KafkaPositions
+from sinks.audit.inserts import (
+    BuildInserts,
+    TableInsert,
+    payments_by_column,
+    positions_of,
+    row_by_row,
+)
 from sinks.audit.migrations import migrate
-from sinks.audit.preparing import Insert, Prepare, origins_of, payments_by_column, row_by_row
 from sinks.audit.settings import AuditSettings, DatabaseNames
 from sinks.audit.store import LedgerStore, connect
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
@@ -51,7 +57,7 @@ class Consumed(NamedTuple):
     offset: int
 
 
-class Cycle(NamedTuple):
+class PollBatch(NamedTuple):
     """What the sink's agent gets at once."""
 
     topic: str
@@ -83,13 +89,13 @@ def measure(options: Options) -> list[Figure]:
     """The sink's own way, with and without the chain; beside it the way record by record."""
     with ledger() as (store, url, directory, pid):
         piece = AuditSettings().insert_records_max
-        plain = Bench(Ingest(store, piece), pid)
-        sealed = Bench(Ingest(store, piece, new_sealer(url, directory)), pid)
+        plain = Bench(LedgerWriter(store, piece), pid)
+        sealed = Bench(LedgerWriter(store, piece, new_sealer(url, directory)), pid)
         sealed.run(0)  # connects, warms up
         plain.run(1)
         chained, unsealed = _in_turn(sealed, plain, options.runs)
         merged = _merges_end(url)
-        narrow = Bench(Ingest(store, piece), pid, entries_alone)
+        narrow = Bench(LedgerWriter(store, piece), pid, entries_alone)
         alone = [narrow.run(2 * options.runs + 2 + n).entries for n in range(options.runs)]
     return [
         *_figures("", chained),
@@ -105,7 +111,7 @@ class Bench:
     """Passes over records that were not there before, as a topic goes on."""
 
     def __init__(
-        self, ingest: Ingest, engine_pid: int, prepare: Prepare = payments_by_column
+        self, ingest: LedgerWriter, engine_pid: int, prepare: BuildInserts = payments_by_column
     ) -> None:
         self._ingest = ingest
         self._engine_pid = engine_pid
@@ -117,7 +123,8 @@ class Bench:
         first = number * len(events)
         records = [Consumed(data, data, 0, first + at) for at, data in enumerate(events)]
         cycles = [
-            Cycle(PAYMENTS_EVENTS, records[at : at + size]) for at in range(0, len(records), size)
+            PollBatch(PAYMENTS_EVENTS, records[at : at + size])
+            for at in range(0, len(records), size)
         ]
         entries = sum(
             insert.row_count
@@ -133,7 +140,7 @@ class Bench:
         rows = entries + len(records)
         return Run(rows / seconds, entries / seconds, rows / cpu_seconds, rows / both)
 
-    async def _write(self, cycle: Cycle) -> None:
+    async def _write(self, cycle: PollBatch) -> None:
         await self._ingest.write(cycle, self._prepare)
 
 
@@ -147,7 +154,7 @@ def _in_turn(one: Bench, other: Bench, runs: int) -> tuple[list[Run], list[Run]]
     return found
 
 
-def entries_alone(records: Sequence[Any], origins: Origins) -> list[Insert]:
+def entries_alone(records: Sequence[Any], origins: KafkaPositions) -> list[TableInsert]:
     """What a sink without `payment_events` would write; its columns are mapped all the same."""
     inserts = payments_by_column(records, origins)
     return [insert for insert in inserts if insert.table is LEDGER_ENTRIES]
@@ -232,11 +239,11 @@ def _prepared(events: Sequence[bytes], runs: int) -> list[Figure]:
     ]
 
 
-def _prepared_once(prepare: Prepare, records: Sequence[Any]) -> list[Insert]:
-    return prepare(records, origins_of(PAYMENTS_EVENTS, records, at_ms=0))
+def _prepared_once(prepare: BuildInserts, records: Sequence[Any]) -> list[TableInsert]:
+    return prepare(records, positions_of(PAYMENTS_EVENTS, records, at_ms=0))
 
 
-def _decoding(records: Sequence[Any], origins: Origins) -> list[Insert]:
+def _decoding(records: Sequence[Any], origins: KafkaPositions) -> list[TableInsert]:
     decoded = [_Decoded(decode(PaymentEvent, r.value), *r[1:]) for r in records]
     return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(decoded, origins)
 
@@ -248,7 +255,7 @@ class _Decoded(NamedTuple):
     offset: int
 
 
-def _rate(prepare: Prepare, records: Sequence[Consumed]) -> float:
+def _rate(prepare: BuildInserts, records: Sequence[Consumed]) -> float:
     began = time.perf_counter()
     inserts = _prepared_once(prepare, records)
     return sum(insert.row_count for insert in inserts) / (time.perf_counter() - began)

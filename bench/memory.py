@@ -5,16 +5,16 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterable
 
+from bench.domain import create_command, life_of
 from bench.figures import Figure
 from bench.options import Options
-from bench.pure import create_command, life_of
-from engine.due_index import DueIndex
-from engine.store import MemoryStore
+from engine.state.due_index import DueIndex
+from engine.state.store import MemoryStore
 from schemas.codec import encode
 from schemas.records import PaymentCommand
 from streams.domain import PaymentState, Policy, decide
-from streams.domain.archive import marker_of
-from streams.domain.histories import pack
+from streams.domain.archive import archive_stub
+from streams.domain.history_codec import pack
 from streams.state_codec import encode_marker, encode_state
 
 ENTRIES = 5_000
@@ -24,7 +24,7 @@ def measure_memory(options: Options) -> list[Figure]:
     """Encoded sizes, and memory per entry of the default store; the same in every run."""
     states = [_captured(create_command(number)) for number in range(ENTRIES)]
     live = {state.payment_id: encode_state(state) for state in states}
-    markers = {state.payment_id: encode_marker(marker_of(state)) for state in states}
+    markers = {state.payment_id: encode_marker(archive_stub(state)) for state in states}
     history = [encode(event) for _, event in life_of(create_command(0))]
     bytes_of = {
         "captured payment: encoded": _mean(map(len, live.values())),

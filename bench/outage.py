@@ -13,15 +13,15 @@ from typing import NoReturn
 from confluent_kafka import Producer
 
 from bench.broker import Arena, producer_to
+from bench.domain import create_command, life_of
 from bench.figures import RESULTS, Figure
 from bench.ledger import TIMEOUT_SECONDS, start_clickhouse
 from bench.options import Options
-from bench.pure import create_command, life_of
-from devstack import topics
 from devstack.services import clickhouse
 from devstack.services.child import Child, Launch, describe_exit
 from devstack.services.ports import free_port
-from runtime.positions import Position, positions
+from paystream.operations import topics
+from runtime.consumer_lag import Position, positions
 from schemas.codec import encode
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.app import APP_ID
@@ -101,7 +101,7 @@ class House:
             "CLICKHOUSE_URL": self._url,
             "PAYSTREAM_STATE_DIR": str(self._directory / "state"),
         }
-        command = (sys.executable, "-m", "devstack.cli", "worker", "audit")
+        command = (sys.executable, "-m", "paystream.cli", "worker", "audit")
         self._sink = Child(Launch("audit", command, self._directory / "audit.log", environment))
 
     def sink_memory_mb(self) -> float:

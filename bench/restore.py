@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from bench.broker import Arena
-from bench.contestants import OURS, Run
 from bench.figures import Figure
 from bench.options import Options
+from bench.testbed import OURS, Run
 
 RUN_SECONDS_MAX = 600.0
 

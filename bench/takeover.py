@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from bench.broker import Arena, Commands, producer_to
-from bench.contestants import OURS, Run
 from bench.figures import Figure
 from bench.latency import READY_SECONDS_MAX, EventWatcher
 from bench.options import Options
+from bench.testbed import OURS, Run
 from engine import EngineSettings
 
 RATE = 200

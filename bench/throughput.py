@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.baselines import optional_contestants
 from bench.broker import Arena
-from bench.contestants import (
+from bench.figures import Figure, ratio
+from bench.options import Options
+from bench.testbed import (
     BARE_LOOP,
     FAUST_AT_LEAST_ONCE,
     FAUST_EXACTLY_ONCE,
     OURS,
-    Contestant,
+    Baseline,
     Run,
 )
-from bench.figures import Figure, ratio
-from bench.options import Options
-from bench.rivals import optional_contestants
 
 RUN_SECONDS_MAX = 600.0
 
@@ -34,7 +34,7 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
     return figures_of(done)
 
 
-def compete(arena: Arena, contestant: Contestant, records: int) -> dict[str, Any]:
+def compete(arena: Arena, contestant: Baseline, records: int) -> dict[str, Any]:
     """One contestant, alone."""
     count = min(records, contestant.records_max or records)
     name = arena.new_name(contestant.name)

@@ -125,7 +125,7 @@ def jars() -> Check:
     count, absent = len(kafka_jars.locked_jars()), kafka_jars.missing()
     if absent:
         finding = f"{len(absent)} of {count} jars are not in {kafka_jars.jars_dir()}"
-        return Check("kafka jars", False, f"{finding}; run `paystream fetch`")
+        return Check("kafka jars", False, f"{finding}; run `paystream install-kafka`")
     return Check("kafka jars", True, f"{count} jars of Kafka {kafka_jars.KAFKA_VERSION} checked")
 
 

@@ -2,14 +2,14 @@
 
 from engine.app import EngineApp
 from engine.batch import Batch
+from engine.consumers.dead_letters import RawRecord
+from engine.consumers.parallel_consumer import CallResult, ParallelConsumer
 from engine.errors import Retry
-from engine.lane import CallResult, ExternalLane
-from engine.outgoing import Outgoing
-from engine.poison import RawRecord
+from engine.producer_record import ProducerRecord
 from engine.record import Record
 from engine.settings import EngineSettings
-from engine.table import TransactionalTable
-from engine.transaction import PartitionView
+from engine.state.table import TransactionalTable
+from engine.transactions.transaction import PartitionView
 from engine.worker import run_worker
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "CallResult",
     "EngineApp",
     "EngineSettings",
-    "ExternalLane",
-    "Outgoing",
+    "ParallelConsumer",
     "PartitionView",
+    "ProducerRecord",
     "RawRecord",
     "Record",
     "Retry",

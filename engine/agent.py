@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.batch import Batch
-from engine.errors import AgentEnded, AgentMisuse, BatchFailed, Retry
+from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
 
 AgentFunction = Callable[[Any], Awaitable[None]]
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ IDLE_FAILURES_MAX = 10
 class BatchStream:
     """What the author iterates. Asking for the next batch says that the last one is handled."""
 
-    def __init__(self, feed: BatchFeed) -> None:
+    def __init__(self, feed: BatchChannel) -> None:
         self._feed = feed
 
     def __aiter__(self) -> BatchStream:
@@ -29,7 +29,7 @@ class BatchStream:
         return await self._feed.next_batch(self)
 
 
-class BatchFeed:
+class BatchChannel:
     """One batch topic's hand-over. One batch at a time, in order.
 
     The author's coroutine is started anew after an exception; it must keep nothing of a batch.
@@ -45,8 +45,9 @@ class BatchFeed:
         self._idle_failures = 0
 
     async def deliver(self, batch: Batch) -> None:
-        """Returns when the agent handled the batch. Raises `BatchFailed`, `Retry`, `AgentMisuse` or
-        `AgentEnded`.
+        """Returns when the agent handled the batch.
+
+        Raises `BatchFailed`, `Retry`, `AgentUsageError` or `AgentEnded`.
 
         Cancelling abandons the batch: the author's coroutine is cancelled and started anew.
         """
@@ -114,7 +115,7 @@ class BatchFeed:
             return
         if error is None:
             outcome.set_result(None)
-        elif isinstance(error, Retry | AgentEnded | AgentMisuse):
+        elif isinstance(error, Retry | AgentEnded | AgentUsageError):
             outcome.set_exception(error)
         else:
             failed = BatchFailed(f"agent of {self.topic}: {type(error).__name__}: {error}")

@@ -11,29 +11,29 @@ from typing import Any
 import faust
 import msgspec
 
-from engine import private_parts
 from engine.agent import AgentFunction, check_agent_function
-from engine.clients import ClientConfig
+from engine.broker.clients import ClientConfig
+from engine.broker.security import faust_credentials
+from engine.broker.topology import Topology
+from engine.consumers.dead_letters import DeadLetters, EncodeDeadLetter
+from engine.consumers.parallel_consumer import CallFunction, ParallelConsumer
 from engine.engine import Engine
-from engine.lane import CallFunction, ExternalLane
-from engine.outgoing import Key, Outgoing
-from engine.partition import Decode, DueMs, Encode
-from engine.poison import DeadLetters, EncodeDeadLetter
-from engine.security import faust_credentials
-from engine.sender import DurableSender
+from engine.membership import library_internals
+from engine.membership.instance_id import InstanceLock, warn_if_member_exists
+from engine.membership.transport import SCHEME, EngineTableManager
+from engine.membership.watchdog import Watchdog
+from engine.producer_record import Key, ProducerRecord
 from engine.settings import EngineSettings
-from engine.slot import SlotLock, warn_of_member
-from engine.store import StoreFactory, memory_store
-from engine.table import TransactionalTable
+from engine.state.partition import Decode, DueMs, Encode
+from engine.state.store import StoreFactory, memory_store
+from engine.state.table import TransactionalTable
 from engine.topic import BatchTopic, DecodeRecord
-from engine.topology import Topology
-from engine.transport import SCHEME, EngineTableManager
-from engine.watchdog import Watchdog
+from engine.transactions.idempotent_producer import IdempotentProducer
 
 TOPOLOGY_SECONDS_MARGIN = 30.0
 REQUEST_SECONDS_MARGIN = 5.0
 """Over the session: a heartbeat that waits longer for a stopped broker is of no use."""
-UNPOLLED_SECONDS_MAX = 100 * 365 * 86_400.0
+MAX_POLL_INTERVAL_SECONDS = 100 * 365 * 86_400.0
 """Faust's client leaves its group for good once nobody has polled it for so long (1,000 s by
 default). Ours is a member only and never polled; whether the worker lives, the watchdog tells.
 """
@@ -69,12 +69,12 @@ class EngineApp(faust.App):
         config = ClientConfig(app_id, slot, bootstrap_servers, self.engine_settings)
         dead_letters = _dead_letters(app_id, dead_letter_topic, encode_dead_letter)
         self.engine = Engine(self, config, dead_letters)
-        self.sender = DurableSender(config)
-        self.lanes: list[ExternalLane] = []
+        self.sender = IdempotentProducer(config)
+        self.lanes: list[ParallelConsumer] = []
         self._topology = Topology(config, replication)
         self._watchdog = Watchdog(self.engine)
         directory = Path(data_dir or Path(tempfile.gettempdir()) / "paystream-engine")
-        self._slot_lock = SlotLock(directory, app_id, slot)
+        self._slot_lock = InstanceLock(directory, app_id, slot)
         chosen = self._faust_settings(
             bootstrap_servers, topic_partitions, replication, web_port, directory
         )
@@ -122,15 +122,15 @@ class EngineApp(faust.App):
     def agent(self, channel: Any = None, **options: Any) -> Callable[[AgentFunction], Any]:
         """Faust's decorator; for a batch topic the stream yields `Batch`es.
 
-        `whole_cycle=True` (batch topics): one batch per poll over all partitions instead of one for
-        each; for sinks that pay per write to their store. Such an agent uses no tables.
+        `merge_partitions=True` (batch topics): one batch per poll over all partitions instead of
+        one for each; for sinks that pay per write to their store. Such an agent uses no tables.
         """
         if not isinstance(channel, BatchTopic):
             return super().agent(channel, **options)  # type: ignore[no-any-return] # untyped base
-        channel.whole_cycle = options.pop("whole_cycle", False)
+        channel.merge_partitions = options.pop("merge_partitions", False)
         return self._batch_agent(channel, options)
 
-    def external_lane(
+    def parallel_consumer(
         self,
         topic: str,
         *,
@@ -139,9 +139,9 @@ class EngineApp(faust.App):
         in_flight_max: int = 200,
         key_order: bool = True,
         **options: Any,
-    ) -> ExternalLane:
-        """Calls to the outside, one per record: see `ExternalLane`."""
-        lane = ExternalLane(
+    ) -> ParallelConsumer:
+        """Calls to the outside, one per record: see `ParallelConsumer`."""
+        lane = ParallelConsumer(
             self,
             topic,
             decode=decode,
@@ -153,7 +153,7 @@ class EngineApp(faust.App):
         self.lanes.append(lane)
         return lane
 
-    async def producer_send(
+    async def produce(
         self,
         topic: str,
         key: Key,
@@ -162,7 +162,7 @@ class EngineApp(faust.App):
         partition: int | None = None,
     ) -> None:
         """Write a record outside of a transaction; returns when all in-sync replicas have it."""
-        await self.sender.send(Outgoing(topic, key, value, headers or {}, partition))
+        await self.sender.send(ProducerRecord(topic, key, value, headers or {}, partition))
 
     @property
     def ready(self) -> bool:
@@ -188,13 +188,13 @@ class EngineApp(faust.App):
 
     async def on_start(self) -> None:
         """Checks first, so that a worker that cannot run says so before it joins the group."""
-        private_parts.check()
+        library_internals.check()
         self._slot_lock.take()
         self._check_agents()
         wait = self.engine_settings.topic_wait_seconds + TOPOLOGY_SECONDS_MARGIN
         work = asyncio.to_thread(self._topology.ensure, self._wanted_topics(), self._changelogs())
         await asyncio.wait_for(work, wait)
-        await asyncio.to_thread(warn_of_member, self.engine.config)
+        await asyncio.to_thread(warn_if_member_exists, self.engine.config)
         await super().on_start()
         await self.engine.start()
         self._watchdog.start()
@@ -269,7 +269,7 @@ class EngineApp(faust.App):
             "broker_session_timeout": settings.session_timeout_seconds,
             "broker_request_timeout": settings.session_timeout_seconds + REQUEST_SECONDS_MARGIN,
             "broker_heartbeat_interval": settings.heartbeat_seconds,
-            "broker_max_poll_interval": UNPOLLED_SECONDS_MAX,
+            "broker_max_poll_interval": MAX_POLL_INTERVAL_SECONDS,
             "consumer_group_instance_id": self.engine.group_instance_id,
             "consumer_auto_offset_reset": "earliest",
             "topic_partitions": topic_partitions,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.outgoing import NO_HEADERS, Key, Outgoing
+from engine.producer_record import NO_HEADERS, Key, ProducerRecord
 from engine.record import Record
-from engine.transaction import BatchScope
+from engine.transactions.transaction import BatchTransaction
 
 
 class Batch:
     """Records in offset order; outputs and table writes of the batch are one unit of work.
 
-    Of one partition, or of all partitions of the poll (`whole_cycle`): then the records of a
+    Of one partition, or of all partitions of the poll (`merge_partitions`): then the records of a
     partition are together, each record knows its own, and there are no tables.
     """
 
@@ -22,7 +22,7 @@ class Batch:
         self,
         topic: str,
         records: Sequence[Record],
-        scope: BatchScope,
+        scope: BatchTransaction,
         *,
         expires: bool = False,
     ) -> None:
@@ -33,7 +33,7 @@ class Batch:
 
     @property
     def partition(self) -> int:
-        """Number of the partition. Raises `AgentMisuse` for a batch of a whole cycle."""
+        """Number of the partition. Raises `AgentUsageError` for a batch of a whole cycle."""
         return self.scope.one_partition()
 
     @property
@@ -68,4 +68,4 @@ class Batch:
 
         Raises `RecordTooLarge`, and `ClosedBatch` after the batch.
         """
-        self.scope.emit(Outgoing(topic, key, value, headers or NO_HEADERS, partition))
+        self.scope.emit(ProducerRecord(topic, key, value, headers or NO_HEADERS, partition))

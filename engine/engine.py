@@ -6,22 +6,22 @@ import asyncio
 import logging
 from typing import Any
 
-from engine.clients import ClientConfig
-from engine.cycle import Cycle
-from engine.fetcher import Fetcher
-from engine.ownership import Ownership
-from engine.poison import DeadLetters, Fuse
-from engine.producer import TransactionalProducer
+from engine.broker.clients import ClientConfig
+from engine.consumers.dead_letters import DeadLetterLimit, DeadLetters
+from engine.consumers.fetcher import Fetcher
+from engine.consumers.poll_batch import PollBatch
+from engine.membership.assignment import Assignment
+from engine.state.table import TransactionalTable
 from engine.stats import EngineStats
-from engine.table import TransactionalTable
 from engine.topic import BatchTopic
-from engine.transaction import SourcePartition
+from engine.transactions.producer import TransactionalProducer
+from engine.transactions.transaction import SourcePartition
 
 log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Called by Faust's group callbacks (`on_assigned`, `on_revoked`); runs an `Ownership` between
+    """Called by Faust's group callbacks (`on_assigned`, `on_revoked`); runs an `Assignment` between
     them.
     """
 
@@ -32,15 +32,17 @@ class Engine:
         self.topics: dict[str, BatchTopic] = {}
         self.tables: list[TransactionalTable] = []
         self.dead_letters = dead_letters
-        self.fuse = Fuse(
-            settings.fuse_window_records, settings.fuse_ratio_max, settings.fuse_run_max
+        self.fuse = DeadLetterLimit(
+            settings.dead_letter_window_records,
+            settings.dead_letter_ratio_max,
+            settings.consecutive_dead_letters_max,
         )
         self.producer = TransactionalProducer(config)
         self.fetcher = Fetcher(config)
         self.stats = EngineStats()
         self.member_id = ""
         self.record_times: dict[SourcePartition, int] = {}
-        self.ownership: Ownership | None = None
+        self.ownership: Assignment | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -65,9 +67,9 @@ class Engine:
                 return int(table.partitions)
         return None
 
-    def new_cycle(self, messages: list[Any]) -> Cycle:
+    def new_cycle(self, messages: list[Any]) -> PollBatch:
         """For the messages of one poll."""
-        return Cycle(
+        return PollBatch(
             self.config.settings,
             self.topics,
             self.tables,
@@ -93,7 +95,7 @@ class Engine:
             return
         assert self._running is None, "assigned twice without a revocation"
         sources = sorted((tp.topic, tp.partition) for tp in assigned if tp.topic in self.topics)
-        self.ownership = Ownership(self, sources, generation, self.member_id)
+        self.ownership = Assignment(self, sources, generation, self.member_id)
         self._running = asyncio.create_task(self._run(self.ownership))
 
     async def on_revoked(self) -> None:
@@ -114,7 +116,7 @@ class Engine:
         for table in self.tables:
             table.disown()
 
-    async def _run(self, ownership: Ownership) -> None:
+    async def _run(self, ownership: Assignment) -> None:
         try:
             await ownership.run()
         except asyncio.CancelledError:

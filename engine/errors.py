@@ -27,7 +27,7 @@ class AgentEnded(EngineError):
     """An agent's coroutine returned although its stream has no end."""
 
 
-class AgentMisuse(EngineError):
+class AgentUsageError(EngineError):
     """An agent asks for what its kind of batch does not have: the agent is wrong, no record is."""
 
 
@@ -50,17 +50,17 @@ class TransactionAborted(EngineError):
         self.fenced = fenced
 
 
-class CallHung(EngineError):
+class CallTimedOut(EngineError):
     """A client call ignored its time-out; its thread was abandoned."""
 
 
-class StaleLog(EngineError):
+class LogTruncated(EngineError):
     """Committed offsets and changelog contradict each other: data was lost, or a deposed leader
     answered.
     """
 
 
-class CommandRefused(EngineError):
+class NonRetriableBrokerError(EngineError):
     """The broker refuses for good (missing right, record too large, unknown topic): an operator
     must act.
     """
@@ -70,15 +70,15 @@ class MissingTopics(EngineError):
     """Topics do not exist, or have a number of partitions that does not fit."""
 
 
-class FuseBlown(EngineError):
+class DeadLetterLimitExceeded(EngineError):
     """Too many records could not be processed: the worker stops instead of dead-lettering
     everything.
     """
 
 
-class SlotTaken(EngineError):
+class InstanceIdInUse(EngineError):
     """Another live worker runs under the same slot name."""
 
 
-class PrivatePartsChanged(EngineError):
+class LibraryInternalsChanged(EngineError):
     """A library's private part that the engine builds on is not what the pinned version had."""

@@ -59,7 +59,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """send_offsets_to_transaction can hang for ever when the coordinator's broker dies; doubled to
     the maximum below while it repeats.
     """
-    commit_hang_disturbed_seconds: float = 1.0
+    commit_timeout_after_disconnect_seconds: float = 1.0
     """The same while a broker is known to be away: only then does it hang, so less patience is
     needed. It hangs after the new coordinator was elected, and adds to the failover in full.
     """
@@ -73,9 +73,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
     linger_ms: int = 5
     """A cycle is one burst: a little patience makes full batches."""
-    fenced_wait_seconds: float = 2.0
+    fenced_backoff_seconds: float = 2.0
     """After a fenced commit a rebalance usually follows; without one the engine rebuilds itself."""
-    aborts_in_row_max: int = 200
+    consecutive_aborts_max: int = 200
     """Aborts without one commit between; then the process ends and its supervisor starts a fresh
     one.
     """
@@ -83,7 +83,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     # -- restore
     fence_after_seconds: float = 1.0
     """An open transaction in a changelog that lasts longer is aborted by fencing its owner."""
-    lost_after_seconds: float = 60.0
+    truncation_confirm_seconds: float = 60.0
     """A changelog shorter than its committed offsets is asked again for this long, then refused."""
     restore_stall_seconds: float = 300.0
     """The watchdog ends a worker whose restore makes no progress for this long, or that waits so
@@ -93,7 +93,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Kafka's default `delete.retention.ms`: a local state older than half of it is rebuilt in
     full, because the tombstones it missed may be compacted away.
     """
-    accept_rewind: bool = False
+    allow_offset_rewind: bool = False
     """Operator's switch: accept committed offsets that contradict the changelog (a deliberate
     rewind, or a restored backup). The table is then rebuilt in full from what the changelog holds.
     """
@@ -101,11 +101,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     # -- agents
     retry_seconds_max: float = 30.0
     """An agent's `Retry` waits at most this long before the batch comes again."""
-    fuse_window_records: int = 1000
+    dead_letter_window_records: int = 1000
     """The fuse looks at this many of the last records."""
-    fuse_ratio_max: float = 0.25
+    dead_letter_ratio_max: float = 0.25
     """A larger share of failed records than this in the window stops the worker."""
-    fuse_run_max: int = 100
+    consecutive_dead_letters_max: int = 100
     """So many failed records in a row stop the worker."""
 
     # -- watchdog
@@ -123,7 +123,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     topic_wait_seconds: float = 30.0
     """A missing topic at start is waited for this long."""
     send_outstanding_max: int = 2000
-    """Records of `producer_send` that wait for the broker's acknowledgement."""
+    """Records of `produce` that wait for the broker's acknowledgement."""
 
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """More librdkafka settings for all clients (security, statistics). What a client is for, as its

@@ -12,14 +12,14 @@ from typing import Any
 
 import faust
 
-from engine import collector
+from engine.membership import gc_tuning
 
 log = logging.getLogger(__name__)
 EXIT_OK = 0
 EXIT_CRASHED = 1
 
 
-class QuietWorker(faust.Worker):
+class FaustWorker(faust.Worker):
     """Faust's worker without spinner, banner and log handlers of its own; its end has a bound."""
 
     def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,8 +49,8 @@ def run_worker(app: Any) -> int:
     """
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    worker = QuietWorker(app, loop)
-    collector.calm()
+    worker = FaustWorker(app, loop)
+    gc_tuning.freeze_and_raise_thresholds()
     try:
         worker.execute_from_commandline()
     except SystemExit as exc:

@@ -7,11 +7,11 @@ import sys
 
 import uvloop
 
-from ingest_api.many import WORKERS_MAX, serve_many
-from ingest_api.parts import from_environment
-from ingest_api.serving import serve
+from ingest_api.http.multiprocess import WORKERS_MAX, serve_processes
+from ingest_api.http.server import serve
+from ingest_api.services import services_from_environment
 from runtime import log
-from runtime.settings import BadSetting
+from runtime.settings import ConfigurationError
 
 
 def _workers(text: str) -> int:
@@ -29,12 +29,12 @@ def main() -> int:
     arguments = parser.parse_args()
     log.configure("ingest_api")
     try:
-        settings, links = from_environment(os.environ)
+        settings, links = services_from_environment(os.environ)
         if arguments.workers > 1:
-            return serve_many(arguments.port, arguments.workers, settings)
+            return serve_processes(arguments.port, arguments.workers, settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(arguments.port, settings, links))
-    except BadSetting as error:
+    except ConfigurationError as error:
         log.get("ingest_api").error(str(error))
         return 2
 

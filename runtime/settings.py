@@ -14,17 +14,17 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-class BadSetting(Exception):
+class ConfigurationError(Exception):
     """A setting is missing or is not of its type; the message names it and what it must be."""
 
 
 def load(cls: type[S], section: str, env: Mapping[str, str]) -> S:
-    """The settings of one section. Raises BadSetting."""
+    """The settings of one section. Raises ConfigurationError."""
     values = {**_from_file(section, env), **_from_environment(cls, section, env)}
     try:
         return msgspec.convert(values, cls, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"[{section}]: {error}") from error
+        raise ConfigurationError(f"[{section}]: {error}") from error
 
 
 def _from_file(section: str, env: Mapping[str, str]) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def _from_file(section: str, env: Mapping[str, str]) -> dict[str, Any]:
     try:
         table = tomllib.loads(Path(path).read_text()).get(section, {})
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BadSetting(f"PAYSTREAM_CONFIG={path}: {error}") from error
+        raise ConfigurationError(f"PAYSTREAM_CONFIG={path}: {error}") from error
     if not isinstance(table, dict):
-        raise BadSetting(f"PAYSTREAM_CONFIG={path}: [{section}] must be a table")
+        raise ConfigurationError(f"PAYSTREAM_CONFIG={path}: [{section}] must be a table")
     return table
 
 
@@ -65,9 +65,9 @@ class Connections(msgspec.Struct, frozen=True):
     health_port: int = 0
 
     def need(self, *names: str) -> "Connections":
-        """Itself, if all these are set. Raises BadSetting with the names of the missing."""
+        """Itself, if all these are set. Raises ConfigurationError with the names of the missing."""
         if missing := [name.upper() for name in names if not getattr(self, name)]:
-            raise BadSetting(
+            raise ConfigurationError(
                 f"{', '.join(missing)} must be set in the environment: `paystream up --env-file F`"
                 " writes them, `set -a; . F; set +a` reads them."
             )
@@ -75,10 +75,10 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 def connections(env: Mapping[str, str]) -> Connections:
-    """The well-known variables of DESIGN as values. Raises BadSetting."""
+    """The well-known variables of DESIGN as values. Raises ConfigurationError."""
     names = (f.name for f in msgspec.structs.fields(Connections))
     values = {name: env[name.upper()] for name in names if env.get(name.upper())}
     try:
         return msgspec.convert(values, Connections, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSetting(str(error)) from error
+        raise ConfigurationError(str(error)) from error

@@ -52,7 +52,7 @@ CATALOGUE: dict[str, Metric] = {
         ),
         Metric("paystream_payment_events_total", "counter", "Payment events decided.", ("type",)),
         Metric(
-            "paystream_payment_repeats_total", "counter", "Repeated commands that were absorbed."
+            "paystream_duplicate_commands_total", "counter", "Repeated commands that were absorbed."
         ),
         Metric(
             "paystream_network_calls_total",
@@ -67,19 +67,19 @@ CATALOGUE: dict[str, Metric] = {
             ("operation",),
         ),
         Metric(
-            "paystream_network_breaker_state",
+            "paystream_network_circuit_breaker_state",
             "gauge",
             "0 closed, 1 half open, 2 open.",
             ("network",),
         ),
         Metric(
-            "paystream_archive_moves_total",
+            "paystream_archive_operations_total",
             "counter",
             "Payments that left the table, were asked for, came back; histories refused.",
             ("move",),
         ),
         Metric(
-            "paystream_history_questions_total",
+            "paystream_history_requests_total",
             "counter",
             "Questions for the history of an archived payment: answered, behind, unavailable.",
             ("result",),
@@ -115,10 +115,12 @@ CATALOGUE: dict[str, Metric] = {
             ("type",),
         ),
         Metric("paystream_status_views_total", "counter", "Views of payments written to Valkey."),
-        Metric("paystream_status_retries_total", "counter", "Batches that Valkey did not take."),
+        Metric(
+            "paystream_status_batch_retries_total", "counter", "Batches that Valkey did not take."
+        ),
         Metric("paystream_ledger_rows_total", "counter", "Rows inserted.", ("table",)),
         Metric("paystream_ledger_insert_seconds", "histogram", "Time of an insert.", ("table",)),
-        Metric("paystream_console_round_seconds", "gauge", "Time to ask all parts once."),
+        Metric("paystream_console_refresh_seconds", "gauge", "Time to ask all parts once."),
         Metric("paystream_dead_letters_total", "counter", "Dead letters written.", ("reason",)),
     )
 }

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.enums import EventType, RejectionReason
 from schemas.records import PaymentEvent
-from schemas.vocabulary import EventType, RejectionReason
 
 View = dict[str, Any]
 """JSON object of a payment; amounts in minor units, times in epoch milliseconds."""
@@ -52,7 +52,7 @@ def public_view(event: PaymentEvent, previous: Mapping[str, Any] | None = None) 
     view["last_command"] = last_command(event)
     if event.type == EventType.COMMAND_REJECTED and previous:
         view |= {name: before[name] for name in _KEPT_BY_REJECTION if name in before}
-        if is_mismatch(event):
+        if is_idempotency_mismatch(event):
             view["last_command"] = before.get("last_command")
     return view
 
@@ -67,7 +67,7 @@ def last_command(event: PaymentEvent) -> View:
     }
 
 
-def is_mismatch(event: PaymentEvent) -> bool:
+def is_idempotency_mismatch(event: PaymentEvent) -> bool:
     """Whether the event refuses another body under a used idempotency key.
 
     It says nothing about the command of that id, which went its own way before.
@@ -78,7 +78,7 @@ def is_mismatch(event: PaymentEvent) -> bool:
     )
 
 
-def is_about_nothing(event: PaymentEvent) -> bool:
+def is_unknown_payment(event: PaymentEvent) -> bool:
     """Whether the event refuses a command to a payment that does not exist: there is no view."""
     return (
         event.type == EventType.COMMAND_REJECTED and event.reason == RejectionReason.NO_SUCH_PAYMENT

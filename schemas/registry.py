@@ -69,7 +69,7 @@ def contracts() -> dict[int, Contract]:
         if entry is None or entry["sha256"] != digest(document):
             raise ChangedContract(
                 f"schemas/avro/{name}.avsc is not what schemas/ids.lock recorded: restore it and"
-                " put the change into a new version, then run `python -m schemas.generate`."
+                " put the change into a new version, then run `python -m schemas.codegen.generate`."
             )
         parsed = parse_schema(document)
         found[entry["id"]] = Contract(record, version, entry["id"], document, parsed)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from engine import EngineApp, Outgoing, Record, TransactionalTable
-from engine.worker_app import WorkerSettings, new_app
+from engine import EngineApp, ProducerRecord, Record, TransactionalTable
 from runtime import log
 from runtime.clock import now_ms
 from runtime.settings import Connections, connections, load
 from schemas.codec import decoder
+from schemas.enums import Network
 from schemas.records import HistoryRequest, MerchantCommand, NetworkRequest, PaymentCommand
 from schemas.topics import (
     HISTORY_REQUESTS,
@@ -16,13 +16,12 @@ from schemas.topics import (
     NETWORK_REQUESTS,
     PAYMENTS_COMMANDS,
 )
-from schemas.vocabulary import Network
 from streams.agents import merchants, network, payments
-from streams.agents.archiving import Archiving
-from streams.agents.deadlines import Deadlines
+from streams.agents.archiving import ArchiveScheduler
+from streams.agents.deadlines import DeadlineScheduler
 from streams.agents.event_store import ClickHouseEvents
-from streams.agents.history import HistoryAgent
-from streams.agents.network_call import NetworkClient
+from streams.agents.history import HistoryCallHandler
+from streams.agents.network_client import NetworkClient
 from streams.domain import next_due_at_ms
 from streams.settings import (
     ArchiveSettings,
@@ -33,10 +32,11 @@ from streams.settings import (
     policy,
 )
 from streams.state_codec import decode_marker, decode_state, encode_marker, encode_state
+from workers.app import WorkerSettings, new_app
 
 
 def build_payments_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `payments`: commands to events, and deadlines. Raises BadSetting."""
+    """The worker `payments`: commands to events, and deadlines. Raises ConfigurationError."""
     settings = load(DeadlineSettings, "deadlines", env)
     app = new_app(payments.GROUP, slot, env)
     table = app.transactional_table(
@@ -44,7 +44,7 @@ def build_payments_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     )
     markers = app.transactional_table("archived", encode=encode_marker, decode=decode_marker)
     agent = payments.PaymentsAgent(policy(env), load(WorkerSettings, "worker", env).partitions)
-    deadlines = Deadlines(table, app.producer_send, settings)
+    deadlines = DeadlineScheduler(table, app.produce, settings)
     logger = log.get("streams.deadlines")
 
     @app.agent(app.batch_topic(PAYMENTS_COMMANDS, decode=decoder(PaymentCommand)))
@@ -65,7 +65,7 @@ def build_payments_app(slot: str, env: Mapping[str, str]) -> EngineApp:
 
 def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, str]) -> None:
     settings = load(ArchiveSettings, "archive", env)
-    archiving = Archiving(table, app.producer_send, policy(env), settings)
+    archiving = ArchiveScheduler(table, app.produce, policy(env), settings)
     logger = log.get("streams.archiving")
 
     @app.timer(interval=settings.interval_seconds)
@@ -77,26 +77,26 @@ def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, 
 
 
 def build_network_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `network`: intents to calls to results. Raises BadSetting."""
+    """The worker `network`: intents to calls to results. Raises ConfigurationError."""
     settings = load(NetworkSettings, "network", env)
     known = connections(env).need("network_url")
     app = new_app(network.GROUP, slot, env)
     clients: dict[str, NetworkClient] = {}
-    agents: list[network.NetworkAgent] = []
+    agents: list[network.NetworkCallHandler] = []
 
     def is_new(record: Record) -> bool:
         since_ms = lane.assigned_at_ms.get((record.topic, record.partition))
-        margin_ms = int(settings.fallback_margin_seconds * 1000)
+        margin_ms = int(settings.fallback_ownership_margin_seconds * 1000)
         return since_ms is not None and record.timestamp_ms > since_ms + margin_ms
 
-    async def call(record: Record) -> list[Outgoing]:
+    async def call(record: Record) -> list[ProducerRecord]:
         """Made at the first call: clients belong to the running event loop."""
         if not agents:
             clients.update(_network_clients(known, settings))
-            agents.append(network.NetworkAgent(clients, settings, is_new))
+            agents.append(network.NetworkCallHandler(clients, settings, is_new))
         return await agents[0].call(record)
 
-    lane = app.external_lane(
+    lane = app.parallel_consumer(
         NETWORK_REQUESTS,
         decode=decoder(NetworkRequest),
         call=call,
@@ -128,8 +128,8 @@ def _add_history(app: EngineApp, clickhouse_url: str, env: Mapping[str, str]) ->
         log.get("streams.history").warning("no_audit_store", advice="set CLICKHOUSE_URL")
         return
     store = ClickHouseEvents(clickhouse_url, settings.views_database, settings.timeout_seconds)
-    agent = HistoryAgent(store, settings)
-    app.external_lane(
+    agent = HistoryCallHandler(store, settings)
+    app.parallel_consumer(
         HISTORY_REQUESTS,
         decode=decoder(HistoryRequest),
         call=agent.call,
@@ -143,7 +143,7 @@ def _add_history(app: EngineApp, clickhouse_url: str, env: Mapping[str, str]) ->
 
 
 def build_merchants_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `merchants`: registrations to the compacted topic. Raises BadSetting."""
+    """The worker `merchants`: registrations to the compacted topic. Raises ConfigurationError."""
     app = new_app(merchants.GROUP, slot, env)
     agent = merchants.MerchantsAgent(merchant_policy(env))
     table = app.transactional_table(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from runtime.settings import BadSetting, load
+from runtime.settings import ConfigurationError, load
 from streams.domain.merchants import MerchantPolicy
 from streams.domain.policy import Policy
 
@@ -54,7 +54,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     timeout_seconds: float = 3.0
     """One HTTP call, from the connection to the last byte of the answer."""
-    tries_max: int = 4
+    attempts_max: int = 4
     """Calls for one request, with the same idempotency key; then its status is asked for."""
     backoff_seconds: float = 0.2
     """First pause between two tries is drawn from 0 to this; the bound doubles with each try."""
@@ -62,9 +62,9 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Largest bound of a pause."""
     in_flight_max: int = 200
     """Requests in the network's hands, and connections to it, per worker."""
-    never_seen_after_seconds: float = 120.0
+    not_found_timeout_seconds: float = 120.0
     """An authorization that the network does not know so long after it was asked for has failed."""
-    fallback_margin_seconds: float = 5.0
+    fallback_ownership_margin_seconds: float = 5.0
     """An authorization goes to the fallback network only if it was asked for so long after this
     worker took over its partition: clocks differ, and an earlier owner may have called."""
     breaker_window_calls: int = 20
@@ -77,15 +77,18 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def call_seconds_max(self) -> float:
         """The longest that one request takes: status, operation, status, with all their tries."""
-        return 3 * self.tries_max * (self.timeout_seconds + self.backoff_seconds_max)
+        return 3 * self.attempts_max * (self.timeout_seconds + self.backoff_seconds_max)
 
 
 def policy(env: Mapping[str, str]) -> Policy:
-    """The lifecycle's times; section [payments], PAYSTREAM_PAYMENTS_*. Raises BadSetting."""
+    """The lifecycle's times; section [payments], PAYSTREAM_PAYMENTS_*.
+
+    Raises ConfigurationError.
+    """
     chosen = load(Policy, "payments", env)
     smallest = min(msgspec.structs.astuple(chosen))
     if smallest <= 0:
-        raise BadSetting("[payments]: every time and number must be above 0")
+        raise ConfigurationError("[payments]: every time and number must be above 0")
     if chosen.capture_delay_seconds_max >= chosen.authorization_valid_seconds:
         return msgspec.structs.replace(
             chosen, capture_delay_seconds_max=chosen.authorization_valid_seconds - 1

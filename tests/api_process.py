@@ -14,19 +14,19 @@ import httpx2
 import msgspec
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from patience import eventually
+from polling import eventually
 
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
 from devstack.simulators.launch import answers
-from ingest_api.registration import new_api_key
-from runtime.identity import new_id
+from ingest_api.merchants.registration import new_api_key
+from runtime.id_generator import new_id
 from runtime.kafka import StoredRecord, consumer_settings, producer_settings, read_topic
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode, encode
+from schemas.enums import Mode
 from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, PaymentCommand
 from schemas.topics import MERCHANTS, MERCHANTS_COMMANDS, PAYMENTS_COMMANDS, TOPICS
-from schemas.vocabulary import Mode
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
 ADMIN_TOKEN = "operator-token-of-tests"
@@ -197,7 +197,7 @@ def replaced(merchant: Merchant | None, command: MerchantCommand) -> Merchant:
         endpoints[command.endpoint_id] = Endpoint(
             endpoint_id=command.endpoint_id,
             url=command.endpoint_url or "",
-            secrets_sealed=[command.secret_sealed or ""],
+            encrypted_secrets=[command.encrypted_secret or ""],
             enabled=True,
         )
     return Merchant(

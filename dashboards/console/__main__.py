@@ -15,7 +15,7 @@ from dashboards.console.app import build_app
 from dashboards.console.overview import Overview
 from dashboards.console.settings import ConsoleSettings
 from runtime import log
-from runtime.settings import BadSetting, load
+from runtime.settings import ConfigurationError, load
 
 _STOP_SECONDS_MAX = 5.0
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
@@ -52,7 +52,7 @@ def main() -> int:
     log.configure("console")
     try:
         settings = load(ConsoleSettings, "console", os.environ)
-    except BadSetting as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     asyncio.run(serve(arguments.port, settings))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from dashboards.console.ledger_readings import OVERVIEW, LedgerReader
-from dashboards.console.process_readings import lags, processes
+from dashboards.console.ledger_queries import OVERVIEW, LedgerReader
+from dashboards.console.process_status import lags, processes
 from dashboards.console.settings import ConsoleSettings
 from runtime import log
 from runtime.clock import now_ms
@@ -40,7 +40,7 @@ class Overview:
             began = time.monotonic()
             await self.refresh()
             took = time.monotonic() - began
-            gauge("paystream_console_round_seconds").set(took)
+            gauge("paystream_console_refresh_seconds").set(took)
             share = self._settings.refresh_share_max
             await asyncio.sleep(max(self._settings.refresh_seconds, took * (1 - share) / share))
 

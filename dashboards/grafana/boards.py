@@ -32,7 +32,7 @@ OPERATIONS = Board(
         Panel(
             title="Circuit breaker of the card network",
             kind="stat",
-            promql={"0 closed, 2 open": "max(paystream_network_breaker_state)"},
+            promql={"0 closed, 2 open": "max(paystream_network_circuit_breaker_state)"},
             width_units=6,
         ),
         Panel(
@@ -145,7 +145,7 @@ MONEY = Board(
             title="Answers of the card network",
             kind="timeseries",
             unit="percentunit",
-            sql="SELECT minute AS time, avg(answered_rate) AS answered"
+            sql="SELECT minute AS time, avg(decided_rate) AS answered"
             " FROM network_health WHERE minute > now() - INTERVAL 6 HOUR"
             " GROUP BY time ORDER BY time",
         ),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from devstack.cli.environment import DEFAULT_STATE_DIR, read_env_file
 from devstack.cli.load import print_result, send
-from devstack.cli.output import ClearError, console, error_console, print_json
 from devstack.services.child import Child, ChildFailedError, Launch
+from devstack.traffic.drain import NotSettledError, UnderWay, settle
 from devstack.traffic.runner import TrafficSettings
-from devstack.traffic.settling import NotSettledError, UnderWay, settle
-from devstack.verify.printing import print_report
-from devstack.verify.run import run_verify
+from paystream.cli.environment import DEFAULT_STATE_DIR, read_env_file
+from paystream.cli.output import CliError, console, error_console, print_json
+from paystream.verify.printing import print_report
+from paystream.verify.run import run_verify
 
 _START_SECONDS_MAX = 300.0
 _SETTLE_SECONDS_MAX = 300.0
@@ -69,7 +69,7 @@ def _start(state_dir: Path, env_file: Path, brokers: int, workers: int) -> Child
     copies = ("--brokers", str(brokers), "--workers", str(workers))
     launch = Launch(
         name="the stack",
-        command=(sys.executable, "-m", "devstack.cli", *arguments, *copies),
+        command=(sys.executable, "-m", "paystream.cli", *arguments, *copies),
         log_path=env_file.with_name("up.log"),
         ready=env_file.exists,
         ready_timeout_seconds=_START_SECONDS_MAX,
@@ -80,7 +80,7 @@ def _start(state_dir: Path, env_file: Path, brokers: int, workers: int) -> Child
             stack.wait_ready()
         except ChildFailedError as error:
             stack.stop(_STOP_SECONDS_MAX)
-            raise ClearError(str(error)) from error
+            raise CliError(str(error)) from error
         except KeyboardInterrupt:
             stack.stop(_STOP_SECONDS_MAX)
             raise
@@ -89,7 +89,7 @@ def _start(state_dir: Path, env_file: Path, brokers: int, workers: int) -> Child
 
 def _show(env: Mapping[str, str], settings: TrafficSettings, json: bool) -> bool:
     """Traffic, settling, report, verification; whether everything holds."""
-    from devstack.demo_report import demo_report, print_demo_report
+    from devstack.demo.report import demo_report, print_demo_report
 
     result = send(env, settings)
     with error_console.status("settling") as status:
@@ -127,7 +127,7 @@ def _stay(stack: Child) -> None:
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
-    raise ClearError("the stack ended by itself: see its logs in the state directory.")
+    raise CliError("the stack ended by itself: see its logs in the state directory.")
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from devstack.cli.output import console, print_json
+from paystream.cli.output import console, print_json
 
 
 def doctor(*, json: bool = False) -> int:

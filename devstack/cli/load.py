@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from devstack.cli.environment import environment, need
-from devstack.cli.output import console, error_console, print_json
 from devstack.traffic.runner import TrafficSettings, run
-from devstack.traffic.tally import Tally, TrafficResult
+from devstack.traffic.stats import Tally, TrafficResult
+from paystream.cli.environment import environment, need
+from paystream.cli.output import console, error_console, print_json
 
 
 def load(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from devstack.cli.environment import DEFAULT_STATE_DIR
-from devstack.cli.output import warn
+from paystream.cli.environment import DEFAULT_STATE_DIR
+from paystream.cli.output import warn
 
 
 def up(
@@ -12,7 +12,7 @@ def up(
     env_file: Path | None = None,
     brokers: int = 1,
     workers: int = 1,
-    second_network: bool = False,
+    fallback_network: bool = False,
 ) -> int:
     """Start broker, Valkey, ClickHouse, simulators, workers, API and console; Ctrl-C stops all.
 
@@ -26,7 +26,7 @@ def up(
     env_file: Written when everything is ready: the addresses of the parts.
     brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
     workers: Copies of the payments worker.
-    second_network: Another card network, as fallback for what the first surely did not take.
+    fallback_network: Another card network, as fallback for what the first surely did not take.
     """
     from devstack.doctor import run as doctor_checks
     from devstack.supervisor import UpOptions, run_up
@@ -34,5 +34,5 @@ def up(
     for check in doctor_checks(state_dir):
         if not check.ok:
             warn(f"{check.name}: {check.finding}")
-    options = UpOptions(state_dir, env_file, brokers, workers, second_network=second_network)
+    options = UpOptions(state_dir, env_file, brokers, workers, fallback_network=fallback_network)
     return run_up(options)

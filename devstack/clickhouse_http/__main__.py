@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument(
         "--engine-config",
         type=Path,
-        default=Path(__file__).with_name("merges.xml"),
+        default=Path(__file__).parents[2] / "deploy" / "clickhouse" / "merges.xml",
         help="ClickHouse's own XML: storage policies, clusters",
     )
     parser.add_argument("--port", type=int, default=8123, help="loopback port")

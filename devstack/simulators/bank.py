@@ -14,8 +14,8 @@ from aiohttp import web
 from devstack.simulators import settings
 from devstack.simulators.bank_rules import Bank, PayoutInstruction
 from devstack.simulators.bank_statement import BankStatement
-from devstack.simulators.exchange import Exchange, fingerprint
 from devstack.simulators.journal import Journal, read_lines
+from devstack.simulators.keyed_requests import Exchange, fingerprint
 from devstack.simulators.server import Simulator, answer_json, read_body, refuse, run
 
 

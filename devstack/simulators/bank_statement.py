@@ -15,7 +15,7 @@ from devstack.simulators.journal import Journal
 from devstack.simulators.server import answer_json, refuse
 from devstack.simulators.settlement_book import day_of
 from runtime.settings import connections
-from schemas.vocabulary import BankLineKind
+from schemas.enums import BankLineKind
 
 Record = dict[str, Any]
 DEPOSITED = "deposit"

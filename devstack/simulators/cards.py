@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.vocabulary import DeclineCode
+from schemas.enums import DeclineCode
 
 
 class TimeOut(StrEnum):

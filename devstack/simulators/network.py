@@ -14,15 +14,15 @@ from aiohttp import web
 
 from devstack.simulators import network_keys, settings
 from devstack.simulators.cards import NOT_READABLE, Behaviour, behaviour_of
-from devstack.simulators.exchange import Exchange, fingerprint
 from devstack.simulators.journal import Journal, read_lines
+from devstack.simulators.keyed_requests import Exchange, fingerprint
 from devstack.simulators.network_notifications import Notifications
 from devstack.simulators.network_pages import question
 from devstack.simulators.network_rules import Network, OperationRequest, Record
 from devstack.simulators.server import LOOPBACK, Simulator, answer_json, read_body, refuse, run
 from devstack.simulators.settlement_book import SettlementBook
 from devstack.simulators.settlement_pages import SettlementPages
-from schemas.vocabulary import Operation
+from schemas.enums import Operation
 
 
 class ActionAnswer(msgspec.Struct, frozen=True):

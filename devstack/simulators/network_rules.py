@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from devstack.simulators.cards import BEHAVIOURS, Behaviour, TimeOut
-from schemas.vocabulary import DeclineCode, Operation, Outcome
+from schemas.enums import DeclineCode, Operation, Outcome
 
 Record = dict[str, Any]
 LOG_FIELDS = (

@@ -17,9 +17,9 @@ from aiohttp import web
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from devstack.simulators import settings
-from devstack.simulators.conditions import Fault, draw
-from devstack.simulators.exchange import drop_connection
+from devstack.simulators.fault_profile import Fault, draw
 from devstack.simulators.journal import Journal, read_lines
+from devstack.simulators.keyed_requests import drop_connection
 from devstack.simulators.receiver_rules import Receiver
 from devstack.simulators.server import Simulator, answer_json, read_body, refuse, run
 

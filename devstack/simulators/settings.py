@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from devstack.simulators.conditions import Climate
-from runtime.settings import BadSetting
+from devstack.simulators.fault_profile import FaultProfile
+from runtime.settings import ConfigurationError
 from runtime.settings import load as load_section
 
 
@@ -33,9 +33,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_max: int = 2000
     body_bytes_max: int = 1_000_000
 
-    def climate(self) -> Climate:
+    def climate(self) -> FaultProfile:
         """What `conditions.draw` needs of the settings."""
-        return Climate(
+        return FaultProfile(
             seed=self.seed,
             latency_p50_ms=self.latency_p50_ms,
             latency_p99_ms=self.latency_p99_ms,
@@ -100,7 +100,7 @@ def load(
     )
     try:
         configured = load_section(form, f"{name}_simulator", environment)
-    except BadSetting as error:
+    except ConfigurationError as error:
         parser.error(str(error))
     for field in msgspec.structs.fields(form):
         value = getattr(configured, field.name)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.vocabulary import BreakKind, Operation, Outcome
+from schemas.enums import BreakKind, Operation, Outcome
 
 Record = dict[str, Any]
 LINE_PLANTS = ("missing", "extra", "amount", "currency", "duplicate", "late")
@@ -26,9 +26,9 @@ REFUND_FEE_MINOR = 5
 STRAY_GROSS_MINOR = 777
 DIFFERENCE_MINOR = 7
 _BREAKS = {
-    "missing": BreakKind.MISSING_THERE,
-    "extra": BreakKind.MISSING_HERE,
-    "deposit_missing": BreakKind.MISSING_THERE,
+    "missing": BreakKind.MISSING_IN_REPORT,
+    "extra": BreakKind.MISSING_IN_LEDGER,
+    "deposit_missing": BreakKind.MISSING_IN_REPORT,
     "deposit_amount": BreakKind.AMOUNT,
     "deposit_duplicate": BreakKind.DUPLICATE,
 }

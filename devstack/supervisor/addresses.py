@@ -8,20 +8,12 @@ from dataclasses import dataclass
 
 from devstack.services.ports import LOOPBACK, PortBook
 from devstack.supervisor.state_dir import StateDir
+from workers.catalogue import WORKERS
 
 # Given in the environment, the part is not started and the given one is used.
 OUTSIDE_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL", "REDIS_URL")
 SIMULATORS = ("network", "bank", "receiver")
 FALLBACK = "network_fallback"
-SINGLE_WORKERS = (
-    "network",
-    "merchants",
-    "audit",
-    "webhooks",
-    "payouts",
-    "status",
-    "reconciliation",
-)
 
 
 @dataclass(frozen=True)
@@ -52,17 +44,17 @@ class Addresses:
 
 
 def worker_names(payments_workers: int) -> tuple[tuple[str, str], ...]:
-    """(worker, slot) of each worker process."""
-    payments = tuple(("payments", str(slot)) for slot in range(payments_workers))
-    return payments + tuple((name, "0") for name in SINGLE_WORKERS)
+    """(worker, instance id) of each worker process: as many payments workers as asked, else one."""
+    processes = {name: payments_workers if name == "payments" else 1 for name in WORKERS}
+    return tuple((name, str(n)) for name, count in processes.items() for n in range(count))
 
 
 def claim(
-    state: StateDir, book: PortBook, payments_workers: int, *, second_network: bool = False
+    state: StateDir, book: PortBook, payments_workers: int, *, fallback_network: bool = False
 ) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""
     health = (f"{name}-{slot}-health" for name, slot in worker_names(payments_workers))
-    fallback = (FALLBACK,) if second_network else ()
+    fallback = (FALLBACK,) if fallback_network else ()
     names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *fallback, *health)
     secrets = {
         "ADMIN_TOKEN": "admin-token",

@@ -18,7 +18,7 @@ def say(line: str) -> None:
 class UpOptions:
     """`paystream up`'s flags.
 
-    `brokers` 1 or 3; `workers` copies of the payments worker. `second_network`: a fallback for
+    `brokers` 1 or 3; `workers` copies of the payments worker. `fallback_network`: a fallback for
     authorizations that the first card network surely did not take. `environment` is laid over the
     environment of our own processes (API, workers, console, simulators). `announce` gets one line
     an event.
@@ -29,5 +29,5 @@ class UpOptions:
     brokers: int = 1
     workers: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
-    second_network: bool = False
+    fallback_network: bool = False
     announce: Callable[[str], None] = say

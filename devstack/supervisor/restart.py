@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class RestartPolicy:
     """Delays grow from `first_seconds` by `factor` up to `max_seconds`.
 
-    A child that ran for `healthy_seconds` starts counting anew; after `deaths_max` deaths in a row
+    A child that ran for `healthy_seconds` starts counting anew; after `crashes_max` deaths in a row
     it is given up.
     """
 
@@ -17,22 +17,22 @@ class RestartPolicy:
     factor: float = 2.0
     max_seconds: float = 10.0
     healthy_seconds: float = 30.0
-    deaths_max: int = 30
+    crashes_max: int = 30
 
 
 @dataclass(frozen=True)
-class Deaths:
+class CrashCount:
     """How often a child died in a row."""
 
     in_a_row: int = 0
 
-    def after(self, policy: RestartPolicy, ran_seconds: float) -> Deaths:
+    def after(self, policy: RestartPolicy, ran_seconds: float) -> CrashCount:
         """The count with one more death, after a life of `ran_seconds`."""
-        return Deaths(1 if ran_seconds >= policy.healthy_seconds else self.in_a_row + 1)
+        return CrashCount(1 if ran_seconds >= policy.healthy_seconds else self.in_a_row + 1)
 
     def delay_seconds(self, policy: RestartPolicy) -> float | None:
         """How long to wait before the next start; None to give up."""
-        if self.in_a_row > policy.deaths_max:
+        if self.in_a_row > policy.crashes_max:
             return None
         growth = policy.factor ** min(self.in_a_row - 1, 32)
         return min(policy.first_seconds * growth, policy.max_seconds)

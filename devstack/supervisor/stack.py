@@ -11,12 +11,12 @@ from types import FrameType
 from devstack.services.child import ChildFailedError
 from devstack.services.kafka_jars import JarsMissingError
 from devstack.services.ports import NoFreePortError, PortBook
-from devstack.supervisor import addresses, paystream_table
+from devstack.supervisor import addresses, process_table
 from devstack.supervisor.local_settings import local_settings
 from devstack.supervisor.options import UpOptions
+from devstack.supervisor.process_spec import Entry
 from devstack.supervisor.state_dir import StateDir, StateDirInUseError, write_env_file
 from devstack.supervisor.supervisor import GaveUpError, StartFailedError, Supervisor
-from devstack.supervisor.table import Entry
 
 CANNOT_START = (
     StateDirInUseError,
@@ -72,14 +72,16 @@ class Stack:
         if options.workers < 1:
             raise ValueError(f"{options.workers} workers cannot work: give --workers 1 or more.")
         book = PortBook(state.path / "ports.json")
-        given = addresses.claim(state, book, options.workers, second_network=options.second_network)
-        stores, where = paystream_table.stores(state, book, given, options.brokers)
+        given = addresses.claim(
+            state, book, options.workers, fallback_network=options.fallback_network
+        )
+        stores, where = process_table.stores(state, book, given, options.brokers)
         local = local_settings(options.brokers, {**os.environ, **options.environment})
         self.variables = {**given.variables(where), **local}
         return [
             *stores,
-            *paystream_table.preparations(stores, where, options.brokers),
-            *paystream_table.own_processes(state, given, self.variables, options),
+            *process_table.preparations(stores, where, options.brokers),
+            *process_table.own_processes(state, given, self.variables, options),
         ]
 
     def _withdraw(self) -> None:
@@ -89,7 +91,7 @@ class Stack:
                 path.unlink(missing_ok=True)
 
 
-class StopAsked:
+class ShutdownSignal:
     """True after SIGTERM or Ctrl-C; a second Ctrl-C changes nothing, stopping is bounded."""
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ def run_up(options: UpOptions) -> int:
 
     Answers 0 after a stop that was asked for, 1 with a sentence on standard error otherwise.
     """
-    stop_asked = StopAsked()
+    stop_asked = ShutdownSignal()
     try:
         stack = Stack(options)
     except StateDirInUseError as error:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 
 from devstack.services.child import Child, describe_exit, log_tail
 from devstack.supervisor import logs
-from devstack.supervisor.burial import Undertaker
-from devstack.supervisor.restart import Deaths, RestartPolicy
-from devstack.supervisor.stopping import StopClock, stop_stage
-from devstack.supervisor.table import Entry, Preparation, Process, Stage, check
+from devstack.supervisor.process_spec import Entry, InitTask, Process, Stage, check
+from devstack.supervisor.reaper import Undertaker
+from devstack.supervisor.restart import CrashCount, RestartPolicy
+from devstack.supervisor.shutdown import StopClock, stop_stage
 
 TICK_SECONDS = 0.05
 CHECKS_AT_ONCE = 8
 LOG_CHECK_SECONDS = 5.0
-# Deaths before a child was ready once: then the start has failed, and says why.
+# CrashCount before a child was ready once: then the start has failed, and says why.
 FIRST_START_DEATHS_MAX = 3
 
 Announce = Callable[[str], None]
@@ -43,7 +43,7 @@ class _State:
     probe: Future[object] | None = None
     ready: bool = False
     was_ready: bool = False
-    deaths: Deaths = field(default_factory=Deaths)
+    deaths: CrashCount = field(default_factory=CrashCount)
     not_before: float = 0.0
 
 
@@ -105,7 +105,7 @@ class Supervisor:
     def _tick(self) -> None:
         for entry in self._table:
             state = self._states[entry.name]
-            if isinstance(entry, Preparation):
+            if isinstance(entry, InitTask):
                 self._advance_preparation(entry, state)
             else:
                 self._advance_process(entry, state)
@@ -118,7 +118,7 @@ class Supervisor:
     def _may_start(self, entry: Entry) -> bool:
         return all(self._states[need].was_ready for need in entry.needs)
 
-    def _advance_preparation(self, entry: Preparation, state: _State) -> None:
+    def _advance_preparation(self, entry: InitTask, state: _State) -> None:
         if state.ready or not (state.probe or self._may_start(entry)):
             return
         if state.probe is None:

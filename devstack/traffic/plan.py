@@ -12,7 +12,7 @@ from devstack.simulators.bank_rules import (
     LOST_ANSWER_ACCOUNT,
     REJECTED_ACCOUNT,
 )
-from devstack.traffic.intents import Intent, MerchantPlan
+from devstack.traffic.plan_types import Intent, MerchantPlan
 from devstack.traffic.scenarios import SCENARIOS, Scenario
 from schemas.money import exponent
 

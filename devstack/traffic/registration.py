@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from devstack.traffic.api_client import Answer, ApiClient, GaveUpError
-from devstack.traffic.intents import MerchantPlan
+from devstack.traffic.plan_types import MerchantPlan
 
 KEY_WORKS_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -20,7 +20,7 @@ class RegistrationError(Exception):
 
 
 @dataclass(frozen=True)
-class Shop:
+class RegisteredMerchant:
     """A registered merchant of this run; `name` and `endpoint` are for people."""
 
     merchant_id: str
@@ -35,7 +35,7 @@ async def register(
     receiver_url: str,
     admin_token: str,
     plans: list[MerchantPlan],
-) -> list[Shop]:
+) -> list[RegisteredMerchant]:
     """The shops in the order of their plans; new merchants at each run.
 
     Without a receiver they have no webhook endpoint; without the admin token they have the default
@@ -56,7 +56,7 @@ async def _register_one(
     webhook_url: str,
     admin_token: str,
     merchant: MerchantPlan,
-) -> Shop:
+) -> RegisteredMerchant:
     body: dict[str, object] = {
         "name": merchant.name,
         "bank_account": merchant.bank_account,
@@ -72,7 +72,9 @@ async def _register_one(
         raise RegistrationError(f"{merchant.name} was not registered: {_why(answer)}")
     if receiver and answer.body.get("webhook_endpoint"):
         await _tell_secret(receiver, webhook_url, answer.body["webhook_endpoint"]["secret"])
-    return Shop(answer.body["id"], merchant.name, answer.body["api_keys"]["test"], webhook_url)
+    return RegisteredMerchant(
+        answer.body["id"], merchant.name, answer.body["api_keys"]["test"], webhook_url
+    )
 
 
 async def _tell_secret(receiver: ApiClient, webhook_url: str, secret: str) -> None:
@@ -82,7 +84,7 @@ async def _tell_secret(receiver: ApiClient, webhook_url: str, secret: str) -> No
         raise RegistrationError(f"the receiver refused the secret of {endpoint}: {_why(answer)}")
 
 
-async def _until_key_works(api: ApiClient, shop: Shop) -> None:
+async def _until_key_works(api: ApiClient, shop: RegisteredMerchant) -> None:
     """A key works as soon as every API process has read the registration."""
     deadline = time.monotonic() + KEY_WORKS_SECONDS
     while True:
@@ -101,7 +103,7 @@ def _why(answer: Answer) -> str:
     return str(answer.body.get("detail") or answer.body.get("message") or answer.body)
 
 
-async def close_payouts(api: ApiClient, shops: list[Shop]) -> int:
+async def close_payouts(api: ApiClient, shops: list[RegisteredMerchant]) -> int:
     """Ask for a payout of everything that each shop has; the number of accepted requests."""
     accepted = 0
     for shop in shops:

@@ -16,10 +16,10 @@ from devstack.traffic import plan as plans
 from devstack.traffic.accepted_log import AcceptedLog
 from devstack.traffic.api_client import ApiClient
 from devstack.traffic.card_encryption import CardEncryption
-from devstack.traffic.intents import Intent
-from devstack.traffic.journey import Journey, Roads
-from devstack.traffic.registration import Shop, close_payouts, register
-from devstack.traffic.tally import Tally, TrafficResult, result_of
+from devstack.traffic.plan_types import Intent
+from devstack.traffic.registration import RegisteredMerchant, close_payouts, register
+from devstack.traffic.scenario_runner import Clients, ScenarioRunner
+from devstack.traffic.stats import Tally, TrafficResult, result_of
 from runtime.settings import Connections, connections
 
 PROGRESS_SECONDS = 0.2
@@ -49,7 +49,7 @@ def run(
     """Register merchants, send the payments of the plan, wait for their last steps.
 
     `env` needs API_URL; uses RECEIVER_URL, ADMIN_TOKEN and PAYSTREAM_STATE_DIR if they are set.
-    Raises `runtime.settings.BadSetting`, `registration.RegistrationError`, and
+    Raises `runtime.settings.ConfigurationError`, `registration.RegistrationError`, and
     `api_client.GaveUpError` if the API does not answer before the first payment.
     """
     at = connections(env).need("api_url", "paystream_state_dir")
@@ -67,7 +67,7 @@ async def _run(
         shops = await _register(stack, api, at, tally, settings)
         key_set = await api.send("GET", "/.well-known/jwks.json")
         accepted = AcceptedLog(Path(at.paystream_state_dir))
-        roads = Roads(
+        roads = Clients(
             api=api,
             customer=await stack.enter_async_context(_client("", tally, settings)),
             cards=CardEncryption(key_set.body),
@@ -98,7 +98,7 @@ async def _register(
     at: Connections,
     tally: Tally,
     settings: TrafficSettings,
-) -> list[Shop]:
+) -> list[RegisteredMerchant]:
     receiver = None
     if at.receiver_url:
         receiver = await stack.enter_async_context(_client(at.receiver_url, tally, settings))
@@ -107,8 +107,8 @@ async def _register(
 
 
 async def _send_all(
-    roads: Roads,
-    shops: list[Shop],
+    roads: Clients,
+    shops: list[RegisteredMerchant],
     intents: list[Intent],
     settings: TrafficSettings,
     on_progress: OnProgress,
@@ -123,7 +123,9 @@ async def _send_all(
                     due = started + intent.number / settings.rate
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
                 await slots.acquire()
-                task = group.create_task(Journey(roads, shops[intent.merchant], intent).travel())
+                task = group.create_task(
+                    ScenarioRunner(roads, shops[intent.merchant], intent).travel()
+                )
                 task.add_done_callback(lambda _: slots.release())
                 roads.tally.sent += 1
     finally:

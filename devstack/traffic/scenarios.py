@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from devstack.traffic.intents import Step
+from devstack.traffic.plan_types import Step
 
 Fields = dict[str, Any]
 Make = Callable[[int, random.Random], Fields]

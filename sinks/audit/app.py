@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from engine import EngineApp, Retry
-from engine.worker_app import new_app
 from runtime import log
 from runtime.kafka import TopicUnreadable
 from runtime.settings import connections, load
@@ -29,13 +28,13 @@ from schemas.topics import (
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.backoff import Backoff
-from sinks.audit.chain_setup import new_sealer, publish, seal_tails_regularly
+from sinks.audit.batch_writer import LedgerWriter
+from sinks.audit.chain.setup import new_sealer, publish, seal_tails_regularly
 from sinks.audit.freshness import report_lag
-from sinks.audit.ingest import Ingest
+from sinks.audit.inserts import BuildInserts, payments_by_column, row_by_row
 from sinks.audit.ledger import UnbalancedTransaction
-from sinks.audit.preparing import Prepare, payments_by_column, row_by_row
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import LedgerStore, Sourced, StoreUnavailable, rows_of
+from sinks.audit.store import DecodedRecord, LedgerStore, StoreUnavailable, rows_of
 from sinks.audit.tables import (
     DEAD_LETTERS,
     LEDGER_ENTRIES,
@@ -43,9 +42,10 @@ from sinks.audit.tables import (
     PAYOUT_EVENTS,
     RECONCILED,
     WEBHOOK_ATTEMPTS,
-    Origin,
+    KafkaPosition,
     Table,
 )
+from workers.app import new_app
 
 APP_ID = "sinks-audit"
 SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
@@ -63,29 +63,29 @@ _LOG = log.get(__name__)
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     """The sink as a worker of group sinks-audit.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL. Raises BadSetting.
+    Needs KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL. Raises ConfigurationError.
     """
     settings = load(AuditSettings, "audit", env)
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     app = new_app(APP_ID, slot, env, **settings.engine)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
     sealer = new_sealer(app, settings, env, gives_rows)
-    ingest = Ingest(store, settings.insert_records_max, sealer)
+    ingest = LedgerWriter(store, settings.insert_records_max, sealer)
     attach(app, ingest, settings)
-    seal_tails_regularly(app, ingest.seal_tails, settings.tail_seconds)
+    seal_tails_regularly(app, ingest.seal_tails, settings.checkpoint_interval_seconds)
     report_lag(app, known.clickhouse_url, settings)
     return app
 
 
-def attach(app: EngineApp, ingest: Ingest, settings: AuditSettings) -> None:
+def attach(app: EngineApp, ingest: LedgerWriter, settings: AuditSettings) -> None:
     """Give the app one agent per topic, and the warm-up at its start."""
-    backoff = Backoff(settings.retry_first_seconds, settings.retry_longest_seconds)
+    backoff = Backoff(settings.retry_first_seconds, settings.retry_seconds_max)
     for name, (record, tables) in SOURCES.items():
         whole = name == PAYMENTS_EVENTS  # decoded by column, not one by one
         topic = app.batch_topic(name, decode=_whole if whole else partial(decode, record))
         prepare = payments_by_column if whole else row_by_row(tables)
         agent = _agent(ingest, prepare, backoff)
-        app.agent(topic, name=f"{APP_ID}-{name}", whole_cycle=True)(agent)
+        app.agent(topic, name=f"{APP_ID}-{name}", merge_partitions=True)(agent)
 
     @app.task
     async def warm_up() -> None:
@@ -96,7 +96,7 @@ def gives_rows(topic: str, value: bytes) -> bool:
     """Whether the sink makes rows of the record, rather than a dead letter."""
     record, tables = SOURCES[topic]
     try:
-        found = Sourced(decode(record, value), Origin(topic, 0, 0, 0, value))
+        found = DecodedRecord(decode(record, value), KafkaPosition(topic, 0, 0, 0, value))
         for table in tables:
             rows_of(table, [found])
     except (UndecodableRecord, UnbalancedTransaction):
@@ -111,7 +111,7 @@ def _whole(value: bytes | None) -> bytes:
     return value
 
 
-def _agent(ingest: Ingest, prepare: Prepare, backoff: Backoff) -> Callable[[Any], Any]:
+def _agent(ingest: LedgerWriter, prepare: BuildInserts, backoff: Backoff) -> Callable[[Any], Any]:
     async def insert(stream: Any) -> None:
         async for batch in stream:
             try:

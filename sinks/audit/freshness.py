@@ -17,7 +17,7 @@ SOURCE_LAG = Table(
     (
         ("kafka_topic", "LowCardinality(String)"),
         ("kafka_partition", "Int32"),
-        ("behind_records", "Int64"),
+        ("lag_records", "Int64"),
         ("seen_at", "DateTime64(3, 'UTC')"),
     ),
     lambda *_: (),

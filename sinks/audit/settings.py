@@ -39,11 +39,11 @@ class AuditSettings(msgspec.Struct, frozen=True):
     insert_records_max: Annotated[int, msgspec.Meta(ge=1)] = 40_000
     """Records of one insert; while it runs, the next ones are prepared."""
     retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
-    retry_longest_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    retry_seconds_max: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     """While ClickHouse is away; an attempt costs one connection, a long pause costs freshness."""
     key_dir: str = ""
     """Keys of the hash chain's checkpoints; empty: `ledger-keys` in the state directory."""
-    tail_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    checkpoint_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """How often rows that no checkpoint covers yet are sealed by one."""
     freshness_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """How often the sink writes its lag into ClickHouse, for the view `freshness`."""

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import DataError
 from runtime import clickhouse
 from runtime.clickhouse import UNAVAILABLE
 from sinks.audit.settings import DatabaseNames
-from sinks.audit.tables import Origin, Row, Table
+from sinks.audit.tables import KafkaPosition, Row, Table
 
 _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible
@@ -31,14 +31,14 @@ class RowsRefused(ValueError):
     """A value does not fit its column; nothing was sent."""
 
 
-class Sourced(NamedTuple):
+class DecodedRecord(NamedTuple):
     """A decoded record and where it was read."""
 
     value: Any
-    origin: Origin
+    origin: KafkaPosition
 
 
-def rows_of(table: Table, records: Iterable[Sourced]) -> list[Row]:
+def rows_of(table: Table, records: Iterable[DecodedRecord]) -> list[Row]:
     """All rows of the records, in their order. Raises UnbalancedTransaction for a bad event."""
     return [row for value, origin in records for row in table.rows(value, origin)]
 

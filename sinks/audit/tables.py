@@ -30,7 +30,7 @@ _ORIGIN_COLUMNS: Columns = (
 )
 
 
-class Origin(NamedTuple):
+class KafkaPosition(NamedTuple):
     """Where a record was read, when its rows are inserted (epoch milliseconds), and its bytes.
 
     Without the bytes a row holds what the record is in the newest version of its contract.
@@ -53,7 +53,7 @@ class Table(NamedTuple):
 
     name: str
     columns: Columns
-    rows: Callable[[Any, Origin], Iterable[Row]]
+    rows: Callable[[Any, KafkaPosition], Iterable[Row]]
 
 
 def _decimals(currency: str) -> int:
@@ -61,7 +61,7 @@ def _decimals(currency: str) -> int:
     return CURRENCIES.get(currency, 0)
 
 
-def _payment_event_rows(event: PaymentEvent, origin: Origin) -> Iterable[Row]:
+def _payment_event_rows(event: PaymentEvent, origin: KafkaPosition) -> Iterable[Row]:
     yield (
         event.event_id,
         event.payment_id,
@@ -101,7 +101,7 @@ def _payment_event_rows(event: PaymentEvent, origin: Origin) -> Iterable[Row]:
 
 
 def _ledger_rows(
-    event: PaymentEvent | PayoutEvent | ReconciliationEvent, origin: Origin
+    event: PaymentEvent | PayoutEvent | ReconciliationEvent, origin: KafkaPosition
 ) -> Iterable[Row]:
     transaction = transaction_for(event)
     if transaction is None:
@@ -110,7 +110,7 @@ def _ledger_rows(
         yield (*row, _decimals(row.currency), *origin.columns)
 
 
-def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
+def _payout_event_rows(event: PayoutEvent, origin: KafkaPosition) -> Iterable[Row]:
     yield (
         event.event_id,
         event.payout_id,
@@ -135,7 +135,7 @@ def _payout_event_rows(event: PayoutEvent, origin: Origin) -> Iterable[Row]:
     )
 
 
-def _webhook_attempt_rows(attempt: WebhookAttempt, origin: Origin) -> Iterable[Row]:
+def _webhook_attempt_rows(attempt: WebhookAttempt, origin: KafkaPosition) -> Iterable[Row]:
     yield (
         attempt.attempt_id,
         attempt.delivery_id,
@@ -154,7 +154,7 @@ def _webhook_attempt_rows(attempt: WebhookAttempt, origin: Origin) -> Iterable[R
     )
 
 
-def _dead_letter_rows(letter: DeadLetter, origin: Origin) -> Iterable[Row]:
+def _dead_letter_rows(letter: DeadLetter, origin: KafkaPosition) -> Iterable[Row]:
     yield (
         letter.source_app,
         letter.topic,
@@ -170,7 +170,7 @@ def _dead_letter_rows(letter: DeadLetter, origin: Origin) -> Iterable[Row]:
     )
 
 
-def _reconciliation_event_rows(event: ReconciliationEvent, origin: Origin) -> Iterable[Row]:
+def _reconciliation_event_rows(event: ReconciliationEvent, origin: KafkaPosition) -> Iterable[Row]:
     yield (
         event.event_id,
         event.subject_id,
@@ -190,16 +190,16 @@ def _reconciliation_event_rows(event: ReconciliationEvent, origin: Origin) -> It
         _decimals(event.currency),
         event.gross_minor,
         event.fee_minor,
-        event.own_currency,
-        _decimals(event.own_currency),
-        event.own_minor,
+        event.expected_currency,
+        _decimals(event.expected_currency),
+        event.expected_minor,
         event.corrects or "",
         event.break_id or "",
         event.break_kind or "",
         event.break_state or "",
         event.break_version or 0,
         event.found_at_ms,
-        event.person or "",
+        event.actor or "",
         event.reason or "",
         origin.record or encode(event),
         *origin.columns,
@@ -351,16 +351,16 @@ RECONCILED = Table(
         ("currency_exponent", "UInt8"),
         ("gross_minor", "Int64"),
         ("fee_minor", "Int64"),
-        ("own_currency", _WORD),
+        ("expected_currency", _WORD),
         ("own_exponent", "UInt8"),
-        ("own_minor", "Int64"),
+        ("expected_minor", "Int64"),
         ("corrects", "String"),
         ("break_id", "String"),
         ("break_kind", _WORD),
         ("break_state", _WORD),
         ("break_version", "UInt32"),
         ("found_at", f"Nullable({_TIME})"),
-        ("person", "String"),
+        ("actor", "String"),
         ("reason", "String"),
         ("record", "String"),
         *_ORIGIN_COLUMNS,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from engine import Batch, EngineApp, Retry, TransactionalTable
-from engine.worker_app import new_app
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -12,31 +11,32 @@ from schemas.codec import decoder, encode
 from schemas.headers import TRACEPARENT, record_headers
 from schemas.records import PaymentEvent, PayoutEvent, PayoutItem, PayoutRequest
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, PAYOUTS_ITEMS, PAYOUTS_REQUESTS
-from sinks.payouts import folding_state
+from sinks.payouts import state
+from sinks.payouts.aggregate import PayoutAggregate
 from sinks.payouts.bank import Bank
-from sinks.payouts.due_work import GROUP, DueWork
-from sinks.payouts.folding import PayoutFold
-from sinks.payouts.folding_rules import Account, item_of
+from sinks.payouts.rules import Account, item_of
+from sinks.payouts.scheduler import GROUP, PayoutScheduler
 from sinks.payouts.settings import PayoutSettings
+from workers.app import new_app
 
 REGISTRY_RETRY_SECONDS = 0.2
 
 
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `payouts`. Raises BadSetting."""
+    """The worker `payouts`. Raises ConfigurationError."""
     settings = load(PayoutSettings, "payouts", env)
     known = connections(env).need("kafka_bootstrap_servers", "bank_url")
     app = new_app(GROUP, slot, env)
     registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{slot}-registry")
     payouts = app.transactional_table(
         "payouts",
-        encode=folding_state.encode,
-        decode=folding_state.decode,
-        due_ms=folding_state.due_ms,
+        encode=state.encode,
+        decode=state.decode,
+        due_ms=state.due_ms,
     )
     _add_items(app)
     _add_folding(app, payouts, registry, settings)
-    work = DueWork(payouts, app.producer_send, settings)
+    work = PayoutScheduler(payouts, app.produce, settings)
 
     @app.task
     async def do_due_work() -> None:
@@ -81,10 +81,10 @@ def _add_folding(
             return None
         return Account(bank_account=merchant.bank_account, schedule=merchant.payout_schedule)
 
-    def fold_of(batch: Batch) -> PayoutFold:
+    def fold_of(batch: Batch) -> PayoutAggregate:
         if not registry.ready:
             raise Retry(REGISTRY_RETRY_SECONDS, "the merchants are not read yet")
-        return PayoutFold(payouts.partition(batch), policy, account_of)
+        return PayoutAggregate(payouts.partition(batch), policy, account_of)
 
     @app.agent(app.batch_topic(PAYOUTS_ITEMS, decode=decoder(PayoutItem)))
     async def take_items(stream):  # type: ignore[no-untyped-def] # as above

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from runtime.bounded_http import NO_ANSWER, BoundedHttp, HttpAnswer
-from schemas.vocabulary import PayoutOutcome
-from sinks.payouts.folding_state import PayoutInProgress
+from runtime.http_client import REQUEST_ERRORS, HttpClient, HttpResponse
+from schemas.enums import PayoutOutcome
+from sinks.payouts.state import PayoutInProgress
 
 ERROR_CHARACTERS_MAX = 300
 
@@ -30,7 +30,7 @@ class Bank:
     """Calls that never raise: whatever is not a clear yes or no is `unknown`."""
 
     def __init__(self, url: str, timeout_seconds: float, in_flight_max: int) -> None:
-        self._http = BoundedHttp(url, timeout_seconds, in_flight_max)
+        self._http = HttpClient(url, timeout_seconds, in_flight_max)
 
     async def pay(self, payout: PayoutInProgress) -> BankAnswer:
         """Have the payout paid, at most once however often this is called.
@@ -60,7 +60,7 @@ class Bank:
         }
         try:
             response = await self._http.request("POST", "/v1/payouts", json=body)
-        except NO_ANSWER as error:
+        except REQUEST_ERRORS as error:
             return _unknown(f"{type(error).__name__}: {error}")
         return _understood(response)
 
@@ -68,13 +68,13 @@ class Bank:
         """The bank's word about the key; None if it has none or cannot be reached."""
         try:
             response = await self._http.request("GET", f"/v1/payouts/{payout_id}")
-        except NO_ANSWER:
+        except REQUEST_ERRORS:
             return None
         answer = _understood(response)
         return None if answer.outcome == PayoutOutcome.UNKNOWN else answer
 
 
-def _understood(response: HttpAnswer) -> BankAnswer:
+def _understood(response: HttpResponse) -> BankAnswer:
     """Only a 200 that says accepted or rejected is an answer; an error of ours or theirs is not."""
     if response.status != HTTPStatus.OK or not response.complete:
         return _unknown(f"HTTP {response.status}")

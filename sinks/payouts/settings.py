@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from sinks.payouts.folding_rules import DAY_MS, PayoutPolicy
+from sinks.payouts.rules import DAY_MS, PayoutPolicy
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]

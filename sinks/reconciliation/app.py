@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from engine import Batch, EngineApp, TransactionalTable
-from engine.worker_app import new_app
 from runtime import log
 from runtime.clock import now_ms
 from runtime.settings import connections, load
@@ -21,41 +20,42 @@ from schemas.topics import (
     RECONCILIATION_EVENTS,
     RECONCILIATION_REQUESTS,
 )
-from sinks.reconciliation import matching_state
-from sinks.reconciliation.looks import Looks
-from sinks.reconciliation.matching import PaymentFold
-from sinks.reconciliation.matching_forgetting import forgotten_at_ms
-from sinks.reconciliation.matching_intake import requests_of_booking, requests_of_line
-from sinks.reconciliation.matching_outcome import Outcome, is_about_report
-from sinks.reconciliation.matching_reports import ReportFold
-from sinks.reconciliation.matching_rules import MatchingPolicy, next_look_ms
-from sinks.reconciliation.reading import GROUP, Reading
+from sinks.reconciliation.matching import state
+from sinks.reconciliation.matching.intake import requests_of_line, requests_of_statement_line
+from sinks.reconciliation.matching.outcome import Outcome, is_about_report
+from sinks.reconciliation.matching.payments import PaymentAggregate
+from sinks.reconciliation.matching.reports import ReportAggregate
+from sinks.reconciliation.matching.retention import retained_until_ms
+from sinks.reconciliation.matching.rules import MatchingPolicy, next_check_at_ms
+from sinks.reconciliation.overdue_checks import OverdueChecks
+from sinks.reconciliation.report_poller import GROUP, ReportPoller
 from sinks.reconciliation.settings import ReconciliationSettings
+from workers.app import new_app
 
 READING_PARTITION = 0
 """Whoever owns this partition reads the reports and statements."""
 
 
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `reconciliation`. Raises BadSetting."""
+    """The worker `reconciliation`. Raises ConfigurationError."""
     settings = load(ReconciliationSettings, "reconciliation", env)
     known = connections(env).need("kafka_bootstrap_servers", "network_url", "bank_url")
     app = new_app(GROUP, slot, env)
     policy = settings.policy()
     table = app.transactional_table(
         "matching",
-        encode=matching_state.encode,
-        decode=matching_state.decode,
-        due_ms=partial(next_look_ms, policy=policy),
-        expires_ms=partial(forgotten_at_ms, policy=policy),
+        encode=state.encode,
+        decode=state.decode,
+        due_ms=partial(next_check_at_ms, policy=policy),
+        expires_ms=partial(retained_until_ms, policy=policy),
     )
     _add_sources(app, table)
     _add_matching(app, table, policy)
     _add_looks(app, table, settings)
-    reading = Reading(
+    reading = ReportPoller(
         [url for url in (known.network_url, known.network_fallback_url) if url],
         known.bank_url,
-        app.producer_send,
+        app.produce,
         settings,
         lambda: READING_PARTITION in table.owned_partitions,
     )
@@ -81,7 +81,7 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
         async for batch in stream:
             lines = table.partition(batch)
             for record in batch:
-                outcome = Outcome(requests=requests_of_booking(lines, record.value))
+                outcome = Outcome(requests=requests_of_statement_line(lines, record.value))
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
 
@@ -89,7 +89,7 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
     async def take_payments(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = PaymentFold(table.partition(batch), policy)
+            fold = PaymentAggregate(table.partition(batch), policy)
             for record in batch:
                 outcome = fold.payment(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
@@ -98,7 +98,7 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
     async def take_requests(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
             view: Any = table.partition(batch)
-            payments, reports = PaymentFold(view, policy), ReportFold(view, policy)
+            payments, reports = PaymentAggregate(view, policy), ReportAggregate(view, policy)
             for record in batch:
                 fold = reports if is_about_report(record.value) else payments
                 outcome = fold.request(record.value)
@@ -106,10 +106,10 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
 
 
 def _add_looks(app: EngineApp, table: TransactionalTable, settings: ReconciliationSettings) -> None:
-    looks = Looks(table, app.producer_send, settings)
-    logger = log.get("sinks.reconciliation.looks")
+    looks = OverdueChecks(table, app.produce, settings)
+    logger = log.get("sinks.reconciliation.overdue_checks")
 
-    @app.timer(interval=settings.look_seconds)
+    @app.timer(interval=settings.overdue_check_interval_seconds)
     async def send_looks() -> None:
         try:
             await looks.tick(now_ms())

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from engine import EngineApp, Retry
-from engine.worker_app import new_app
 from runtime import log
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -13,12 +12,14 @@ from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import outcomes, view_key, views
 from sinks.status.settings import StatusSettings
 from sinks.status.store import StatusStore, StoreUnavailable
+from workers.app import new_app
+from workers.catalogue import WORKERS
 
-GROUP = "sinks-status"
+GROUP = WORKERS["status"].group
 
 
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `status`. Raises BadSetting."""
+    """The worker `status`. Raises ConfigurationError."""
     settings = load(StatusSettings, "status", env)
     known = connections(env).need("kafka_bootstrap_servers", "redis_url")
     app = new_app(GROUP, slot, env)
@@ -31,7 +32,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
             try:
                 await write([record.value for record in batch], store, settings)
             except StoreUnavailable as error:
-                counter("paystream_status_retries_total").inc()
+                counter("paystream_status_batch_retries_total").inc()
                 logger.warning("valkey does not take the batch", error=str(error))
                 raise Retry(settings.retry_seconds, f"valkey: {error}") from error
 

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from schemas.enums import Source
 from schemas.public_view import (
     View,
-    is_about_nothing,
-    is_mismatch,
+    is_idempotency_mismatch,
+    is_unknown_payment,
     last_command,
     public_view,
 )
 from schemas.records import PaymentEvent
-from schemas.vocabulary import Source
 
 _INTERNAL_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES})
 
@@ -44,7 +44,7 @@ def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) ->
     latest: dict[str, View] = {}
     changed: dict[str, None] = {}
     for event in events:
-        if is_about_nothing(event):
+        if is_unknown_payment(event):
             continue
         key = view_key(event.payment_id)
         previous = latest.get(key) or _readable(stored.get(key))
@@ -63,7 +63,7 @@ def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
     """
     latest: dict[str, View] = {}
     for event in events:
-        if event.source in _INTERNAL_SOURCES or is_mismatch(event):
+        if event.source in _INTERNAL_SOURCES or is_idempotency_mismatch(event):
             continue
         latest[outcome_key(event.command_id)] = last_command(event) | {
             "payment_id": event.payment_id,

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings
 
-NO_END = 0
+NO_TTL = 0
 T = TypeVar("T")
 
 
@@ -26,8 +26,8 @@ class StatusStore:
         self._settings = settings
         timeout = settings.valkey_timeout_seconds
         self._valkey = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
-        source = files("sinks.status").joinpath("newer_wins.lua").read_text()
-        self._newer_wins = self._valkey.register_script(source)
+        source = files("sinks.status").joinpath("set_if_newer.lua").read_text()
+        self._set_if_newer = self._valkey.register_script(source)
 
     async def read(self, keys: Sequence[str]) -> dict[str, bytes | None]:
         """The documents that stand under the keys."""
@@ -40,7 +40,7 @@ class StatusStore:
             raise StoreUnavailable(str(error)) from error
         return found
 
-    async def write(self, documents: Iterable[Document], end_seconds: int = NO_END) -> int:
+    async def write(self, documents: Iterable[Document], end_seconds: int = NO_TTL) -> int:
         """Write those that are not older than what stands there; answers how many."""
         written = 0
         try:
@@ -58,7 +58,7 @@ class StatusStore:
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for document in documents:
                 arguments = (document.sequence, document.text, end_seconds)
-                await self._newer_wins([document.key], arguments, client=pipeline)
+                await self._set_if_newer([document.key], arguments, client=pipeline)
             return sum(await pipeline.execute())
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import msgspec
 
 from engine import Batch, EngineApp, TransactionalTable
-from engine.worker_app import new_app
 from runtime.clock import now_ms
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
@@ -22,16 +21,17 @@ from schemas.topics import (
 )
 from sinks.webhooks.attempts import GROUP, AttemptRunner
 from sinks.webhooks.delivery import PendingDelivery
-from sinks.webhooks.delivery_fold import DeliveryFold, GivenUp
+from sinks.webhooks.delivery_aggregate import DeliveryAggregate, Exhausted
 from sinks.webhooks.delivery_queue import EndpointQueue, Slot, due_ms
 from sinks.webhooks.fanout import deliveries as deliveries_of
 from sinks.webhooks.fanout import is_public
 from sinks.webhooks.merchants import MerchantLookup
 from sinks.webhooks.settings import WebhookSettings
+from workers.app import new_app
 
 
 def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
-    """The worker `webhooks`. Raises BadSetting."""
+    """The worker `webhooks`. Raises ConfigurationError."""
     settings = load(WebhookSettings, "webhooks", env)
     known = connections(env).need("kafka_bootstrap_servers", "paystream_master_key")
     app = new_app(GROUP, slot, env)
@@ -52,7 +52,7 @@ def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
     _add_fan_out(app, lookup)
     _add_folding(app, deliveries, endpoints, settings)
     runner = AttemptRunner(
-        deliveries, endpoints, registry, app.producer_send, known.paystream_master_key, settings
+        deliveries, endpoints, registry, app.produce, known.paystream_master_key, settings
     )
 
     @app.task
@@ -96,8 +96,8 @@ def _add_folding(
 ) -> None:
     policy, breaker = settings.retry_policy(), settings.breaker_policy()
 
-    def fold_of(batch: Batch) -> DeliveryFold:
-        return DeliveryFold(
+    def fold_of(batch: Batch) -> DeliveryAggregate:
+        return DeliveryAggregate(
             deliveries.partition(batch), endpoints.partition(batch), policy, breaker
         )
 
@@ -113,12 +113,12 @@ def _add_folding(
         async for batch in stream:
             fold = fold_of(batch)
             for record in batch:
-                for given_up in fold.apply(record.value):
-                    _emit_dead_letter(batch, given_up, record.value.attempted_at_ms)
+                for exhausted in fold.apply(record.value):
+                    _emit_dead_letter(batch, exhausted, record.value.attempted_at_ms)
 
 
-def _emit_dead_letter(batch: Batch, given_up: GivenUp, at_ms: int) -> None:
-    entry, finished = given_up
+def _emit_dead_letter(batch: Batch, exhausted: Exhausted, at_ms: int) -> None:
+    entry, finished = exhausted
     delivery, reason = entry.delivery, finished.reason_code or ""
     letter = DeadLetter(
         source_app=GROUP,
@@ -133,5 +133,5 @@ def _emit_dead_letter(batch: Batch, given_up: GivenUp, at_ms: int) -> None:
         failed_at_ms=at_ms,
     )
     counter("paystream_dead_letters_total").labels(reason).inc()
-    headers = record_headers(delivery.delivery_id, "webhook.given_up", at_ms, GROUP)
+    headers = record_headers(delivery.delivery_id, "webhook.exhausted", at_ms, GROUP)
     batch.emit(PAYMENTS_DEAD_LETTERS, delivery.endpoint_id, encode(letter), headers)

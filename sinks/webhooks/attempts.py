@@ -7,21 +7,22 @@ from typing import Protocol
 
 from engine import TransactionalTable
 from runtime.clock import now_ms
-from runtime.sealing import BrokenSeal, open_sealed
+from runtime.encryption import DecryptionError, decrypt
 from runtime.telemetry import counter, gauge, histogram
 from schemas.codec import encode
+from schemas.enums import AttemptResult
 from schemas.headers import record_headers
 from schemas.records import Endpoint, Merchant, WebhookAttempt
 from schemas.topics import WEBHOOKS_ATTEMPTS
-from schemas.vocabulary import AttemptResult
-from sinks.calls_in_flight import CallsInFlight
 from sinks.webhooks.delivery import PendingDelivery
-from sinks.webhooks.posting import Answer, WebhookPoster
+from sinks.webhooks.http_sender import Answer, WebhookSender
 from sinks.webhooks.selection import DueDeliveries
 from sinks.webhooks.settings import WebhookSettings
 from sinks.webhooks.signing import signed_headers
+from workers.calls_in_flight import CallsInFlight
+from workers.catalogue import WORKERS
 
-GROUP = "sinks-webhooks"
+GROUP = WORKERS["webhooks"].group
 Send = Callable[[str, str, bytes, Mapping[str, bytes]], Awaitable[None]]
 """(topic, key, value, headers) -> acknowledged by the broker."""
 
@@ -56,7 +57,7 @@ class AttemptRunner:
 
     async def run(self, should_stop: Callable[[], bool]) -> None:
         """Until `should_stop`, or cancelled; attempts in flight are then given up unrecorded."""
-        poster = WebhookPoster(self._settings)
+        poster = WebhookSender(self._settings)
         try:
             while not should_stop():
                 self._calls.prune()
@@ -68,7 +69,7 @@ class AttemptRunner:
             await self._calls.cancel()
             await poster.close()
 
-    def _start_due(self, poster: WebhookPoster) -> None:
+    def _start_due(self, poster: WebhookSender) -> None:
         for entry in self._due.choose(now_ms()):
             delivery_id, number = entry.delivery.delivery_id, entry.attempts + 1
             self._calls.start(
@@ -83,7 +84,7 @@ class AttemptRunner:
         entry: PendingDelivery | None = self._deliveries.get(delivery_id)
         return entry is None or entry.attempts >= number
 
-    async def _attempt(self, poster: WebhookPoster, entry: PendingDelivery) -> None:
+    async def _attempt(self, poster: WebhookSender, entry: PendingDelivery) -> None:
         at_ms = now_ms()
         answer = await self._answer(poster, entry, at_ms)
         attempt = _record(entry, answer, at_ms)
@@ -92,18 +93,18 @@ class AttemptRunner:
         headers = record_headers(attempt.attempt_id, "webhook.attempted", at_ms, GROUP)
         await self._send(WEBHOOKS_ATTEMPTS, attempt.endpoint_id, encode(attempt), headers)
 
-    async def _answer(self, poster: WebhookPoster, entry: PendingDelivery, at_ms: int) -> Answer:
+    async def _answer(self, poster: WebhookSender, entry: PendingDelivery, at_ms: int) -> Answer:
         delivery = entry.delivery
         endpoint = self._endpoint(entry)
         if endpoint is None:
             return self._without_endpoint(entry, at_ms)
         try:
             secrets = [
-                open_sealed(self._master_key, sealed, endpoint.endpoint_id)
-                for sealed in endpoint.secrets_sealed
+                decrypt(self._master_key, sealed, endpoint.endpoint_id)
+                for sealed in endpoint.encrypted_secrets
             ]
             headers = signed_headers(delivery.event_id, at_ms // 1000, delivery.body, secrets)
-        except (BrokenSeal, ValueError) as error:
+        except (DecryptionError, ValueError) as error:
             return Answer(None, f"cannot be signed: {error}")
         return await poster.post(endpoint.url, headers, delivery.body)
 
@@ -117,7 +118,7 @@ class AttemptRunner:
         """Removed, or its registration is not here yet: only time can tell."""
         age_seconds = (at_ms - entry.delivery.created_at_ms) / 1000
         if age_seconds > self._settings.unknown_endpoint_seconds:
-            return Answer(None, "endpoint was removed or disabled", given_up=True)
+            return Answer(None, "endpoint was removed or disabled", exhausted=True)
         return Answer(None, "endpoint is not known yet")
 
 

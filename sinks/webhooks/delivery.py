@@ -7,8 +7,8 @@ import zlib
 
 import msgspec
 
+from schemas.enums import AttemptResult, DeadLetterReason
 from schemas.records import WebhookAttempt, WebhookDelivery
-from schemas.vocabulary import AttemptResult, DeadLetterReason
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -86,7 +86,7 @@ def after_attempt(
     """
     if attempt.result == AttemptResult.DELIVERED:
         return DELIVERED
-    if attempt.result == AttemptResult.GIVEN_UP:
+    if attempt.result == AttemptResult.EXHAUSTED:
         return Finished(reason_code=DeadLetterReason.DELIVERY_REFUSED, detail=_last_words(attempt))
     if attempt.attempt <= entry.attempts:
         return entry

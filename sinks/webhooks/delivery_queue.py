@@ -7,8 +7,8 @@ rest stays in the queue untouched; the first success opens the way again.
 
 import msgspec
 
+from schemas.enums import AttemptResult
 from schemas.records import WebhookAttempt
-from schemas.vocabulary import AttemptResult
 from sinks.webhooks.delivery import RetryPolicy, retry_after_ms
 
 DUE_AT_ONCE_MS = 0
@@ -40,7 +40,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, tag="slot"):
     delivery_id: str
 
 
-def slot_key(endpoint_id: str, slot: int) -> str:
+def position_key(endpoint_id: str, slot: int) -> str:
     """Table key of a slot; the queue itself stands under the endpoint id."""
     return f"{endpoint_id}#{slot}"
 
@@ -76,7 +76,7 @@ def after_result(
     """
     if attempt.result == AttemptResult.DELIVERED:
         return msgspec.structs.replace(queue, failures=0, blocked_until_ms=DUE_AT_ONCE_MS)
-    if attempt.result == AttemptResult.GIVEN_UP:
+    if attempt.result == AttemptResult.EXHAUSTED:
         return queue
     failures = queue.failures + 1
     pause_ms = max(

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from schemas.enums import EventType
 from schemas.headers import rfc3339
 from schemas.public_view import payment_view
 from schemas.records import Merchant, PaymentEvent, WebhookDelivery
-from schemas.vocabulary import EventType
 
 
 def is_public(event: PaymentEvent) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from sinks.calls_in_flight import CallsInFlight
 from sinks.webhooks.delivery import PendingDelivery
 from sinks.webhooks.delivery_queue import (
     BreakerPolicy,
@@ -11,9 +10,10 @@ from sinks.webhooks.delivery_queue import (
     Slot,
     allowance,
     is_blocked,
-    slot_key,
+    position_key,
 )
 from sinks.webhooks.settings import WebhookSettings
+from workers.calls_in_flight import CallsInFlight
 
 
 class CommittedTable(Protocol):
@@ -24,7 +24,9 @@ class CommittedTable(Protocol):
 
 
 class DueDeliveries:
-    """Looks through the tables. Retries take at most half of an endpoint's attempts in flight."""
+    """OverdueChecks through the tables. Retries take at most half of an endpoint's attempts in
+    flight.
+    """
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class DueDeliveries:
 
     def _waiting(self, queue: EndpointQueue) -> Iterator[PendingDelivery]:
         """Deliveries of the queue, in order, while the endpoint may have more in flight."""
-        end = min(queue.tail, queue.head + self._settings.queue_window_slots)
+        end = min(queue.tail, queue.head + self._settings.queue_window_positions)
         for number in range(queue.head, end):
             if self._calls.of_group(queue.endpoint_id) >= self._allowed(queue):
                 return
@@ -78,7 +80,7 @@ class DueDeliveries:
                 yield entry
 
     def _in_slot(self, endpoint_id: str, number: int) -> PendingDelivery | None:
-        slot: Slot | None = self._endpoints.get(slot_key(endpoint_id, number))
+        slot: Slot | None = self._endpoints.get(position_key(endpoint_id, number))
         if slot is None:
             return None
         entry: PendingDelivery | None = self._deliveries.get(slot.delivery_id)

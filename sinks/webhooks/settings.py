@@ -34,7 +34,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     due_rows_min: Positive = 512
     due_rows_max: Positive = 65_536
     """Due entries read per look: it doubles while all that were read belong to busy endpoints."""
-    queue_window_slots: Positive = 1024
+    queue_window_positions: Positive = 1024
     """How far behind the head of an endpoint's queue work is looked for."""
 
     unknown_merchant_seconds: float = 10.0

@@ -1,4 +1,4 @@
-"""Archiving: a slow sweep over the table sends commands for payments that nobody needs there.
+"""A slow scan of the table sends archive commands for payments at rest.
 
 A sweep and no due time in the table's index: the index would cost each settled payment a fifth of
 its memory again, and a flood of payments to archive would stand before the deadlines that matter.
@@ -31,8 +31,8 @@ class SweptTable(Protocol):
         """One of them: `store.items()`, `get(key)`."""
 
 
-class Archiving:
-    """Looks at every payment once per sweep, a bounded number per tick.
+class ArchiveScheduler:
+    """OverdueChecks at every payment once per sweep, a bounded number per tick.
 
     A command that is lost with its worker is sent again by the next sweep; one that comes twice, or
     after the payment changed, does nothing.

@@ -1,10 +1,11 @@
-"""Deadlines: what the table says is due becomes commands, once each while they are on their way."""
+"""DeadlineScheduler: what the table says is due becomes commands, once each while they are on
+their way.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from runtime.recently_sent import RecentlySent
 from schemas.codec import encode
 from schemas.headers import record_headers
 from schemas.records import PaymentCommand
@@ -12,6 +13,7 @@ from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.payments import GROUP
 from streams.domain import PaymentState, deadline_command
 from streams.settings import DeadlineSettings
+from workers.recently_sent import RecentlySent
 
 
 class DueTable(Protocol):
@@ -22,14 +24,14 @@ class DueTable(Protocol):
 
 
 class Send(Protocol):
-    """`EngineApp.producer_send`."""
+    """`EngineApp.produce`."""
 
     def __call__(
         self, topic: str, /, key: str, value: bytes, headers: Mapping[str, bytes]
     ) -> Awaitable[None]: ...
 
 
-class Deadlines:
+class DeadlineScheduler:
     """Sends the commands of deadlines that have passed.
 
     The table goes on to report a deadline until its command had its effect. So a command that was

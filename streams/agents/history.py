@@ -6,18 +6,18 @@ the marker that stayed.
 
 from typing import Protocol
 
-from engine import Outgoing, Record, Retry
+from engine import ProducerRecord, Record, Retry
 from runtime import log
 from runtime.clock import now_ms
 from runtime.telemetry import counter
 from schemas.codec import encode
+from schemas.enums import ArchiveCommandKind
 from schemas.headers import TRACEPARENT, record_headers
 from schemas.records import HistoryRequest
 from schemas.topics import PAYMENTS_COMMANDS
-from schemas.vocabulary import StorageKind
 from streams.agents.event_store import EventStoreUnavailable
 from streams.domain.archive import storage_command
-from streams.domain.histories import pack
+from streams.domain.history_codec import pack
 from streams.settings import HistorySettings
 
 SOURCE = "streams-history"
@@ -33,16 +33,16 @@ class EventStore(Protocol):
         """The first `sequence` events, as far as they are there. Raises EventStoreUnavailable."""
 
 
-class HistoryAgent:
+class HistoryCallHandler:
     """Call function of the lane over `history.requests`."""
 
     def __init__(self, store: EventStore, settings: HistorySettings) -> None:
         self._store = store
         self._settings = settings
         self._failures = 0
-        self._questions = counter("paystream_history_questions_total")
+        self._questions = counter("paystream_history_requests_total")
 
-    async def call(self, record: Record) -> list[Outgoing]:
+    async def call(self, record: Record) -> list[ProducerRecord]:
         """The payment's events as a command. Raises Retry while the store cannot tell them all.
 
         HistoryTooLarge is not retried: the question becomes a dead letter.
@@ -90,17 +90,17 @@ class HistoryAgent:
 
 def answer_record(
     request: HistoryRequest, records: list[bytes], issued_at_ms: int, trace: bytes | None
-) -> Outgoing:
+) -> ProducerRecord:
     """The answer for payments.commands. Raises HistoryTooLarge."""
     subject = f"{request.sequence}#{request.attempt}"
     history = pack(records)
     command = storage_command(
         request,
-        StorageKind.HISTORY,
+        ArchiveCommandKind.HISTORY,
         subject,
         issued_at_ms,
         attempt=request.attempt,
         history=history,
     )
     headers = record_headers(command.command_id, command.kind, issued_at_ms, SOURCE, trace)
-    return Outgoing(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
+    return ProducerRecord(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)

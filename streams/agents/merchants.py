@@ -9,10 +9,11 @@ from schemas.codec import encode
 from schemas.headers import TRACEPARENT, record_headers
 from schemas.records import MerchantCommand
 from schemas.topics import MERCHANTS, MERCHANTS_EVENTS
-from streams.agents.payments import MisroutedCommand
+from streams.agents.payments import KeyMismatch
 from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
+from workers.catalogue import WORKERS
 
-GROUP = "streams-merchants"
+GROUP = WORKERS["merchants"].group
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(MerchantState)
 
@@ -48,11 +49,11 @@ class MerchantsAgent:
             self.take(batch, states, record)
 
     def take(self, batch: Batch, states: States, record: Record) -> None:
-        """Decide one command. Raises MisroutedCommand."""
+        """Decide one command. Raises KeyMismatch."""
         command: MerchantCommand = record.value
         merchant_id = command.merchant_id
         if record.key != merchant_id:
-            raise MisroutedCommand(f"key {record.key!r} of a command for {merchant_id!r}")
+            raise KeyMismatch(f"key {record.key!r} of a command for {merchant_id!r}")
         decision = decide_merchant(states.get(merchant_id), command, self._policy)
         event = decision.event
         if event is None:

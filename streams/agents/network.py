@@ -10,40 +10,41 @@ Rules, because money may move:
 - a status request that finds a capture, refund or void unseen asks for it again under its key;
 - an authorization goes to the fallback only if the first network surely has not got it: every call
   found no connection, an open breaker or a 503 that says "not processed", and no earlier owner of
-  the partition may have called. The domain is told (`not_taken`) and asks the fallback by a request
-  of its own, with a key of its own: the choice is durable before the call.
+  the partition may have called. The domain is told (`not_processed`) and asks the fallback by a
+  request of its own, with a key of its own: the choice is durable before the call.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from engine import Outgoing, Record, Retry
+from engine import ProducerRecord, Record, Retry
 from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge, histogram
 from schemas.codec import encode
+from schemas.enums import Network, Operation, Outcome
 from schemas.headers import TRACEPARENT, record_headers
-from schemas.network_answers import AskedOperation, NetworkAnswer, result_command
+from schemas.network_results import NetworkAnswer, RequestedOperation, result_command
 from schemas.records import NetworkRequest
 from schemas.topics import PAYMENTS_COMMANDS
-from schemas.vocabulary import Network, Operation, Outcome
-from streams.agents.network_call import (
+from streams.agents.network_client import (
     NetworkClient,
-    NeverSeen,
-    NotTaken,
+    NotFound,
+    NotProcessed,
     Refused,
     Reply,
     Unavailable,
 )
-from streams.agents.network_route import NetworkRoute, Shut, patience
+from streams.agents.network_gateway import CircuitOpen, NetworkRoute, patience
 from streams.settings import NetworkSettings
+from workers.catalogue import WORKERS
 
-GROUP = "streams-network"
+GROUP = WORKERS["network"].group
 NO_ROUTE_SECONDS = 30.0
 PERHAPS_ASKED_MAX = 10_000
 _MS = 1000
 
 
-class NetworkAgent:
+class NetworkCallHandler:
     """Call function of the lane over `network.requests`.
 
     `is_new(record)`: no earlier owner of its partition can have called for it.
@@ -60,9 +61,9 @@ class NetworkAgent:
         }
         self._settings = settings
         self._is_new = is_new
-        self._perhaps_asked: OrderedDict[str, None] = OrderedDict()
+        self._possibly_sent: OrderedDict[str, None] = OrderedDict()
 
-    async def call(self, record: Record) -> list[Outgoing]:
+    async def call(self, record: Record) -> list[ProducerRecord]:
         """The result of one intent, as a command. Raises Retry while the breaker is open."""
         request: NetworkRequest = record.value
         trace = record.headers.get(TRACEPARENT)
@@ -84,17 +85,17 @@ class NetworkAgent:
             raise Retry(NO_ROUTE_SECONDS, f"a payment is at the {name} network: set {variable}")
         if request.operation == Operation.STATUS:
             return await self._resolve(route, request, trace)
-        if new and self._may_go_elsewhere(request):
+        if new and self._can_fail_over(request):
             return await self._authorize(route, request, trace)
         return await self._perform(route, request, trace)
 
-    def _may_go_elsewhere(self, request: NetworkRequest) -> bool:
+    def _can_fail_over(self, request: NetworkRequest) -> bool:
         return (
             request.operation == Operation.AUTHORIZE
             and request.network is None
             and request.card is not None
             and Network.FALLBACK in self._routes
-            and request.operation_id not in self._perhaps_asked
+            and request.operation_id not in self._possibly_sent
         )
 
     async def _authorize(
@@ -102,22 +103,22 @@ class NetworkAgent:
     ) -> NetworkAnswer:
         """The first call for an authorization; one that is broken off may have reached it."""
         key = request.operation_id
-        self._perhaps_asked[key] = None
-        if len(self._perhaps_asked) > PERHAPS_ASKED_MAX:
-            self._perhaps_asked.popitem(last=False)
+        self._possibly_sent[key] = None
+        if len(self._possibly_sent) > PERHAPS_ASKED_MAX:
+            self._possibly_sent.popitem(last=False)
         reply = await route.persist(lambda: route.client.operate(request, trace))
-        if isinstance(reply, NotTaken):
-            answer = NetworkAnswer(outcome=Outcome.NOT_TAKEN, reason=reply.reason)
+        if isinstance(reply, NotProcessed):
+            answer = NetworkAnswer(outcome=Outcome.NOT_PROCESSED, reason=reply.reason)
         else:
             answer = await self._concluded(route, request, reply, trace)
-        self._perhaps_asked.pop(key, None)
+        self._possibly_sent.pop(key, None)
         return answer
 
     async def _perform(
         self, route: NetworkRoute, request: NetworkRequest, trace: str | None
     ) -> NetworkAnswer:
         reply = await route.persist(lambda: route.client.operate(request, trace))
-        if isinstance(reply, Shut):
+        if isinstance(reply, CircuitOpen):
             patience(reply)
         return await self._concluded(route, request, reply, trace)
 
@@ -130,7 +131,7 @@ class NetworkAgent:
         status = await route.tried(lambda: route.client.status(request.operation_id, trace))
         if isinstance(status, NetworkAnswer):
             return status
-        if isinstance(reply, Refused) and isinstance(status, NeverSeen):
+        if isinstance(reply, Refused) and isinstance(status, NotFound):
             return NetworkAnswer(outcome=Outcome.FAILED, reason=reply.reason)
         return _unknown(reply)
 
@@ -140,9 +141,9 @@ class NetworkAgent:
         reply = await route.persist(lambda: route.client.status(request.operation_id, trace))
         if isinstance(reply, NetworkAnswer):
             return reply
-        if isinstance(reply, Shut):
+        if isinstance(reply, CircuitOpen):
             patience(reply)
-        if not isinstance(reply, NeverSeen):
+        if not isinstance(reply, NotFound):
             return _unknown(reply)
         if request.subject_operation == Operation.AUTHORIZE:
             return self._never_authorized(request)
@@ -151,8 +152,8 @@ class NetworkAgent:
     def _never_authorized(self, request: NetworkRequest) -> NetworkAnswer:
         """The card is kept nowhere, so that an authorization cannot be asked for again."""
         first_ms = request.first_requested_at_ms or request.requested_at_ms
-        if now_ms() - first_ms < self._settings.never_seen_after_seconds * _MS:
-            return _unknown(NeverSeen())
+        if now_ms() - first_ms < self._settings.not_found_timeout_seconds * _MS:
+            return _unknown(NotFound())
         return NetworkAnswer(outcome=Outcome.FAILED, reason="the network never saw it")
 
 
@@ -165,9 +166,9 @@ def _unknown(reply: Reply) -> NetworkAnswer:
     return NetworkAnswer(outcome=Outcome.UNKNOWN, reason=reason)
 
 
-def asked_operation(request: NetworkRequest) -> AskedOperation:
+def asked_operation(request: NetworkRequest) -> RequestedOperation:
     """What a request asks about."""
-    return AskedOperation(
+    return RequestedOperation(
         payment_id=request.payment_id,
         merchant_id=request.merchant_id,
         mode=request.mode,
@@ -182,9 +183,9 @@ def asked_operation(request: NetworkRequest) -> AskedOperation:
 
 def result_record(
     request: NetworkRequest, answer: NetworkAnswer, issued_at_ms: int, trace: bytes | None
-) -> Outgoing:
+) -> ProducerRecord:
     """The command as a record for payments.commands."""
-    card = request.card if answer.outcome == Outcome.NOT_TAKEN else None
+    card = request.card if answer.outcome == Outcome.NOT_PROCESSED else None
     command = result_command(asked_operation(request), answer, issued_at_ms, card)
     headers = record_headers(command.command_id, command.kind, issued_at_ms, GROUP, trace)
-    return Outgoing(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
+    return ProducerRecord(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)

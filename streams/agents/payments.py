@@ -6,20 +6,21 @@ from engine import Batch, Record
 from runtime import log
 from runtime.telemetry import counter
 from schemas.codec import encode
+from schemas.enums import CommandKind
 from schemas.headers import TRACEPARENT, record_headers
 from schemas.partitioning import partition_of
 from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
 from schemas.topics import HISTORY_REQUESTS, NETWORK_REQUESTS, PAYMENTS_EVENTS
-from schemas.vocabulary import CommandKind
 from streams.domain import Decision, PaymentState, Policy, decide
-from streams.domain.archive import Marker
-from streams.domain.keeping import STORAGE_KINDS, Taken, take
+from streams.domain.archive import ArchivedPayment
+from streams.domain.archived_payments import STORAGE_KINDS, Taken, take
+from workers.catalogue import WORKERS
 
-GROUP = "streams-payments"
+GROUP = WORKERS["payments"].group
 _LOG = log.get("streams.payments")
 
 
-class MisroutedCommand(Exception):
+class KeyMismatch(Exception):
     """A command stands under another key or in another partition than its payment's.
 
     Taken as it is, two partitions could each hold the payment: it goes to the dead letters.
@@ -40,10 +41,10 @@ class States(Protocol):
 class Markers(Protocol):
     """The same partition of the table of archived payments."""
 
-    def get(self, key: str, /) -> Marker | None:
+    def get(self, key: str, /) -> ArchivedPayment | None:
         """What stayed of a payment, None if it is not archived."""
 
-    def __setitem__(self, key: str, value: Marker, /) -> None: ...
+    def __setitem__(self, key: str, value: ArchivedPayment, /) -> None: ...
 
     def __delitem__(self, key: str, /) -> None: ...
 
@@ -54,9 +55,9 @@ class PaymentsAgent:
     def __init__(self, policy: Policy, partitions: int) -> None:
         self._policy = policy
         self._partitions = partitions
-        self._repeats = counter("paystream_payment_repeats_total")
+        self._repeats = counter("paystream_duplicate_commands_total")
         self._events = counter("paystream_payment_events_total")
-        self._moves = counter("paystream_archive_moves_total")
+        self._moves = counter("paystream_archive_operations_total")
 
     def handle(self, batch: Batch, states: States, markers: Markers) -> None:
         """Decide every command of the batch, in order."""
@@ -64,11 +65,11 @@ class PaymentsAgent:
             self.take(batch, states, markers, record)
 
     def take(self, batch: Batch, states: States, markers: Markers, record: Record) -> None:
-        """Decide one command. Raises MisroutedCommand, TooManyWaiting."""
+        """Decide one command. Raises KeyMismatch, TooManyWaiting."""
         command: PaymentCommand = record.value
         payment_id = command.payment_id
         if record.key != payment_id:
-            raise MisroutedCommand(f"key {record.key!r} of a command for {payment_id!r}")
+            raise KeyMismatch(f"key {record.key!r} of a command for {payment_id!r}")
         state = states.get(payment_id)
         if state is None or command.kind in STORAGE_KINDS:
             marker = markers.get(payment_id)
@@ -89,7 +90,7 @@ class PaymentsAgent:
         markers: Markers,
         record: Record,
         state: PaymentState | None,
-        marker: Marker | None,
+        marker: ArchivedPayment | None,
     ) -> None:
         """A payment that leaves the table, is out of it, or comes back."""
         command: PaymentCommand = record.value
@@ -102,7 +103,7 @@ class PaymentsAgent:
             _emit_question(batch, taken.question, record.headers.get(TRACEPARENT))
         self._tell(command, marker, taken)
 
-    def _tell(self, command: PaymentCommand, marker: Marker | None, taken: Taken) -> None:
+    def _tell(self, command: PaymentCommand, marker: ArchivedPayment | None, taken: Taken) -> None:
         if taken.refused is not None:
             self._moves.labels("refused").inc()
             _LOG.error("history_refused", payment=command.payment_id, reason=taken.refused)
@@ -127,7 +128,7 @@ class PaymentsAgent:
         """A payment is created where every other copy of its create would come to."""
         expected = partition_of(payment_id, self._partitions)
         if record.partition != expected:
-            raise MisroutedCommand(
+            raise KeyMismatch(
                 f"{payment_id} belongs to partition {expected}, the command stands in "
                 f"{record.partition}: produce with the murmur2 partitioner of the Java client "
                 "(librdkafka: partitioner=murmur2_random)"

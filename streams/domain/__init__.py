@@ -5,7 +5,7 @@ from streams.domain.evolve import SequenceGap, evolve
 from streams.domain.policy import Policy
 from streams.domain.schedule import Due, deadline_command, next_due, next_due_at_ms
 from streams.domain.state import PaymentState
-from streams.domain.turn import Decision
+from streams.domain.transition import Decision
 
 __all__ = [
     "Decision",

@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
+from schemas.enums import ArchiveCommandKind, PaymentStatus, Source
 from schemas.ids import command_id, fingerprint
 from schemas.records import HistoryRequest, PaymentCommand, PaymentEvent
-from schemas.vocabulary import PaymentStatus, Source, StorageKind
 from streams.domain.evolve import SequenceGap, evolve
-from streams.domain.histories import HistoryDiffers
+from streams.domain.history_codec import HistoryMismatch
 from streams.domain.policy import Policy
 from streams.domain.schedule import next_due
 from streams.domain.state import OperationState, PaymentState
 from streams.domain.transitions import FINAL
 
-AT_REST = FINAL | {PaymentStatus.NEW, PaymentStatus.CAPTURED, PaymentStatus.SETTLED}
+ARCHIVABLE_STATUSES = FINAL | {PaymentStatus.NEW, PaymentStatus.CAPTURED, PaymentStatus.SETTLED}
 """Main states in which nothing happens by itself; NEW has only refused commands."""
 _DIGEST_BYTES = 16
 _MS = 1000
@@ -29,7 +29,7 @@ class WaitingCommand(msgspec.Struct, frozen=True, array_like=True):
     trace: bytes | None = None
 
 
-class Marker(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class ArchivedPayment(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """An archived payment. `attempt`: of the question for its history, 0 if nobody asked."""
 
     merchant_id: str
@@ -44,7 +44,7 @@ class Marker(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 def archive_due_at_ms(state: PaymentState, policy: Policy) -> int | None:
     """When the payment may leave the table; None while something may still happen by itself."""
-    if state.status not in AT_REST or next_due(state) is not None:
+    if state.status not in ARCHIVABLE_STATUSES or next_due(state) is not None:
         return None
     if any(operation.pending for operation in state.operations):
         return None
@@ -58,12 +58,14 @@ def archive_command(state: PaymentState, now_ms: int, policy: Policy) -> Payment
     due_at_ms = archive_due_at_ms(state, policy)
     if due_at_ms is None or now_ms < due_at_ms:
         return None
-    return storage_command(state, StorageKind.ARCHIVE, f"{state.sequence}@{due_at_ms}", now_ms)
+    return storage_command(
+        state, ArchiveCommandKind.ARCHIVE, f"{state.sequence}@{due_at_ms}", now_ms
+    )
 
 
 def storage_command(
     payment: PaymentState | HistoryRequest,
-    kind: StorageKind,
+    kind: ArchiveCommandKind,
     subject: str,
     now_ms: int,
     **fields: Any,
@@ -82,9 +84,9 @@ def storage_command(
     )
 
 
-def marker_of(state: PaymentState) -> Marker:
+def archive_stub(state: PaymentState) -> ArchivedPayment:
     """What stays of the payment."""
-    return Marker(
+    return ArchivedPayment(
         merchant_id=state.merchant_id,
         mode=state.mode,
         sequence=state.sequence,
@@ -93,21 +95,23 @@ def marker_of(state: PaymentState) -> Marker:
     )
 
 
-def restored(payment_id: str, marker: Marker, events: Iterable[PaymentEvent]) -> PaymentState:
-    """The payment as it was when the marker took its place. Raises HistoryDiffers."""
+def restored(
+    payment_id: str, marker: ArchivedPayment, events: Iterable[PaymentEvent]
+) -> PaymentState:
+    """The payment as it was when the marker took its place. Raises HistoryMismatch."""
     state: PaymentState | None = None
     for event in events:
         if event.payment_id != payment_id:
-            raise HistoryDiffers(f"event {event.event_id} is of another payment")
+            raise HistoryMismatch(f"event {event.event_id} is of another payment")
         try:
             state = evolve(state, event)
         except (SequenceGap, ValueError) as error:
-            raise HistoryDiffers(str(error)) from error
+            raise HistoryMismatch(str(error)) from error
     sequence = 0 if state is None else state.sequence
     if state is None or sequence != marker.sequence:
-        raise HistoryDiffers(f"{sequence} events came, the payment had {marker.sequence}")
+        raise HistoryMismatch(f"{sequence} events came, the payment had {marker.sequence}")
     if digest(state) != marker.digest:
-        raise HistoryDiffers("the events lead to another state than the payment had")
+        raise HistoryMismatch("the events lead to another state than the payment had")
     return state
 
 
@@ -127,7 +131,7 @@ def digest(state: PaymentState) -> bytes:
         [_facts_of(operation) for operation in state.operations],
         [(d.dispute_id, d.amount_minor, d.status) for d in state.disputes],
         [(c.command_id, c.fingerprint, c.reason) for c in state.commands],
-        state.claim_fingerprint,
+        state.create_fingerprint,
     )
     return blake2b(msgspec.msgpack.encode(facts), digest_size=_DIGEST_BYTES).digest()
 

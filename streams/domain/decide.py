@@ -3,14 +3,15 @@
 Each command that is not a repeat ends in at least one event; a refused one in `command.rejected`.
 """
 
+from schemas.enums import PaymentStatus, RejectionReason
 from schemas.records import PaymentCommand
-from schemas.vocabulary import PaymentStatus, RejectionReason
-from streams.domain.asking import action_timed_out, complete_action, resolve_unknown
-from streams.domain.capturing import capture, capture_due, expire, void
-from streams.domain.creating import already_claimed, claim
-from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, ECHO_KINDS
+from streams.domain.capture import capture, capture_due, expire, void
+from streams.domain.create import already_created, claim
+from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, SYSTEM_COMMAND_KINDS
+from streams.domain.network_results import network_result
+from streams.domain.operations import action_timed_out, complete_action, resolve_unknown
 from streams.domain.policy import Policy
-from streams.domain.refunding import (
+from streams.domain.refunds import (
     lose_dispute,
     open_dispute,
     refund,
@@ -18,16 +19,15 @@ from streams.domain.refunding import (
     settlement_due,
     win_dispute,
 )
-from streams.domain.results import network_result
 from streams.domain.state import FINGERPRINT_CHARACTERS, PaymentState
+from streams.domain.transition import CommandContext, Decision, Handler
 from streams.domain.transitions import TABLE, Step
-from streams.domain.turn import Decision, Handler, Turn
 
 HANDLERS: dict[str, Handler] = {
     handler.__name__: handler
     for handler in (
         claim,
-        already_claimed,
+        already_created,
         complete_action,
         capture,
         capture_due,
@@ -59,7 +59,7 @@ def decide(state: PaymentState | None, command: PaymentCommand, policy: Policy) 
             raise ValueError(f"{command.payment_id} was handed the state of {state.payment_id}")
         if _seen(state, command):
             return Decision((), (), state)
-    turn = Turn(state, command, policy)
+    turn = CommandContext(state, command, policy)
     reason = _refused(turn.state, command) or _step(turn)
     if reason is not None:
         turn.rejected(reason)
@@ -68,7 +68,7 @@ def decide(state: PaymentState | None, command: PaymentCommand, policy: Policy) 
 
 def _seen(state: PaymentState, command: PaymentCommand) -> bool:
     kept = command.fingerprint[:FINGERPRINT_CHARACTERS]
-    memory = state.echoes if command.kind in ECHO_KINDS else state.commands
+    memory = state.echoes if command.kind in SYSTEM_COMMAND_KINDS else state.commands
     for seen in memory:
         if seen.command_id == command.command_id and seen.fingerprint == kept:
             return True
@@ -80,7 +80,7 @@ def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | 
     owned = state.merchant_id == command.merchant_id and state.mode == command.mode
     if not owned and state.status != _NEW:
         return RejectionReason.NO_SUCH_PAYMENT
-    if command.kind in ECHO_KINDS:
+    if command.kind in SYSTEM_COMMAND_KINDS:
         return None
     for seen in state.commands:
         if seen.command_id == command.command_id:
@@ -90,7 +90,7 @@ def _refused(state: PaymentState, command: PaymentCommand) -> RejectionReason | 
     return None
 
 
-def _step(turn: Turn) -> RejectionReason | None:
+def _step(turn: CommandContext) -> RejectionReason | None:
     cell = TABLE.get((turn.state.status, turn.command.kind))
     if cell is None:
         return RejectionReason.UNKNOWN_KIND

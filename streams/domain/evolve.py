@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from schemas.enums import CaptureMethod, CommandKind, EventType, RejectionReason
 from schemas.records import PaymentCommand, PaymentEvent
-from schemas.vocabulary import CaptureMethod, CommandKind, EventType, RejectionReason
 from streams.domain.state import (
     FINGERPRINT_CHARACTERS,
     PENDING,
@@ -20,11 +20,11 @@ from streams.domain.state import (
     SeenCommand,
 )
 
-ECHOES_MAX = 6
+SYSTEM_COMMANDS_MAX = 6
 """How many of the last results and deadlines are remembered by command id."""
 COMMANDS_REMEMBERED_MAX = 256
 """People's commands about one payment; later ones are refused, none is forgotten."""
-ECHO_KINDS = frozenset(
+SYSTEM_COMMAND_KINDS = frozenset(
     {
         CommandKind.NETWORK_RESULT,
         CommandKind.RESOLVE_UNKNOWN,
@@ -93,9 +93,9 @@ def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
     if reason == _TOO_MANY:
         return commands, echoes
     seen = SeenCommand(event.command_id, event.fingerprint[:FINGERPRINT_CHARACTERS], reason)
-    if event.command_kind in ECHO_KINDS:
+    if event.command_kind in SYSTEM_COMMAND_KINDS:
         if not echoes or echoes[-1] != seen:
-            echoes = (*echoes[1 - ECHOES_MAX :], seen)
+            echoes = (*echoes[1 - SYSTEM_COMMANDS_MAX :], seen)
     elif not commands or commands[-1] != seen:
         commands = (*commands, seen)
     return commands, echoes
@@ -187,7 +187,7 @@ def _created(state: PaymentState, event: PaymentEvent) -> PaymentState:
         fee_basis_points=event.fee_basis_points,
         fee_fixed_minor=event.fee_fixed_minor,
         created_at_ms=event.occurred_at_ms,
-        claim_fingerprint=event.fingerprint[:FINGERPRINT_CHARACTERS],
+        create_fingerprint=event.fingerprint[:FINGERPRINT_CHARACTERS],
     )
 
 
@@ -225,7 +225,7 @@ def _not_authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
     return replace(state, decline_code=event.decline_code, action_url=None, action_due_at_ms=None)
 
 
-def _taken_in_hand(state: PaymentState, event: PaymentEvent) -> PaymentState:
+def _capture_or_void_requested(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """A capture or void ends the wait for a background capture, whatever becomes of it."""
     return state if state.capture_due_at_ms is None else replace(state, capture_due_at_ms=None)
 
@@ -262,8 +262,8 @@ _EFFECTS: dict[str, Effect] = {
     EventType.AUTHORIZED: _authorized,
     EventType.DECLINED: _not_authorized,
     EventType.FAILED: _not_authorized,
-    EventType.CAPTURE_REQUESTED: _taken_in_hand,
-    EventType.VOID_REQUESTED: _taken_in_hand,
+    EventType.CAPTURE_REQUESTED: _capture_or_void_requested,
+    EventType.VOID_REQUESTED: _capture_or_void_requested,
     EventType.CAPTURED: _captured,
     EventType.SETTLED: _settled,
     EventType.SETTLEMENT_OVERDUE: _settlement_overdue,

@@ -6,10 +6,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.enums import MerchantCommandKind, MerchantEventType, Mode, RejectionReason
 from schemas.ids import event_id
 from schemas.money import AMOUNT_MINOR_MAX, BASIS_POINTS
 from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, MerchantEvent
-from schemas.vocabulary import MerchantCommandKind, MerchantEventType, Mode, RejectionReason
 from streams.domain.state import SeenCommand
 
 COMMANDS_REMEMBERED_MAX = 128
@@ -171,7 +171,7 @@ def _key_rotated(merchant: Merchant, command: MerchantCommand) -> Merchant | Rej
 
 
 def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
-    endpoint_id, url, secret = command.endpoint_id, command.endpoint_url, command.secret_sealed
+    endpoint_id, url, secret = command.endpoint_id, command.endpoint_url, command.encrypted_secret
     if not endpoint_id or not url or not secret:
         return RejectionReason.FIELD_INVALID
     if any(endpoint.endpoint_id == endpoint_id for endpoint in merchant.endpoints):
@@ -181,7 +181,7 @@ def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | 
         kept = [endpoint for endpoint in kept if endpoint.enabled]
     if len(kept) >= ENDPOINTS_MAX:
         return RejectionReason.TOO_MANY_ENDPOINTS
-    new = Endpoint(endpoint_id=endpoint_id, url=url, secrets_sealed=[secret], enabled=True)
+    new = Endpoint(endpoint_id=endpoint_id, url=url, encrypted_secrets=[secret], enabled=True)
     return replace(merchant, endpoints=[*kept, new])
 
 
@@ -192,13 +192,13 @@ def _endpoint_removed(merchant: Merchant, command: MerchantCommand) -> Merchant 
 
 def _secret_rotated(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
     """The newest secret first; it and the one before sign both."""
-    secret = command.secret_sealed
+    secret = command.encrypted_secret
     if not secret:
         return RejectionReason.FIELD_INVALID
 
     def rotated(found: Endpoint) -> Endpoint:
-        secrets = [secret, *found.secrets_sealed][:SECRETS_MAX]
-        return replace(found, secrets_sealed=secrets)
+        secrets = [secret, *found.encrypted_secrets][:SECRETS_MAX]
+        return replace(found, encrypted_secrets=secrets)
 
     return _with_endpoint(merchant, command, rotated)
 

@@ -16,14 +16,14 @@ class Policy(Struct, frozen=True, kw_only=True):
     """An authorization that nobody captured expires after this."""
     action_timeout_seconds: int = 15 * 60
     """A customer who does not come back from 3-D Secure ends the payment after this."""
-    answer_timeout_seconds: int = 5 * 60
+    network_timeout_seconds: int = 5 * 60
     """A network operation without any result is taken for unknown and asked about after this."""
     resolve_backoff_seconds: int = 5
     """First wait before the network is asked about an unknown outcome; doubles each time."""
     resolve_backoff_seconds_max: int = 6 * 3600
     """Longest wait between two such questions."""
     resolve_attempts_max: int = 60
-    """After so many attempts (12 days by default) only a late answer or a person resolves it."""
+    """After so many attempts (12 days by default) only a late answer or a actor resolves it."""
     capture_delay_seconds_max: int = 6 * _DAY_SECONDS
     """Longest delay of a background capture; shorter than the authorization is valid."""
     archive_after_seconds: int = 180 * _DAY_SECONDS
@@ -49,7 +49,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         """When a question of now is given up on; None after the last attempt."""
         if attempt >= self.resolve_attempts_max:
             return None
-        return now_ms + self.answer_timeout_seconds * _MS
+        return now_ms + self.network_timeout_seconds * _MS
 
     def resolve_due_at_ms(self, now_ms: int, attempt: int) -> int | None:
         """When to ask again after attempt 1, 2, 3… stayed without outcome; None after the last."""

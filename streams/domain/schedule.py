@@ -1,10 +1,10 @@
-"""Deadlines: what of a payment is due next, and the command that says so."""
+"""DeadlineScheduler: what of a payment is due next, and the command that says so."""
 
 from typing import NamedTuple
 
+from schemas.enums import CommandKind, PaymentStatus, Source
 from schemas.ids import command_id, fingerprint
 from schemas.records import PaymentCommand
-from schemas.vocabulary import CommandKind, PaymentStatus, Source
 from streams.domain.state import OperationState, PaymentState
 
 

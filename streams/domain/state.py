@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from schemas.vocabulary import CaptureMethod, Operation, PaymentStatus, Reversal
+from schemas.enums import CaptureMethod, Operation, PaymentStatus, Reversal
 
 FINGERPRINT_CHARACTERS = 32
 """What is kept of a fingerprint: 128 bits; two bodies of one merchant will not meet by accident."""
@@ -117,7 +117,7 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
     """Commands of people, in order; the create that claimed the payment is among them."""
     echoes: tuple[SeenCommand, ...] = ()
     """The last few results and deadlines; older ones are told apart by operation and attempt."""
-    claim_fingerprint: str | None = None
+    create_fingerprint: str | None = None
     network: str | None = None
     """Card network that has the payment; None: the first (`vocabulary.Network`)."""
     settlement_due_at_ms: int | None = None
@@ -169,7 +169,7 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
         return self.captured_minor - self.refunded_minor - pending - disputed
 
 
-def resting_status(
+def idle_status(
     captured_minor: int, authorized_minor: int, *, settled: bool = False
 ) -> PaymentStatus:
     """Main state of an authorized payment while nothing is asked of the network."""
@@ -180,14 +180,14 @@ def resting_status(
     return PaymentStatus.SETTLED if settled else PaymentStatus.CAPTURED
 
 
-_BUSY: dict[str, PaymentStatus] = {
+_PENDING_STATUSES: dict[str, PaymentStatus] = {
     Operation.CAPTURE: PaymentStatus.CAPTURING,
     Operation.VOID: PaymentStatus.VOIDING,
 }
 """What may be in flight when another operation ends; an authorization is alone."""
 
 
-def overall_status(
+def status_with_pending(
     state: PaymentState, concluded: OperationState, resting: PaymentStatus
 ) -> PaymentStatus:
     """Main state when an operation has its outcome.
@@ -202,7 +202,7 @@ def overall_status(
             continue
         if status == _UNKNOWN:
             return PaymentStatus.UNKNOWN
-        busy = _BUSY.get(operation.operation) or busy
+        busy = _PENDING_STATUSES.get(operation.operation) or busy
     return busy or resting
 
 

@@ -5,7 +5,7 @@ Refunds and disputes live beside the main state; what they need of it stands her
 
 from typing import NamedTuple
 
-from schemas.vocabulary import CommandKind, EventType, PaymentStatus, RejectionReason
+from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
 
 
 class Step(NamedTuple):
@@ -20,7 +20,7 @@ Cell = Step | RejectionReason
 S, K, E = PaymentStatus, CommandKind, EventType
 
 CLAIM = Step("claim", (E.CREATED,))
-ALREADY_CLAIMED = Step("already_claimed", ())
+ALREADY_CLAIMED = Step("already_created", ())
 COMPLETE_ACTION = Step("complete_action", (E.ACTION_COMPLETED,))
 CAPTURE = Step("capture", (E.CAPTURE_REQUESTED,))
 CAPTURE_DUE = Step("capture_due", (E.CAPTURE_REQUESTED,))
@@ -56,27 +56,27 @@ RESULT = Step(
     ),
 )
 
-_OPEN = (S.AUTHORIZED, S.PARTIALLY_CAPTURED)
-_EARNED = (S.PARTIALLY_CAPTURED, S.CAPTURED, S.SETTLED)
-_BUSY = (S.AUTHORIZING, S.CAPTURING, S.VOIDING, S.UNKNOWN)
+_CAPTURABLE_STATUSES = (S.AUTHORIZED, S.PARTIALLY_CAPTURED)
+_CAPTURED_STATUSES = (S.PARTIALLY_CAPTURED, S.CAPTURED, S.SETTLED)
+_PENDING_STATUSES = (S.AUTHORIZING, S.CAPTURING, S.VOIDING, S.UNKNOWN)
 _CREATED = tuple(status for status in S if status is not S.NEW)
 
 _STEPS: dict[CommandKind, tuple[tuple[Step, tuple[PaymentStatus, ...]], ...]] = {
     K.CREATE: ((CLAIM, (S.NEW,)), (ALREADY_CLAIMED, _CREATED)),
     K.COMPLETE_ACTION: ((COMPLETE_ACTION, (S.REQUIRES_ACTION,)),),
-    K.CAPTURE: ((CAPTURE, _OPEN),),
-    K.VOID: ((VOID, _OPEN),),
-    K.REFUND: ((REFUND, _EARNED),),
+    K.CAPTURE: ((CAPTURE, _CAPTURABLE_STATUSES),),
+    K.VOID: ((VOID, _CAPTURABLE_STATUSES),),
+    K.REFUND: ((REFUND, _CAPTURED_STATUSES),),
     K.NETWORK_RESULT: ((RESULT, _CREATED),),
     K.RESOLVE_UNKNOWN: ((RESOLVE, _CREATED),),
     K.CAPTURE_DUE: ((CAPTURE_DUE, (S.AUTHORIZED,)),),
     K.ACTION_TIMED_OUT: ((ACTION_TIMED_OUT, (S.REQUIRES_ACTION,)),),
-    K.EXPIRE: ((EXPIRE, _OPEN),),
+    K.EXPIRE: ((EXPIRE, _CAPTURABLE_STATUSES),),
     K.SETTLEMENT_DUE: ((SETTLEMENT_DUE, (S.CAPTURED,)),),
     K.SETTLE: ((SETTLE, (S.CAPTURED,)),),
-    K.OPEN_DISPUTE: ((OPEN_DISPUTE, _EARNED),),
-    K.WIN_DISPUTE: ((WIN_DISPUTE, (*_EARNED, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
-    K.LOSE_DISPUTE: ((LOSE_DISPUTE, (*_EARNED, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
+    K.OPEN_DISPUTE: ((OPEN_DISPUTE, _CAPTURED_STATUSES),),
+    K.WIN_DISPUTE: ((WIN_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
+    K.LOSE_DISPUTE: ((LOSE_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
 }
 """Command -> its steps, each with the states in which it is taken."""
 
@@ -85,7 +85,11 @@ def _refusal(status: PaymentStatus) -> RejectionReason:
     """Why a command without a step is refused: by what the payment is waiting for."""
     if status is S.NEW:
         return RejectionReason.NO_SUCH_PAYMENT
-    return RejectionReason.OUTCOME_PENDING if status in _BUSY else RejectionReason.WRONG_STATE
+    return (
+        RejectionReason.OUTCOME_PENDING
+        if status in _PENDING_STATUSES
+        else RejectionReason.WRONG_STATE
+    )
 
 
 def cell_of(status: PaymentStatus, kind: CommandKind) -> Cell:

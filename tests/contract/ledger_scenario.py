@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.enums import CommandKind, EventType
 from schemas.ids import command_id, payment_id
 from schemas.partitioning import partition_of
 from schemas.records import (
@@ -26,10 +27,9 @@ from schemas.topics import (
     PAYOUTS_EVENTS,
     WEBHOOKS_ATTEMPTS,
 )
-from schemas.vocabulary import CommandKind, EventType
 from sinks.audit.app import SOURCES
-from sinks.audit.store import LedgerStore, Sourced, rows_of
-from sinks.audit.tables import Origin
+from sinks.audit.store import DecodedRecord, LedgerStore, rows_of
+from sinks.audit.tables import KafkaPosition
 from streams.domain.decide import decide
 from streams.domain.policy import Policy
 from streams.domain.state import PaymentState
@@ -249,7 +249,7 @@ def a_day_at_the_shop() -> Shop:
     return shop
 
 
-def records_of(shop: Shop, ingested_at_ms: int = NEXT_DAY_MS) -> dict[str, list[Sourced]]:
+def records_of(shop: Shop, ingested_at_ms: int = NEXT_DAY_MS) -> dict[str, list[DecodedRecord]]:
     """Topic -> its records with the place that Kafka would give them."""
     sources: dict[str, tuple[Sequence[Any], str]] = {
         PAYMENTS_EVENTS: (shop.payments, "payment_id"),
@@ -263,12 +263,14 @@ def records_of(shop: Shop, ingested_at_ms: int = NEXT_DAY_MS) -> dict[str, list[
     }
 
 
-def _placed(topic: str, records: Iterable[Any], key: str, at_ms: int) -> list[Sourced]:
+def _placed(topic: str, records: Iterable[Any], key: str, at_ms: int) -> list[DecodedRecord]:
     offsets: dict[int, int] = defaultdict(int)
     placed = []
     for record in records:
         partition = partition_of(getattr(record, key), PARTITIONS)
-        placed.append(Sourced(record, Origin(topic, partition, offsets[partition], at_ms)))
+        placed.append(
+            DecodedRecord(record, KafkaPosition(topic, partition, offsets[partition], at_ms))
+        )
         offsets[partition] += 1
     return placed
 

@@ -27,13 +27,13 @@ from api_process import (
     stored_commands,
 )
 from openapi_spec_validator import validate
-from patience import eventually
+from polling import eventually
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
-from ingest_api import asyncapi
-from ingest_api.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
+from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
+from ingest_api.http import asyncapi
 from runtime.kafka import producer_settings
 from schemas import ids
 

@@ -18,9 +18,9 @@ from api_process import (
     running_api,
 )
 
+from runtime.encryption import decrypt
 from runtime.kafka import read_topic
 from runtime.merchant_registry import key_hash
-from runtime.sealing import open_sealed
 from schemas.codec import decode
 from schemas.records import MerchantCommand, PayoutRequest
 from schemas.topics import MERCHANTS_COMMANDS, PAYOUTS_REQUESTS
@@ -71,7 +71,7 @@ def test_kafka_gets_hashes_and_sealed_secrets_only(api: RunningApi, kafka_broker
     assert test_key.key_hash == key_hash(made["api_keys"]["test"])
     assert (live_key.key_mode, live_key.key_hash) == ("live", key_hash(made["api_keys"]["live"]))
     assert endpoint.endpoint_id == made["webhook_endpoint"]["id"]
-    secret = open_sealed(MASTER_KEY, endpoint.secret_sealed or "", endpoint.endpoint_id or "")
+    secret = decrypt(MASTER_KEY, endpoint.encrypted_secret or "", endpoint.endpoint_id or "")
     assert secret == made["webhook_endpoint"]["secret"]
     assert secret.startswith("whsec_")
 

@@ -19,16 +19,16 @@ from api_process import (
     stored_commands,
     view,
 )
-from patience import eventually
+from polling import eventually
 from redis import Redis
 
-from ingest_api.problems import MEDIA_TYPE
-from runtime.identity import new_id
+from ingest_api.http.problems import MEDIA_TYPE
+from runtime.id_generator import new_id
 from schemas import ids
+from schemas.enums import Mode
 from schemas.partitioning import partition_of
 from schemas.records import PaymentCommand
 from schemas.topics import PAYMENTS_COMMANDS, TOPICS
-from schemas.vocabulary import Mode
 
 pytestmark = pytest.mark.services
 

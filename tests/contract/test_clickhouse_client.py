@@ -12,7 +12,7 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
-from patience import eventually
+from polling import eventually
 
 pytestmark = pytest.mark.services
 

@@ -14,8 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from devstack.worker import WORKERS
-from runtime.positions import GROUPS
+from workers.catalogue import GROUPS, WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -49,7 +48,7 @@ def test_file_follows_the_compose_schema() -> None:
 
 def test_every_worker_runs_and_the_brokers_are_three() -> None:
     commands = [service["command"] for service in OURS.values()]
-    workers = {c[c.index("devstack.worker") + 1] for c in commands if "devstack.worker" in c}
+    workers = {c[c.index("workers") + 1] for c in commands if "workers" in c}
     assert workers == set(WORKERS)
     assert [name for name in SERVICES if name.startswith("kafka-")] == [
         "kafka-1",
@@ -106,7 +105,7 @@ def test_secrets_are_asked_for_and_not_written() -> None:
 
 
 def _is_worker(service: dict[str, Any]) -> bool:
-    return "devstack.worker" in service["command"]
+    return "workers" in service["command"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -115,7 +114,7 @@ def test_command_line_is_understood_by_the_program(name: str) -> None:
     command = [*OURS[name]["command"]]
     program = {
         "python": [sys.executable],
-        "paystream": [sys.executable, "-m", "devstack.cli"],
+        "paystream": [sys.executable, "-m", "paystream.cli"],
     }[command[0]]
     ran = subprocess.run(
         [*program, *command[1:], "--help"],

@@ -12,9 +12,9 @@ from pathlib import Path
 import clickhouse_connect
 import httpx2
 import pytest
-from patience import eventually
+from polling import eventually
 
-from dashboards.console.ledger_readings import OVERVIEW, PAYMENT
+from dashboards.console.ledger_queries import OVERVIEW, PAYMENT
 from devstack.services.child import Child, Launch
 from devstack.services.http_probe import answers_ok
 from devstack.services.ports import free_port
@@ -105,7 +105,7 @@ def test_all_parts_there(ledger: str, kafka_broker: str, tmp_path: Path) -> None
             lambda: httpx2.get(f"{url}/api/overview").json()["taken_at_ms"] > taken_at_ms,
             "a newer page",
         )
-        assert "paystream_console_round_seconds" in httpx2.get(f"{url}/metrics").text
+        assert "paystream_console_refresh_seconds" in httpx2.get(f"{url}/metrics").text
     worker.stop()
 
 

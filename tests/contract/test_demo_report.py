@@ -13,10 +13,10 @@ from ledger_scenario import a_day_at_the_shop, insert
 from rich.console import Console
 from simulator_process import Start
 
-from devstack.clickhouse_client import connect
-from devstack.demo_report import demo_report, print_demo_report
-from devstack.traffic.settling import look
-from devstack.traffic.tally import Tally, result_of
+from devstack.demo.report import demo_report, print_demo_report
+from devstack.traffic.drain import look
+from devstack.traffic.stats import Tally, result_of
+from paystream.operations.clickhouse_client import connect
 from runtime.settings import connections
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames

@@ -14,26 +14,26 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop
 
-from devstack.verify.chain import PUBLIC_KEY_VARIABLE
-from devstack.verify.evidence import Evidence
-from devstack.verify.live import LiveSources
-from devstack.verify.result import RuleResult
-from devstack.verify.run import CHAIN_RULES, check
+from paystream.verify.chain import PUBLIC_KEY_VARIABLE
+from paystream.verify.evidence import Evidence
+from paystream.verify.live import LiveSources
+from paystream.verify.result import RuleResult
+from paystream.verify.run import CHAIN_RULES, check
 from runtime.kafka import RecordsGone, StoredRecord
 from schemas.codec import encode
+from schemas.enums import EventType
 from schemas.records import ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
-from schemas.vocabulary import EventType
 from sinks.audit.app import SOURCES
-from sinks.audit.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
-from sinks.audit.chain_keys import public_keys, signer
-from sinks.audit.chain_sealer import Sealer, by_partition
-from sinks.audit.chain_setup import record_of
+from sinks.audit.chain.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
+from sinks.audit.chain.checkpoint_writer import Sealer, by_partition
+from sinks.audit.chain.keys import public_keys, signer
+from sinks.audit.chain.setup import record_of
+from sinks.audit.inserts import positions_of
 from sinks.audit.migrations import migrate
-from sinks.audit.preparing import origins_of
 from sinks.audit.settings import DatabaseNames
-from sinks.audit.store import LedgerStore, Sourced, connect, rows_of
-from sinks.audit.tables import Origin
+from sinks.audit.store import DecodedRecord, LedgerStore, connect, rows_of
+from sinks.audit.tables import KafkaPosition
 
 pytestmark = pytest.mark.services
 
@@ -54,8 +54,8 @@ SETTLED = [
         currency="EUR",
         gross_minor=1000 + number,
         fee_minor=12,
-        own_currency="EUR",
-        own_minor=1000 + number,
+        expected_currency="EUR",
+        expected_minor=1000 + number,
         found_at_ms=NEXT_DAY_MS if number % 2 else None,
     )
     for number in range(8)
@@ -118,7 +118,9 @@ class House:
                 self.client.command(f"TRUNCATE TABLE {self.databases.raw}.{table.name}")
         for topic in TOPICS:
             sourced = [
-                Sourced(r.value, Origin(topic, r.partition, r.offset, NEXT_DAY_MS, r.raw))
+                DecodedRecord(
+                    r.value, KafkaPosition(topic, r.partition, r.offset, NEXT_DAY_MS, r.raw)
+                )
                 for r in self.records(topic)
             ]
             for table in SOURCES[topic][1]:
@@ -140,7 +142,7 @@ class House:
                     place.append((record.offset, record.raw))
             for at in range(0, len(records), batch_records):
                 batch = records[at : at + batch_records]
-                made += sealer.seal(by_partition(batch, origins_of(topic, batch, at_ms=0)))
+                made += sealer.seal(by_partition(batch, positions_of(topic, batch, at_ms=0)))
         return made + sealer.seal_tails()
 
     def stored(self) -> list[tuple[Any, ...]]:
@@ -225,7 +227,7 @@ def test_rows_inserted_again_change_nothing(house: House) -> None:
     fresh = NEXT_DAY_MS + 5
     for topic in TOPICS:
         again = [
-            Sourced(r.value, Origin(topic, r.partition, r.offset, fresh, r.raw))
+            DecodedRecord(r.value, KafkaPosition(topic, r.partition, r.offset, fresh, r.raw))
             for r in house.records(topic)
         ]
         for table in SOURCES[topic][1]:

@@ -8,8 +8,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop, insert, records_of
 
-from devstack.ledger_rebuild.checksums import Bounds, checksum, examples, live_ends
-from devstack.ledger_rebuild.swap import fed_tables
+from paystream.rebuild.checksums import Bounds, checksum, examples, live_ends
+from paystream.rebuild.exchange import fed_tables
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames

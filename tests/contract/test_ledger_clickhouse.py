@@ -10,8 +10,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from contract.ledger_scenario import NEXT_DAY_MS, Shop, a_day_at_the_shop, insert, records_of
 
+from schemas.enums import EventType
 from schemas.topics import PAYMENTS_EVENTS
-from schemas.vocabulary import EventType
 from sinks.audit.ledger import CHART, ENTRY_COLUMNS_SQL, expected_entries
 from sinks.audit.migrations import (
     AppliedMigrationChanged,
@@ -339,7 +339,7 @@ def test_freshness_names_every_table_with_its_last_offsets(ledger: Ledger) -> No
 
 
 def test_freshness_shows_what_the_sink_says_about_its_lag(own: Ledger) -> None:
-    lag = "SELECT DISTINCT kafka_topic, behind_records FROM v.freshness ORDER BY 1"
+    lag = "SELECT DISTINCT kafka_topic, lag_records FROM v.freshness ORDER BY 1"
     assert {behind for _, behind in own.ask(lag)} == {None}
     say = f"INSERT INTO {own.databases.raw}.source_lag VALUES"
     own.client.command(f"{say} ('payments.events', 0, 900, now64(3) - 20)")
@@ -350,7 +350,7 @@ def test_freshness_shows_what_the_sink_says_about_its_lag(own: Ledger) -> None:
         **dict.fromkeys(["payouts.events", "payments.dead_letters", "webhooks.attempts"]),
     }
     [(oldest,)] = own.ask(
-        "SELECT DISTINCT behind_seen_seconds > 400 FROM v.freshness"
+        "SELECT DISTINCT lag_age_seconds > 400 FROM v.freshness"
         " WHERE kafka_topic = 'payments.events'"
     )
     assert oldest

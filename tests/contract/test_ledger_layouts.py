@@ -18,11 +18,11 @@ from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop, insert
 from devstack.services import clickhouse
 from devstack.services.child import Child
 from devstack.services.ports import free_port
-from sinks.audit.layout import ONE_SERVER, Layout
+from paystream.generate.views_page import views
 from sinks.audit.migrations import load_migrations, migrate, plan, rendered_statements
 from sinks.audit.settings import DatabaseNames
+from sinks.audit.storage_layout import ONE_SERVER, Layout
 from sinks.audit.store import LedgerStore, connect
-from sinks.audit.views_page import views
 
 pytestmark = pytest.mark.services
 

@@ -13,11 +13,11 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from contract.ledger_scenario import a_day_at_the_shop, insert
 
+from paystream.generate.views_page import views, views_page
 from sinks.audit.ledger import CHART
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore, connect
-from sinks.audit.views_page import views, views_page
 
 pytestmark = pytest.mark.services
 
@@ -66,7 +66,7 @@ def test_no_question_was_missed() -> None:
 
 def test_the_page_of_views_is_what_the_migrations_say() -> None:
     assert (DOCS / "views.md").read_text() == views_page(), (
-        "docs/analysts/views.md is stale: python -m sinks.audit.views_page > docs/analysts/views.md"
+        "docs/analysts/views.md is stale: run `make generate`"
     )
 
 

@@ -13,19 +13,19 @@ from prometheus_client import REGISTRY
 
 from engine import Retry
 from runtime.clock import now_ms
-from schemas.network_answers import result_command
+from schemas.network_results import result_command
 from schemas.records import NetworkRequest
-from streams.agents.network import NetworkAgent, asked_operation
-from streams.agents.network_call import NetworkClient
+from streams.agents.network import NetworkCallHandler, asked_operation
+from streams.agents.network_client import NetworkClient
 from streams.settings import NetworkSettings
 
 pytestmark = pytest.mark.services
 QUICK = NetworkSettings(
     timeout_seconds=0.3,
-    tries_max=3,
+    attempts_max=3,
     backoff_seconds=0.01,
     breaker_window_calls=100,
-    never_seen_after_seconds=60,
+    not_found_timeout_seconds=60,
 )
 APPROVED = {"outcome": "approved", "network_reference": "net_1"}
 SILENCE = "silence"
@@ -81,9 +81,9 @@ async def url(network: ScriptedNetwork) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def agent(url: str) -> AsyncIterator[NetworkAgent]:
+async def agent(url: str) -> AsyncIterator[NetworkCallHandler]:
     client = NetworkClient(url, QUICK.timeout_seconds, 10)
-    yield NetworkAgent({PRIMARY: client}, QUICK)
+    yield NetworkCallHandler({PRIMARY: client}, QUICK)
     await client.close()
 
 
@@ -111,7 +111,7 @@ def question(subject: str, **changes: Any) -> NetworkRequest:
 
 @pytest.mark.parametrize("trouble", [500, 503, 429, 401, SILENCE, "no json", {"outcome": "maybe"}])
 async def test_trouble_is_tried_again_with_the_same_key_and_body(
-    network: ScriptedNetwork, agent: NetworkAgent, trouble: Answer
+    network: ScriptedNetwork, agent: NetworkCallHandler, trouble: Answer
 ) -> None:
     network.posts = [trouble, trouble, APPROVED]
     answer = await agent.outcome_of(request())
@@ -122,7 +122,7 @@ async def test_trouble_is_tried_again_with_the_same_key_and_body(
 
 
 async def test_after_the_last_try_the_status_is_asked_for(
-    network: ScriptedNetwork, agent: NetworkAgent
+    network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.posts, network.gets = [SILENCE], [APPROVED]
     assert (await agent.outcome_of(request())).outcome == "approved"
@@ -131,7 +131,7 @@ async def test_after_the_last_try_the_status_is_asked_for(
 
 @pytest.mark.parametrize("status", [404, 500, SILENCE])
 async def test_without_any_word_the_outcome_is_unknown_never_failed(
-    network: ScriptedNetwork, agent: NetworkAgent, status: Answer
+    network: ScriptedNetwork, agent: NetworkCallHandler, status: Answer
 ) -> None:
     network.posts, network.gets = [SILENCE], [status]
     assert (await agent.outcome_of(request())).outcome == "unknown"
@@ -141,14 +141,16 @@ async def test_without_any_word_the_outcome_is_unknown_never_failed(
     ("status", "outcome"), [(404, "failed"), (APPROVED, "approved"), (500, "unknown")]
 )
 async def test_a_refusal_counts_if_no_other_copy_was_seen(
-    network: ScriptedNetwork, agent: NetworkAgent, status: Answer, outcome: str
+    network: ScriptedNetwork, agent: NetworkCallHandler, status: Answer, outcome: str
 ) -> None:
     network.posts, network.gets = [422], [status]
     assert (await agent.outcome_of(request())).outcome == outcome
     assert len(network.bodies) == 1
 
 
-async def test_declines_get_one_of_our_codes(network: ScriptedNetwork, agent: NetworkAgent) -> None:
+async def test_declines_get_one_of_our_codes(
+    network: ScriptedNetwork, agent: NetworkCallHandler
+) -> None:
     network.posts = [{"outcome": "declined", "decline_code": "expired_card"}]
     assert (await agent.outcome_of(request("authorize"))).decline_code == "expired_card"
     network.posts = [{"outcome": "declined", "decline_code": "moon_phase"}]
@@ -157,7 +159,7 @@ async def test_declines_get_one_of_our_codes(network: ScriptedNetwork, agent: Ne
 
 
 async def test_a_status_is_asked_and_believed(
-    network: ScriptedNetwork, agent: NetworkAgent
+    network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.gets = [503, APPROVED]
     assert (await agent.outcome_of(question("authorize"))).outcome == "approved"
@@ -165,7 +167,7 @@ async def test_a_status_is_asked_and_believed(
 
 
 async def test_a_capture_that_was_never_seen_is_asked_for_again_with_the_first_body(
-    network: ScriptedNetwork, agent: NetworkAgent
+    network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     await agent.outcome_of(request())
     answer = await agent.outcome_of(question("capture"))
@@ -174,7 +176,7 @@ async def test_a_capture_that_was_never_seen_is_asked_for_again_with_the_first_b
 
 
 async def test_an_authorization_is_given_up_only_long_after_it_was_asked_for(
-    network: ScriptedNetwork, agent: NetworkAgent
+    network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     early = await agent.outcome_of(question("authorize", first_requested_at_ms=now_ms() - 50_000))
     late = await agent.outcome_of(question("authorize", first_requested_at_ms=now_ms() - 61_000))
@@ -187,13 +189,13 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
 ) -> None:
     settings = NetworkSettings(
         timeout_seconds=0.3,
-        tries_max=1,
+        attempts_max=1,
         backoff_seconds=0.01,
         breaker_window_calls=4,
         breaker_open_seconds=0.3,
     )
     client = NetworkClient(url, settings.timeout_seconds, 10)
-    agent = NetworkAgent({PRIMARY: client}, settings)
+    agent = NetworkCallHandler({PRIMARY: client}, settings)
     network.posts = network.gets = [500]
     for _ in range(2):
         assert (await agent.outcome_of(request())).outcome == "unknown"
@@ -210,13 +212,13 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
 
 async def test_a_network_that_is_not_there_leaves_the_outcome_unknown(unused_tcp_port: int) -> None:
     client = NetworkClient(f"http://127.0.0.1:{unused_tcp_port}", 0.3, 10)
-    agent = NetworkAgent({PRIMARY: client}, QUICK)
+    agent = NetworkCallHandler({PRIMARY: client}, QUICK)
     assert (await agent.outcome_of(request())).outcome == "unknown"
     await client.close()
 
 
 async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
-    agent: NetworkAgent,
+    agent: NetworkCallHandler,
 ) -> None:
     answer = await agent.outcome_of(request())
     first, second = (result_command(asked_operation(request()), answer, at_ms) for at_ms in (1, 2))
@@ -256,9 +258,9 @@ async def test_an_authorization_that_was_surely_not_taken_may_go_elsewhere(
 ) -> None:
     """The agent only says so: the domain asks the fallback, under another key."""
     network.posts = [NOT_PROCESSED]
-    answer = await NetworkAgent(both, QUICK).outcome_of(authorization(), new=True)
-    assert (answer.outcome, answer.reason) == ("not_taken", "HTTP 503: not processed")
-    assert len(network.bodies) == QUICK.tries_max
+    answer = await NetworkCallHandler(both, QUICK).outcome_of(authorization(), new=True)
+    assert (answer.outcome, answer.reason) == ("not_processed", "HTTP 503: not processed")
+    assert len(network.bodies) == QUICK.attempts_max
     assert (network.asked, fallback.bodies) == ([], [])
 
 
@@ -267,12 +269,12 @@ async def test_no_connection_and_an_open_breaker_are_sure_as_well(
 ) -> None:
     gone = NetworkClient(f"http://127.0.0.1:{unused_tcp_port}", 0.3, 10)
     settings = NetworkSettings(
-        timeout_seconds=0.3, tries_max=2, backoff_seconds=0.01, breaker_window_calls=2
+        timeout_seconds=0.3, attempts_max=2, backoff_seconds=0.01, breaker_window_calls=2
     )
-    agent = NetworkAgent({**both, PRIMARY: gone}, settings)
+    agent = NetworkCallHandler({**both, PRIMARY: gone}, settings)
     refused = await agent.outcome_of(authorization(), new=True)
     shut = await agent.outcome_of(authorization(operation_id="pay_2:authorize:1"), new=True)
-    assert (refused.outcome, shut.outcome) == ("not_taken", "not_taken")
+    assert (refused.outcome, shut.outcome) == ("not_processed", "not_processed")
     assert shut.reason == "the breaker is open"
     with pytest.raises(Retry):
         await agent.outcome_of(request(), new=True)
@@ -304,7 +306,7 @@ async def test_whatever_may_have_been_taken_stays_where_it_is(
     """One try without a clear no, another owner before, no card, or no authorization at all."""
     network.posts, fallback.posts = list(posts), list(posts)
     asked = authorization(**{"operation_id": "pay_1:authorize:1", **changes})
-    answer = await NetworkAgent(both, QUICK).outcome_of(asked, new=new)
+    answer = await NetworkCallHandler(both, QUICK).outcome_of(asked, new=new)
     assert answer.outcome == "unknown"
     assert bool(fallback.bodies) == (changes.get("network") == "fallback")
 
@@ -312,7 +314,7 @@ async def test_whatever_may_have_been_taken_stays_where_it_is(
 async def test_a_call_that_was_broken_off_may_have_reached_the_network(
     network: ScriptedNetwork, both: dict[str, NetworkClient]
 ) -> None:
-    agent = NetworkAgent(both, QUICK)
+    agent = NetworkCallHandler(both, QUICK)
     network.posts = [SILENCE]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -322,13 +324,13 @@ async def test_a_call_that_was_broken_off_may_have_reached_the_network(
 
 
 async def test_the_word_not_taken_is_ours_alone(
-    network: ScriptedNetwork, agent: NetworkAgent
+    network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
-    network.posts = [{"outcome": "not_taken"}, APPROVED]
+    network.posts = [{"outcome": "not_processed"}, APPROVED]
     assert (await agent.outcome_of(authorization())).outcome == "approved"
 
 
-async def test_a_network_without_an_address_is_waited_for(agent: NetworkAgent) -> None:
+async def test_a_network_without_an_address_is_waited_for(agent: NetworkCallHandler) -> None:
     with pytest.raises(Retry, match="NETWORK_FALLBACK_URL"):
         await agent.outcome_of(request(network="fallback"))
 
@@ -336,14 +338,16 @@ async def test_a_network_without_an_address_is_waited_for(agent: NetworkAgent) -
 async def test_each_network_has_a_breaker_of_its_own_that_is_visible(
     both: dict[str, NetworkClient], network: ScriptedNetwork
 ) -> None:
-    settings = NetworkSettings(tries_max=2, backoff_seconds=0.01, breaker_window_calls=2)
-    agent = NetworkAgent(both, settings)
+    settings = NetworkSettings(attempts_max=2, backoff_seconds=0.01, breaker_window_calls=2)
+    agent = NetworkCallHandler(both, settings)
     network.posts = network.gets = [500]
     with pytest.raises(Retry):
         await agent.outcome_of(request())
     await agent.outcome_of(request(network="fallback"))
     states = {
-        name: REGISTRY.get_sample_value("paystream_network_breaker_state", {"network": name})
+        name: REGISTRY.get_sample_value(
+            "paystream_network_circuit_breaker_state", {"network": name}
+        )
         for name in both
     }
     assert states == {PRIMARY: 2, "fallback": 0}

@@ -17,13 +17,13 @@ from api_process import (
     stored_commands,
     view,
 )
-from patience import eventually
+from polling import eventually
 from redis import Redis
 from simulator_process import Start
 from standardwebhooks import Webhook
 
 from runtime.clock import now_ms
-from schemas.network_answers import NetworkAnswer, result_command
+from schemas.network_results import NetworkAnswer, result_command
 from schemas.records import NetworkRequest, PaymentCommand
 from streams.agents.network import asked_operation
 
@@ -129,7 +129,7 @@ def test_what_is_not_signed_by_the_network_is_refused(
     "changes",
     [
         {"outcome": "unknown"},
-        {"outcome": "not_taken"},
+        {"outcome": "not_processed"},
         {"operation": "refund"},
         {"operation": "status"},
         {"idempotency_key": "order 1"},

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from devstack.cli.sql_prompt import completion
+from paystream.cli.sql_prompt import completion
 from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 
 pytestmark = pytest.mark.services
 
-COMMAND = [sys.executable, "-m", "devstack.cli", "sql"]
+COMMAND = [sys.executable, "-m", "paystream.cli", "sql"]
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -126,20 +126,20 @@ def terminal(env: dict[str, str]) -> Iterator[tuple[Terminal, subprocess.Popen[b
 
 
 def test_the_prompt_completes_describes_and_goes_on_after_a_mistake(env: dict[str, str]) -> None:
-    with terminal(env) as (person, process):
-        person.read_until("paystream> ")
-        person.type("SELECT count() AS found\nFROM trial_b\t\nWHERE 1;\n")
-        shown = person.read_until("1 rows")
+    with terminal(env) as (actor, process):
+        actor.read_until("paystream> ")
+        actor.type("SELECT count() AS found\nFROM trial_b\t\nWHERE 1;\n")
+        shown = actor.read_until("1 rows")
         assert "FROM trial_balance" in shown
         assert "found" in shown
-        person.read_until("paystream> ")
-        person.type("SELECT nonsense;\n")
-        assert "nonsense" in person.read_until("paystream> ")
-        person.type("\\d freshness\n")
-        assert "Partition -> highest offset" in person.read_until("rows, ")
-        person.type("\\d\n")
-        assert "reconciliation_breaks" in person.read_until("rows, ")
-        person.read_until("paystream> ")
-        person.type("\x04")
+        actor.read_until("paystream> ")
+        actor.type("SELECT nonsense;\n")
+        assert "nonsense" in actor.read_until("paystream> ")
+        actor.type("\\d freshness\n")
+        assert "Partition -> highest offset" in actor.read_until("rows, ")
+        actor.type("\\d\n")
+        assert "reconciliation_breaks" in actor.read_until("rows, ")
+        actor.read_until("paystream> ")
+        actor.type("\x04")
         assert process.wait(20) == 0
     assert "trial_balance" in (Path(env["HOME"]) / ".paystream_sql_history").read_text()

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from devstack import topics as on_broker
 from devstack.services.ports import free_port
+from paystream.operations import topics as on_broker
 from schemas.topics import TOPICS, Topic
 
 pytestmark = pytest.mark.services

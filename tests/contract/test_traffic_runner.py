@@ -21,7 +21,7 @@ from devstack.traffic.api_client import GaveUpError
 from devstack.traffic.plan import plan
 from devstack.traffic.runner import TrafficSettings, run
 from devstack.traffic.scenarios import SCENARIOS
-from devstack.traffic.tally import Tally
+from devstack.traffic.stats import Tally
 
 pytestmark = pytest.mark.services
 PAYMENTS = 2 * len(SCENARIOS)

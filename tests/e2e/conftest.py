@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from devstack.cli.environment import read_env_file
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch
+from devstack.traffic.drain import settle
 from devstack.traffic.runner import TrafficSettings, run
-from devstack.traffic.settling import settle
+from paystream.cli.environment import read_env_file
 
 
 class RunningStack(NamedTuple):
@@ -32,7 +32,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
     arguments = ("up", "--state-dir", str(state_dir), "--env-file", str(env_file))
     launch = Launch(
         name="up",
-        command=(sys.executable, "-m", "devstack.cli", *arguments, "--workers", "2"),
+        command=(sys.executable, "-m", "paystream.cli", *arguments, "--workers", "2"),
         log_path=directory / "up.log",
         ready=env_file.exists,
         ready_timeout_seconds=240,

@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 from devstack.services.child import Launch
+from devstack.supervisor.process_spec import Entry, InitTask, Process, Stage
 from devstack.supervisor.restart import RestartPolicy
-from devstack.supervisor.stack import StopAsked
+from devstack.supervisor.shutdown import StopClock
+from devstack.supervisor.stack import ShutdownSignal
 from devstack.supervisor.state_dir import StateDir, StateDirInUseError
-from devstack.supervisor.stopping import StopClock
 from devstack.supervisor.supervisor import GaveUpError, StartFailedError, Supervisor
-from devstack.supervisor.table import Entry, Preparation, Process, Stage
 
-POLICY = RestartPolicy(first_seconds=0.05, max_seconds=0.2, deaths_max=4)
+POLICY = RestartPolicy(first_seconds=0.05, max_seconds=0.2, crashes_max=4)
 
 
 def note(directory: Path, line: str) -> None:
@@ -71,13 +71,13 @@ def table(directory: Path, modes: list[str]) -> list[Entry]:
         process(directory, "api", Stage.INTAKE, ("worker-0", "worker-1"), intake),
         process(directory, "worker-0", Stage.WORKERS, ("topics",), worker),
         process(directory, "worker-1", Stage.WORKERS, ("topics",), "plain"),
-        Preparation("topics", lambda: note(directory, "prepare topics"), ("store",)),
+        InitTask("topics", lambda: note(directory, "prepare topics"), ("store",)),
         process(directory, "store", Stage.STORES, (), "plain"),
     ]
 
 
 def main(directory: Path, modes: list[str]) -> int:
-    stopped = StopAsked()
+    stopped = ShutdownSignal()
     try:
         state = StateDir(directory)
     except StateDirInUseError as error:

@@ -17,7 +17,7 @@ from api_process import (
     running_api,
     stored_commands,
 )
-from patience import eventually
+from polling import eventually
 from redis import Redis
 
 from schemas import ids

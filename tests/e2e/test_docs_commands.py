@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from e2e.conftest import RunningStack
 
-from devstack.clickhouse_client import connect
+from paystream.operations.clickhouse_client import connect
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 

@@ -11,11 +11,11 @@ import httpx2
 import msgspec
 import pytest
 from e2e.conftest import RunningStack
-from patience import eventually
+from polling import eventually
 
 from devstack.simulators.cards import CARDS, Behaviour, Card, TimeOut
 from devstack.traffic.card_encryption import CardEncryption
-from runtime.identity import new_id
+from runtime.id_generator import new_id
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 AMOUNT = 2500

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from e2e.conftest import RunningStack
 
-from devstack.traffic.settling import settle
-from devstack.verify.run import run_verify
+from devstack.traffic.drain import settle
+from paystream.verify.run import run_verify
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -54,7 +54,7 @@ def test_nothing_is_lost_or_doubled_when_each_child_dies_once(
     print(f"SEED={SEED} deaths: {', '.join(names)}")
     size = ("--payments", str(PAYMENTS), "--rate", str(RATE), "--seed", str(SEED), "--json")
     with subprocess.Popen(
-        (sys.executable, "-m", "devstack.cli", "load", *size),
+        (sys.executable, "-m", "paystream.cli", "load", *size),
         env={**os.environ, **env},
         stdout=subprocess.PIPE,
         text=True,

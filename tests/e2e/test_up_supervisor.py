@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from patience import PATIENCE_SECONDS, eventually
+from polling import PATIENCE_SECONDS, eventually
 
 from devstack.services.child import TETHER
 

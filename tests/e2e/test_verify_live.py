@@ -19,22 +19,23 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import NewTopic
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "devstack" / "verify"))
-from verify_shop import MERCHANT, MODE, PARTITIONS, Shop, ShopSources, open_shop
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "paystream" / "verify"))
+from verify_fixture import MERCHANT, MODE, PARTITIONS, Shop, ShopSources, open_shop
 
-from devstack import topics as topics_on_broker
-from devstack.explain import explain, print_story
-from devstack.topics_report import print_topics, topics_report
-from devstack.verify import live
-from devstack.verify.live import ACCEPTED_LOG
-from devstack.verify.result import RuleResult
-from devstack.verify.run import RULES, Rule, run_verify
-from runtime import positions
+from paystream.operations import topics as topics_on_broker
+from paystream.operations.payment_timeline import explain, print_story
+from paystream.operations.topics_report import print_topics, topics_report
+from paystream.verify import live
+from paystream.verify.live import ACCEPTED_LOG
+from paystream.verify.result import RuleResult
+from paystream.verify.run import RULES, Rule, run_verify
+from runtime import consumer_lag
 from runtime.kafka import consumer_settings
 from schemas import topics
 from schemas.ids import payment_id
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
+from workers.catalogue import GROUPS
 
 pytestmark = pytest.mark.services
 
@@ -98,7 +99,7 @@ def _fill(env: dict[str, str], shop: Shop) -> None:
 
 def _fill_kafka(bootstrap: str, shop: Shop) -> None:
     topics_on_broker.create_all(bootstrap, partitions=PARTITIONS)
-    admin = positions.admin(bootstrap)
+    admin = consumer_lag.admin(bootstrap)
     compacted = {"cleanup.policy": "compact"}
     new = [NewTopic(name, PARTITIONS, 1, config=compacted) for name in shop.changelogs]
     for created in admin.create_topics(new).values():
@@ -109,7 +110,7 @@ def _fill_kafka(bootstrap: str, shop: Shop) -> None:
         for stored in ShopSources(shop).records(topic):
             producer.produce(topic, key=stored.key, value=stored.value, partition=stored.partition)
     producer.commit_transaction(20)
-    for group in positions.GROUPS:
+    for group in GROUPS:
         _commit_to_end(bootstrap, group)
 
 
@@ -121,12 +122,12 @@ def _transactional(bootstrap: str, name: str) -> Producer:
 
 def _commit_to_end(bootstrap: str, group: str, records_back: int = 0) -> None:
     """As a consumer does it: behind the last record, before the transaction's marker."""
-    admin = positions.admin(bootstrap)
-    where = [(topic, p) for topic in positions.subscribed(group) for p in range(PARTITIONS)]
-    ends = positions.ends(admin, where)
-    while ends != positions.ends(admin, where, "stable_end"):  # markers are written a bit later
+    admin = consumer_lag.admin(bootstrap)
+    where = [(topic, p) for topic in consumer_lag.subscribed(group) for p in range(PARTITIONS)]
+    ends = consumer_lag.ends(admin, where)
+    while ends != consumer_lag.ends(admin, where, "stable_end"):  # markers are written a bit later
         time.sleep(0.05)
-        ends = positions.ends(admin, where)
+        ends = consumer_lag.ends(admin, where)
     at = [At(t, p, max(0, end - 1 - records_back)) for (t, p), end in ends.items()]
     consumer = Consumer(consumer_settings(bootstrap, group))
     done = consumer.commit(offsets=at, asynchronous=False)

@@ -12,7 +12,7 @@ from fault_cluster import Figures
 from stream.engine_harness import FAST_SESSION, WAIT_SECONDS, Scenario, check_exactly_once
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
-REWIND = {"accept_rewind": True, "lost_after_seconds": 1.0}
+REWIND = {"allow_offset_rewind": True, "truncation_confirm_seconds": 1.0}
 
 
 def set_offsets(scenario: Scenario, offsets: dict[int, int]) -> None:
@@ -49,7 +49,7 @@ def test_committed_offsets_below_the_start_of_the_log(single: Scenario) -> None:
     assert refused.process.wait(WAIT_SECONDS) == 1
     log = (single.directory / "worker-0.log").read_text()
     assert "out of the log's range" in log
-    assert "accept_rewind" in log
+    assert "allow_offset_rewind" in log
     assert single.committed() == before
     time.sleep(FAST_SESSION["session_timeout_seconds"] + 2)
     set_offsets(single, starts)
@@ -64,7 +64,7 @@ def test_offsets_that_were_set_back(single: Scenario) -> None:
     single.wait_done()
     stop_and_leave(single)
     set_offsets(single, dict.fromkeys(range(single.partitions), 10))
-    refused = single.start(settings=FAST_SESSION | {"lost_after_seconds": 1.0})
+    refused = single.start(settings=FAST_SESSION | {"truncation_confirm_seconds": 1.0})
     assert refused.process.wait(WAIT_SECONDS) == 1
     assert "the log lost data or was rewound" in single.logs()
     worker = single.start(settings=FAST_SESSION | REWIND)

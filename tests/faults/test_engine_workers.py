@@ -258,5 +258,5 @@ def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
     single.load(10)
     worker = single.start()
     assert worker.process.wait(WAIT_SECONDS) == 1
-    assert "CommandRefused" in single.logs()
+    assert "NonRetriableBrokerError" in single.logs()
     assert sum(single.committed().values()) == 0

@@ -15,13 +15,13 @@ import httpx2
 import msgspec
 import pytest
 
-from devstack.cli.environment import read_env_file
-from devstack.clickhouse_client import connect
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch
+from devstack.traffic.drain import settle
 from devstack.traffic.runner import TrafficSettings, run
-from devstack.traffic.settling import settle
-from devstack.verify.run import run_verify
+from paystream.cli.environment import read_env_file
+from paystream.operations.clickhouse_client import connect
+from paystream.verify.run import run_verify
 
 PAYMENTS = int(os.environ.get("PAYSTREAM_TEST_PAYMENTS", "2000"))
 RATE = float(os.environ.get("PAYSTREAM_TEST_RATE", "50"))
@@ -58,7 +58,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     arguments = ("up", "--state-dir", str(directory / "state"), "--env-file", str(env_file))
     launch = Launch(
         name="up",
-        command=(sys.executable, "-m", "devstack.cli", *arguments, "--workers", "2"),
+        command=(sys.executable, "-m", "paystream.cli", *arguments, "--workers", "2"),
         log_path=directory / "up.log",
         environment=SETTINGS,
         ready=env_file.exists,

@@ -16,9 +16,9 @@ from schemas.codec import (
     encode,
     encode_by_schema,
 )
-from schemas.generate import codec_text
+from schemas.codegen.generate import codec_text
+from schemas.codegen.reader_source import UnsupportedType
 from schemas.generated_codecs import READERS
-from schemas.reader_source import UnsupportedType
 from schemas.registry import latest
 from schemas.varint import LONG_MAX, LONG_MIN, LONGS, long_at
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from properties.native_rows import NativeRows
 
 from schemas.codec import UndecodableRecord, decode, encode
+from schemas.enums import EventType
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
 from schemas.records import PaymentEvent
-from schemas.vocabulary import EventType
 from sinks.audit.columns.avro import ColumnsRefused
-from sinks.audit.columns.origins import Origins
+from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.payments import payment_blocks
+from sinks.audit.inserts import TableInsert, payments_by_column
 from sinks.audit.ledger import PAYMENT_RULES, transaction_for
-from sinks.audit.ledger.linear import AMOUNTS, linear_rules
-from sinks.audit.preparing import Insert, payments_by_column
-from sinks.audit.store import Sourced, rows_of
-from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, Origin, Table
+from sinks.audit.ledger.vectorized_rules import AMOUNTS, vectorized_rules
+from sinks.audit.store import DecodedRecord, rows_of
+from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, KafkaPosition, Table
 
 TOPIC, AT_MS = "payments.events", 1_795_000_000_000
 LONG = st.integers(-(2**54), 2**54)
@@ -56,7 +56,7 @@ EVENTS = st.builds(
 def by_row(table: Table, values: list[bytes]) -> list[dict[str, Any]]:
     """Rows of the typed mapping, as ClickHouse takes them: text as bytes."""
     records = [
-        Sourced(decode(PaymentEvent, value), Origin(TOPIC, 3, offset, AT_MS, value))
+        DecodedRecord(decode(PaymentEvent, value), KafkaPosition(TOPIC, 3, offset, AT_MS, value))
         for offset, value in enumerate(values)
     ]
     names = [name for name, _ in table.columns]
@@ -66,9 +66,9 @@ def by_row(table: Table, values: list[bytes]) -> list[dict[str, Any]]:
     ]
 
 
-def origins(first: int, count: int) -> Origins:
+def origins(first: int, count: int) -> KafkaPositions:
     offsets = np.arange(first, first + count, dtype=np.int64)
-    return Origins(TOPIC, np.full(count, 3, np.int64), offsets, AT_MS)
+    return KafkaPositions(TOPIC, np.full(count, 3, np.int64), offsets, AT_MS)
 
 
 def by_column(values: list[bytes]) -> list[list[dict[str, Any]]]:
@@ -91,7 +91,7 @@ def test_columns_are_the_typed_mappings_rows(events: list[PaymentEvent]) -> None
 
 def test_every_payment_rule_is_linear_and_balances_whatever_the_amounts() -> None:
     """If a rule stops to be linear, its batches go record by record: slower, and still right."""
-    rules = linear_rules()
+    rules = vectorized_rules()
     assert set(rules) == set(map(str, PAYMENT_RULES))
     for legs in rules.values():
         for state in {leg.state for leg in legs}:
@@ -101,7 +101,7 @@ def test_every_payment_rule_is_linear_and_balances_whatever_the_amounts() -> Non
 
 @given(EVENTS)
 def test_linear_forms_are_the_rules(event: PaymentEvent) -> None:
-    legs = linear_rules().get(event.type, ())
+    legs = vectorized_rules().get(event.type, ())
     by_lines = (event.type, event.source) == ("payment.settled", "reconciliation")
     moved = msgspec.structs.replace(event, amount_minor=0) if by_lines else event
     amounts = tuple(getattr(moved, name) for name in AMOUNTS)
@@ -141,7 +141,7 @@ def test_bytes_that_are_no_event_are_never_taken_for_one(
         assert in_order(rows) == in_order(by_row(table, values))
 
 
-def prepared(values: list[bytes]) -> list[Insert]:
+def prepared(values: list[bytes]) -> list[TableInsert]:
     records: list[Any] = [
         SimpleNamespace(value=value, raw=value, partition=3, offset=offset)
         for offset, value in enumerate(values)
@@ -178,7 +178,7 @@ def test_what_the_columns_refuse_goes_record_by_record(field: str, value: Any) -
 
 
 def test_an_unusual_chunk_does_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.audit.preparing.CHUNK_RECORDS", 2)
+    monkeypatch.setattr("sinks.audit.inserts.CHUNK_RECORDS", 2)
     event = msgspec.structs.replace(decode(PaymentEvent, ORDINARY), amount_minor=2**59)
     values = [ORDINARY, ORDINARY, encode(event), ORDINARY, ORDINARY]
     inserts = prepared(values)

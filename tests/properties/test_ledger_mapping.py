@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.enums import CommandKind, EventType, Outcome, PayoutEventType
 from schemas.ids import command_id, event_id, payment_id
 from schemas.money import CURRENCIES
 from schemas.records import PaymentCommand, PaymentEvent, PayoutEvent
-from schemas.vocabulary import CommandKind, EventType, Outcome, PayoutEventType
 from sinks.audit.ledger import (
     PAYMENT_RULES,
     PAYOUT_RULES,

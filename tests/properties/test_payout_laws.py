@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import encode
+from schemas.enums import PayoutEventType, PayoutOutcome, PayoutRequestKind, Source
 from schemas.records import PayoutEvent, PayoutItem, PayoutRequest
-from schemas.vocabulary import PayoutEventType, PayoutOutcome, PayoutRequestKind, Source
-from sinks.payouts.folding import PayoutFold
-from sinks.payouts.folding_rules import Account, PayoutPolicy
-from sinks.payouts.folding_state import OpenBalance, PayoutInProgress
+from sinks.payouts.aggregate import PayoutAggregate
+from sinks.payouts.rules import Account, PayoutPolicy
+from sinks.payouts.state import OpenBalance, PayoutInProgress
 
 MERCHANTS = ("mer_a", "mer_b")
 CURRENCIES = ("EUR", "JPY")
@@ -56,7 +56,7 @@ class Run:
         self.items: dict[str, PayoutItem] = {}
         self.requests: list[PayoutRequest] = []
         self.events: list[PayoutEvent] = []
-        self.fold = PayoutFold(self.table, POLICY, ACCOUNTS.get)
+        self.fold = PayoutAggregate(self.table, POLICY, ACCOUNTS.get)
         for number, step in enumerate(history):
             self._apply(number, *step)
 
@@ -117,7 +117,9 @@ class Run:
     def amounts(self) -> dict[str, int]:
         """Amount of everything that can be an item."""
         found = {item_id: item.amount_minor for item_id, item in self.items.items()}
-        emptied = self.of_type(PayoutEventType.CREATED) + self.of_type(PayoutEventType.CARRIED)
+        emptied = self.of_type(PayoutEventType.CREATED) + self.of_type(
+            PayoutEventType.CARRIED_FORWARD
+        )
         return found | {e.payout_id: e.amount_minor for e in emptied}
 
 
@@ -147,7 +149,7 @@ def test_each_payout_is_the_sum_of_its_items_and_no_item_is_in_two(
 ) -> None:
     run = Run(history)
     amounts = run.amounts()
-    emptied = run.of_type(PayoutEventType.CREATED) + run.of_type(PayoutEventType.CARRIED)
+    emptied = run.of_type(PayoutEventType.CREATED) + run.of_type(PayoutEventType.CARRIED_FORWARD)
     for event in emptied:
         assert event.amount_minor == sum(amounts[item] for item in event.items)
         assert event.item_count == len(event.items) <= POLICY.items_max

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from properties.reconciliation_world import (
+from properties.reconciliation_model import (
     DAY_MS,
     FAR_MS,
     NOON_MS,
@@ -81,7 +81,7 @@ def test_reading_reports_and_statements_again_changes_nothing(world: World) -> N
 @given(worlds())
 def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) -> None:
     """With every report paid as it says, bank and receivable follow; the rest is in suspense."""
-    wrong = {"amount", "currency", "duplicate", "missing_there"}
+    wrong = {"amount", "currency", "duplicate", "missing_in_report"}
     if any(level == "report" and kind in wrong for level, kind in world.plants):
         return
     house = told_in_order(world)
@@ -122,7 +122,7 @@ def test_what_people_wrote_off_leaves_suspense_empty(world: World, state: str, c
             report_id=None if told.operation_id else told.report_id,
             break_id=break_id,
             break_state=wanted,
-            person="ada",
+            actor="ada",
             reason="seen",
         )
         for _ in range(2):

@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.enums import AttemptResult
 from schemas.records import WebhookAttempt, WebhookDelivery
-from schemas.vocabulary import AttemptResult
 from sinks.webhooks.delivery import PendingDelivery, RetryPolicy
-from sinks.webhooks.delivery_fold import DeliveryFold
-from sinks.webhooks.delivery_queue import BreakerPolicy, EndpointQueue, Slot, slot_key
+from sinks.webhooks.delivery_aggregate import DeliveryAggregate
+from sinks.webhooks.delivery_queue import BreakerPolicy, EndpointQueue, Slot, position_key
 
 HOUR_MS = 3_600_000
 ENDPOINTS = ("we_a", "we_b")
@@ -34,11 +34,13 @@ class Run:
         self.dead: list[str] = []
         self.intended: set[str] = set()
         self.delivered: set[str] = set()
-        fold = DeliveryFold(self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy())
+        fold = DeliveryAggregate(self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy())
         for hour, step in enumerate(history):
             self._apply(fold, hour * HOUR_MS, *step)
 
-    def _apply(self, fold: DeliveryFold, at_ms: int, kind: str, endpoint: str, *rest: Any) -> None:
+    def _apply(
+        self, fold: DeliveryAggregate, at_ms: int, kind: str, endpoint: str, *rest: Any
+    ) -> None:
         event_id = f"pay_{rest[0]}-1"
         delivery_id = f"{event_id}@{endpoint}"
         if kind == "intent":
@@ -48,8 +50,8 @@ class Run:
             return
         _, result, count = rest
         open_before = delivery_id in self.deliveries
-        given_up = fold.apply(_attempt(delivery_id, endpoint, event_id, result, count, at_ms))
-        self.dead += [g.entry.delivery.delivery_id for g in given_up]
+        exhausted = fold.apply(_attempt(delivery_id, endpoint, event_id, result, count, at_ms))
+        self.dead += [g.entry.delivery.delivery_id for g in exhausted]
         if open_before and result == AttemptResult.DELIVERED:
             self.delivered.add(delivery_id)
 
@@ -108,7 +110,7 @@ def test_what_is_pending_will_be_found_in_a_slot_or_has_a_due_time(
         queue = run.endpoints[endpoint]
         assert isinstance(queue, EndpointQueue)
         assert queue.head <= entry.slot < queue.tail
-        assert run.endpoints[slot_key(endpoint, entry.slot)] == Slot(delivery_id=delivery_id)
+        assert run.endpoints[position_key(endpoint, entry.slot)] == Slot(delivery_id=delivery_id)
 
 
 @given(histories)
@@ -121,4 +123,4 @@ def test_no_slot_and_no_queue_is_left_behind(history: list[tuple[Any, ...]]) -> 
     }
     for queue in run.endpoints.values():
         if isinstance(queue, EndpointQueue) and queue.head < queue.tail:
-            assert slot_key(queue.endpoint_id, queue.head) in run.endpoints
+            assert position_key(queue.endpoint_id, queue.head) in run.endpoints

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.enums import AttemptResult
 from schemas.records import WebhookAttempt, WebhookDelivery
-from schemas.vocabulary import AttemptResult
 from sinks.webhooks.delivery import PendingDelivery, RetryPolicy
-from sinks.webhooks.delivery_fold import DeliveryFold
+from sinks.webhooks.delivery_aggregate import DeliveryAggregate
 from sinks.webhooks.delivery_queue import BreakerPolicy, due_ms
 from sinks.webhooks.selection import DueDeliveries
 from sinks.webhooks.settings import WebhookSettings
@@ -57,7 +57,9 @@ class World:
         self.attempts: Counter[str] = Counter()
         self.delivered: dict[str, int] = {}
         self.dead_letters: list[str] = []
-        self.fold = DeliveryFold(self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy())
+        self.fold = DeliveryAggregate(
+            self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy()
+        )
 
     def intend(self, endpoint: str, number: int, now_ms: int) -> str:
         delivery = WebhookDelivery(
@@ -103,8 +105,8 @@ class World:
             latency_ms=1,
             attempted_at_ms=now_ms,
         )
-        given_up = self.fold.apply(attempt)
-        self.dead_letters += [g.entry.delivery.delivery_id for g in given_up]
+        exhausted = self.fold.apply(attempt)
+        self.dead_letters += [g.entry.delivery.delivery_id for g in exhausted]
 
 
 @given(down_days=st.integers(0, 35), backlog=st.integers(1, 60))

@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 from aiokafka.consumer.subscription_state import SubscriptionState
 
-from engine import EngineApp, EngineSettings, Retry, changelog, run_worker
-from engine.clients import ClientConfig
-from engine.poison import RawRecord
+from engine import EngineApp, EngineSettings, Retry, run_worker
+from engine.broker.clients import ClientConfig
+from engine.consumers.dead_letters import RawRecord
+from engine.state import changelog
 
 logging.basicConfig(stream=sys.stderr, level="INFO", format="%(asctime)s %(name)s %(message)s")
 logging.getLogger("aiokafka").setLevel("WARNING")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from confluent_kafka import Producer
-from patience import PATIENCE_SECONDS
+from polling import PATIENCE_SECONDS
 
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
@@ -25,7 +25,7 @@ MASTER_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 @contextmanager
 def worker(name: str, bootstrap: str, directory: Path, env: Mapping[str, str]) -> Iterator[Child]:
-    """`python -m devstack.worker NAME`, ready; killed at the exit unless it has ended by then."""
+    """`python -m workers NAME`, ready; killed at the exit unless it has ended by then."""
     child = start_worker(name, bootstrap, directory, env)
     try:
         yield child
@@ -38,7 +38,7 @@ def start_worker(name: str, bootstrap: str, directory: Path, env: Mapping[str, s
     port = free_port()
     launch = Launch(
         name=f"worker {name}",
-        command=(sys.executable, "-m", "devstack.worker", name, "--slot", "0"),
+        command=(sys.executable, "-m", "workers", name, "--instance-id", "0"),
         log_path=directory / f"{name}.log",
         environment={
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import eventually
-from payment_house import CHARGED, POLICY, House, network_environment, open_house
+from payment_harness import CHARGED, POLICY, House, network_environment, open_house
+from polling import eventually
 from sink_worker import worker
 
 from devstack.services import clickhouse
@@ -17,15 +17,15 @@ from devstack.services.ports import free_port
 from runtime.clock import now_ms
 from runtime.kafka import read_topic
 from schemas.codec import decode, encode
+from schemas.enums import EventType as E
 from schemas.records import HistoryRequest, PaymentCommand
 from schemas.topics import HISTORY_REQUESTS, PAYMENTS_COMMANDS, PAYMENTS_EVENTS
-from schemas.vocabulary import EventType as E
 from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 from streams.domain import PaymentState, Policy, decide
-from streams.domain.archive import marker_of
-from streams.domain.histories import pack
-from streams.domain.keeping import STORAGE_KINDS
+from streams.domain.archive import archive_stub
+from streams.domain.archived_payments import STORAGE_KINDS
+from streams.domain.history_codec import pack
 from streams.state_codec import decode_marker
 
 pytestmark = pytest.mark.services
@@ -37,7 +37,7 @@ ARCHIVING = {
     "PAYSTREAM_ARCHIVE_INTERVAL_SECONDS": "0.1",
 }
 RULES = Policy(
-    answer_timeout_seconds=20,
+    network_timeout_seconds=20,
     resolve_backoff_seconds=1,
     action_timeout_seconds=2,
     archive_after_seconds=2,
@@ -175,7 +175,7 @@ def test_a_repeat_of_the_create_charges_nobody_again(house: House) -> None:
     state = as_if_it_had_never_left(house, create.payment_id)
     stored = last(house, MARKERS, create.payment_id)[1]
     assert stored is not None
-    assert decode_marker(stored) == marker_of(state)
+    assert decode_marker(stored) == archive_stub(state)
 
 
 def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(

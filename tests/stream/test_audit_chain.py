@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from contract.ledger_scenario import a_day_at_the_shop
-from stream.audit_house import AuditHouse, another_shop
+from stream.audit_harness import AuditHouse, another_shop
 
 from schemas.codec import encode
 from schemas.topics import PAYMENTS_EVENTS
-from sinks.audit.chain import SEGMENT_OFFSETS
+from sinks.audit.chain.chain import SEGMENT_OFFSETS
 
 pytestmark = pytest.mark.services
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from contract.ledger_scenario import Shop, a_day_at_the_shop
-from stream.audit_house import AuditHouse, another_shop
+from stream.audit_harness import AuditHouse, another_shop
 
 from schemas.topics import PAYMENTS_EVENTS
 
@@ -40,7 +40,7 @@ def test_four_topics_become_the_views_rows(house: AuditHouse, shop: Shop) -> Non
     house.start_worker(PAYSTREAM_AUDIT_FRESHNESS_SECONDS="0.2")
     house.wait_committed()
     house.check(shop)
-    behind = "SELECT DISTINCT behind_records, behind_seen_seconds < 60 FROM paystream.freshness"
+    behind = "SELECT DISTINCT lag_records, lag_age_seconds < 60 FROM paystream.freshness"
     house.until(lambda: house.ask(behind) == [(0, True)])
     assert house.ask("SELECT count() FROM paystream.webhook_attempts") == [(len(shop.attempts),)]
     assert house.ask("SELECT count() FROM paystream.payouts") == [(2,)]

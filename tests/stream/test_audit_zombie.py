@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from contract.ledger_scenario import Shop, a_day_at_the_shop
-from stream.audit_house import AuditHouse, another_shop
+from stream.audit_harness import AuditHouse, another_shop
 
 from sinks.audit.ledger import expected_entries
 from sinks.audit.store import connect

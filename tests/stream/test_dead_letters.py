@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from patience import eventually
+from polling import eventually
 from sink_worker import worker
 
-from devstack.dead_letters import Letter, NotDecided, drop, letters, replay
-from devstack.topics import create_all
+from paystream.operations.dead_letters import Letter, NotDecided, drop, letters, replay
+from paystream.operations.topics import create_all
 from runtime.kafka import StoredRecord, producer_settings, read_topic
 from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS
 
@@ -46,7 +46,7 @@ def commands_of(broker: str, key: str) -> list[StoredRecord]:
 
 def cli(broker: str, *arguments: str) -> Any:
     """What `paystream dead-letters … --json` prints."""
-    command = [sys.executable, "-m", "devstack.cli", "dead-letters", *arguments, "--json"]
+    command = [sys.executable, "-m", "paystream.cli", "dead-letters", *arguments, "--json"]
     env = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": broker}
     ended = subprocess.run(command, env=env, capture_output=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr.decode()

@@ -32,11 +32,13 @@ def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(scenario: Sce
 
 def test_the_fuse_stops_the_worker_before_it_commits(scenario: Scenario) -> None:
     scenario.produce([("k1", {"poison": True})] * 200)
-    worker = scenario.start(settings={"fuse_run_max": 20}, DEAD_LETTERS=f"{scenario.name}.dlq")
+    worker = scenario.start(
+        settings={"consecutive_dead_letters_max": 20}, DEAD_LETTERS=f"{scenario.name}.dlq"
+    )
     assert worker.process.wait(40) == 1
     assert scenario.read(".dlq") == []
     assert sum(scenario.committed().values()) == 0
-    assert "FuseBlown" in scenario.logs()
+    assert "DeadLetterLimitExceeded" in scenario.logs()
 
 
 def test_without_dead_letters_a_failure_ends_the_worker(scenario: Scenario) -> None:
@@ -118,10 +120,10 @@ def test_a_lost_changelog_is_refused(scenario: Scenario) -> None:
     time.sleep(1)
     admin.create_topics([NewTopic(changelog, 4, 1)])[changelog].result(20)
     scenario.load(10)
-    refused = scenario.start(settings={"lost_after_seconds": 1.0})
+    refused = scenario.start(settings={"truncation_confirm_seconds": 1.0})
     assert refused.process.wait(40) == 1
-    assert "accept_rewind" in scenario.logs()
-    scenario.start(settings={"lost_after_seconds": 1.0, "accept_rewind": True})
+    assert "allow_offset_rewind" in scenario.logs()
+    scenario.start(settings={"truncation_confirm_seconds": 1.0, "allow_offset_rewind": True})
     scenario.wait_done()
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Producer
 
-from engine.clients import ClientConfig
-from engine.fetcher import Fetcher
+from engine.broker.clients import ClientConfig
+from engine.consumers.fetcher import Fetcher
 from engine.settings import EngineSettings
 
 pytestmark = pytest.mark.services

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import eventually
+from polling import eventually
 from sink_worker import publish, stored, worker
 
-from devstack.topics import create_all
+from paystream.operations.topics import create_all
 from runtime.merchant_registry import MerchantRegistry
 from schemas.records import MerchantCommand, MerchantEvent
 from schemas.topics import MERCHANTS_COMMANDS, MERCHANTS_EVENTS
@@ -38,7 +38,7 @@ def test_a_registration_reaches_every_reader_once_and_survives_a_restart(
     register = command(merchant_id, "register", 1, name="Shop")
     key = {"key_id": "key_1", "key_mode": "test", "key_hash": merchant_id}
     rotate = command(merchant_id, "rotate_api_key", 2, **key)
-    endpoint = {"endpoint_id": "we_1", "endpoint_url": "https://x.example", "secret_sealed": "s"}
+    endpoint = {"endpoint_id": "we_1", "endpoint_url": "https://x.example", "encrypted_secret": "s"}
 
     def types() -> list[str]:
         events = stored(

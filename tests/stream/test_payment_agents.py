@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
-from patience import eventually
-from payment_house import (
+from payment_harness import (
     CHARGED,
     POLICY,
     House,
@@ -20,12 +19,14 @@ from payment_house import (
     network_launch,
     open_house,
 )
+from polling import eventually
 from sink_worker import publish, start_worker, worker
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from runtime.kafka import producer_settings, read_topic
 from schemas.codec import decode, encode
+from schemas.enums import EventType as E
 from schemas.headers import CE_ID, TRACEPARENT
 from schemas.records import DeadLetter, PaymentCommand
 from schemas.topics import (
@@ -34,7 +35,6 @@ from schemas.topics import (
     PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
 )
-from schemas.vocabulary import EventType as E
 from streams.domain import PaymentState, Policy, decide
 from streams.state_codec import decode_state
 
@@ -201,7 +201,7 @@ def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(house:
 
     letters = mine()
     assert [letter.value for letter in letters] == [encode(stray), b"no avro"]
-    assert "MisroutedCommand" in letters[0].detail
+    assert "KeyMismatch" in letters[0].detail
     assert {letter.source_app for letter in letters} == {"streams-payments"}
     assert house.events(stray.payment_id) == []
 
@@ -252,7 +252,7 @@ def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
 
 def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
     """Their events and states are what `decide` makes of the commands, in order, byte for byte."""
-    policy = Policy(answer_timeout_seconds=20, resolve_backoff_seconds=1, action_timeout_seconds=2)
+    policy = Policy(network_timeout_seconds=20, resolve_backoff_seconds=1, action_timeout_seconds=2)
     states: dict[str, PaymentState] = {}
     events: dict[str, list[bytes]] = {}
     for record in read_topic(broker, PAYMENTS_COMMANDS):

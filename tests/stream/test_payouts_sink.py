@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from patience import eventually
+from polling import eventually
 from sink_worker import event, merchant, publish, start_worker, stored, worker
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
-from devstack.topics import create_all
+from paystream.operations.topics import create_all
 from schemas.records import PayoutEvent, PayoutItem, PayoutRequest
 from schemas.topics import (
     MERCHANTS,

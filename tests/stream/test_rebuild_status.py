@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import redis
 from api_process import Shop, known_shop, running_api
-from patience import eventually
+from polling import eventually
 from sink_worker import event, publish, worker
 
 from devstack.services import kafka, kafka_jars, valkey
 from devstack.services.child import Child
 from devstack.services.ports import free_port
-from devstack.topics import create_all
-from devstack.verify import tables
-from devstack.verify.evidence import Evidence
-from devstack.verify.live import LiveSources
-from devstack.verify.result import Findings
+from paystream.operations.topics import create_all
+from paystream.verify import tables
+from paystream.verify.evidence import Evidence
+from paystream.verify.live import LiveSources
+from paystream.verify.result import Findings
 from runtime.clock import now_ms
 from schemas import ids
 from schemas.topics import PAYMENTS_EVENTS
@@ -53,7 +53,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def rebuild(env: dict[str, str]) -> dict[str, int]:
-    command = [sys.executable, "-m", "devstack.cli", "rebuild", "status", "--json"]
+    command = [sys.executable, "-m", "paystream.cli", "rebuild", "status", "--json"]
     ended = subprocess.run(
         command, env={**os.environ, **env}, capture_output=True, check=False, timeout=60
     )

@@ -15,16 +15,17 @@ from typing import Any
 
 import httpx2
 import pytest
-from patience import eventually
+from polling import eventually
 from sink_worker import event, publish, start_worker, stored
-from stream.audit_house import AuditHouse
+from stream.audit_harness import AuditHouse
 
-from devstack import breaks
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from devstack.traffic.card_encryption import CardEncryption
+from paystream.operations import breaks
 from runtime.clock import now_ms
+from schemas.enums import BreakState
 from schemas.records import PaymentCommand, ReconciliationEvent, SettlementLine
 from schemas.topics import (
     NETWORK_SETTLEMENTS,
@@ -32,7 +33,6 @@ from schemas.topics import (
     PAYMENTS_EVENTS,
     RECONCILIATION_EVENTS,
 )
-from schemas.vocabulary import BreakState
 
 pytestmark = pytest.mark.services
 FATES = ("missing", "extra", "amount", "currency", "duplicate", "late")
@@ -197,8 +197,8 @@ def _people_decide(house: House) -> None:
         kind, break_id = found.break_kind, found.break_id or ""
         state = BreakState.WRITTEN_OFF if kind == "amount" else BreakState.RESOLVED
         moved = breaks.move(house.bootstrap, break_id, state, "ada", "looked into")
-        assert (moved.break_state, moved.person, moved.reason) == (state, "ada", "looked into")
-    with pytest.raises(breaks.BreakNotMoved, match="cannot become"):
+        assert (moved.break_state, moved.actor, moved.reason) == (state, "ada", "looked into")
+    with pytest.raises(breaks.BreakTransitionFailed, match="cannot become"):
         breaks.move(house.bootstrap, break_id, BreakState.ACKNOWLEDGED, "bob", "too late")
     assert breaks.breaks(house.bootstrap) == []
 
@@ -232,7 +232,7 @@ def _analysts_see_it(house: House) -> None:
         "payments in ClickHouse",
     )
     kinds = house.ask(
-        "SELECT kind, state, level, person FROM paystream.reconciliation_breaks ORDER BY ALL"
+        "SELECT kind, state, level, actor FROM paystream.reconciliation_breaks ORDER BY ALL"
     )
     assert kinds == [
         ("amount", "written_off", "operation", "ada"),
@@ -240,8 +240,8 @@ def _analysts_see_it(house: House) -> None:
         ("currency", "resolved", "operation", "ada"),
         ("duplicate", "resolved", "operation", "ada"),
         ("late", "resolved", "operation", "ada"),
-        ("missing_here", "resolved", "operation", "ada"),
-        ("missing_there", "resolved", "operation", "ada"),
+        ("missing_in_ledger", "resolved", "operation", "ada"),
+        ("missing_in_report", "resolved", "operation", "ada"),
     ]
     balances = "SELECT currency, sum(balance_minor) FROM paystream.trial_balance GROUP BY ALL"
     assert {total for _, total in house.ask(balances)} == {0}

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import redis
-from patience import eventually
+from polling import eventually
 from sink_worker import event, publish, worker
 
 from devstack.services import valkey
 from devstack.services.child import Child
 from devstack.services.ports import free_port
-from devstack.topics import create_all
+from paystream.operations.topics import create_all
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from patience import eventually
+from polling import eventually
 from sink_worker import (
     MASTER_KEY,
     event,
@@ -29,8 +29,8 @@ from sink_worker import (
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
-from devstack.topics import create_all
-from runtime.sealing import seal
+from paystream.operations.topics import create_all
+from runtime.encryption import seal
 from schemas.records import DeadLetter, Endpoint, WebhookAttempt
 from schemas.topics import (
     MERCHANTS,
@@ -101,7 +101,7 @@ def webhooks(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def endpoint(endpoint_id: str, url: str, *secrets: str) -> Endpoint:
     sealed = [seal(MASTER_KEY, secret, endpoint_id) for secret in secrets or (NEW_SECRET,)]
-    return Endpoint(endpoint_id=endpoint_id, url=url, secrets_sealed=sealed, enabled=True)
+    return Endpoint(endpoint_id=endpoint_id, url=url, encrypted_secrets=sealed, enabled=True)
 
 
 def register(broker: str, merchant_id: str, **urls: str) -> dict[str, str]:

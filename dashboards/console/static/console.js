@@ -24,7 +24,7 @@ function table(rows, columns, whenEmpty) {
 const marked = (text, mark) => make("span", { class: mark }, text);
 const id = (text) => make("span", { class: "id" }, text);
 const link = (payment) => make("a", { class: "id", href: `#${payment}` }, payment);
-const STATUS = { captured: "good", settled: "good", authorized: "good", declined: "warn", failed: "bad", unknown: "bad", expired: "warn", voided: "dim", paid: "good", delivered: "good", given_up: "bad" };
+const STATUS = { captured: "good", settled: "good", authorized: "good", declined: "warn", failed: "bad", unknown: "bad", expired: "warn", voided: "dim", paid: "good", delivered: "good", exhausted: "bad" };
 const status = (text) => marked(text.replaceAll("_", " "), STATUS[text] ?? "");
 
 const sum = (rows, field) => rows.reduce((total, row) => total + Number(row[field] ?? 0), 0);

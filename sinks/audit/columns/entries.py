@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.enums import EventType, Source
 from schemas.money import CURRENCIES
-from schemas.vocabulary import EventType, Source
 from sinks.audit.columns.avro import ColumnsRefused, Numbers
+from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.native import Column, Words
-from sinks.audit.columns.origins import Origins
 from sinks.audit.columns.text import Longs, Text, codes_of, copy_text
 from sinks.audit.ledger import PAYMENT_RULES, Account, EntryState
-from sinks.audit.ledger.linear import AMOUNTS, LinearLeg, linear_rules
+from sinks.audit.ledger.vectorized_rules import AMOUNTS, VectorizedEntry, vectorized_rules
 
-_RULES = linear_rules()
+_RULES = vectorized_rules()
 _TYPES = tuple(str(event_type) for event_type in PAYMENT_RULES)
 _ACCOUNTS, _STATES = tuple(map(str, Account)), tuple(map(str, EntryState))
 _AMOUNT_MAX = 1 << 58  # so that no sum of a few amounts leaves 64 bits
@@ -45,7 +45,7 @@ def decimals_of(currency: Text) -> Numbers:
 
 
 def entry_columns(
-    events: Mapping[str, Column], decimals: Numbers, origins: Origins
+    events: Mapping[str, Column], decimals: Numbers, origins: KafkaPositions
 ) -> tuple[dict[str, Column], int]:
     """Columns of ledger_entries by name, and the number of rows.
 
@@ -109,7 +109,7 @@ def _all_legs(types: Longs, amounts: npt.NDArray[np.int64]) -> _Legs:
 
 
 def _legs_of(
-    rule: tuple[LinearLeg, ...], events: npt.NDArray[np.intp], amounts: npt.NDArray[np.int64]
+    rule: tuple[VectorizedEntry, ...], events: npt.NDArray[np.intp], amounts: npt.NDArray[np.int64]
 ) -> _Legs:
     """A leg of zero is no entry, and the others are numbered without it."""
     factors = np.array([leg.factors for leg in rule], np.int64).reshape(len(rule), len(AMOUNTS))

@@ -11,7 +11,7 @@ from schemas.registry import latest
 from sinks.audit.columns import native
 from sinks.audit.columns.avro import ColumnsRefused, Reader
 from sinks.audit.columns.entries import decimals_of, entry_columns
-from sinks.audit.columns.origins import Origins
+from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.text import Text, text_of
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
@@ -38,7 +38,7 @@ class Block(NamedTuple):
     rows: int
 
 
-def payment_blocks(values: Sequence[bytes], origins: Origins) -> tuple[Block, Block]:
+def payment_blocks(values: Sequence[bytes], origins: KafkaPositions) -> tuple[Block, Block]:
     """(block of payment_events, block of ledger_entries) of up to CHUNK_RECORDS records.
 
     Raises ColumnsRefused if any of them is not a PaymentEvent of the newest version, or has values

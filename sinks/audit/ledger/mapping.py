@@ -24,8 +24,8 @@ A fee on a later event makes merchant_payable +F, fees_revenue -F besides.
 
 from collections.abc import Callable
 
+from schemas.enums import EventType, PayoutEventType, Source
 from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
-from schemas.vocabulary import EventType, PayoutEventType, Source
 from sinks.audit.ledger.accounts import Account, EntryState
 from sinks.audit.ledger.reconciliation import reconciliation_transaction
 from sinks.audit.ledger.transaction import Entry, LedgerTransaction

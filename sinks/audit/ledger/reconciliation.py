@@ -5,9 +5,9 @@ ours, or what a report's lines sum to). G and F are in the line's currency, O in
 
     line.settled          bank_clearing +(G-F), network_cost +F, network_receivable -G
     line.suspended        bank_clearing +(G-F), suspense -(G-F)
-    line.accepted         suspense +O, network_receivable -O; network_cost +F, suspense -F
+    line.reclassified         suspense +O, network_receivable -O; network_cost +F, suspense -F
     deposit.suspended     bank_clearing +G, suspense -G
-    deposit.accepted      suspense +O, bank_clearing -O: the report's lines post it one by one
+    deposit.reclassified      suspense +O, bank_clearing -O: the report's lines post it one by one
     difference.written_off
                           suspense +(G-F), network_cost -(G-F); network_cost +O, suspense -O
                           (network_receivable -O where the network never reported it)
@@ -20,8 +20,8 @@ holds exactly the differences that nobody has explained or written off.
 from collections import defaultdict
 from collections.abc import Callable
 
+from schemas.enums import ReconciliationEventType as Type
 from schemas.records import ReconciliationEvent
-from schemas.vocabulary import ReconciliationEventType as Type
 from sinks.audit.ledger.accounts import Account
 from sinks.audit.ledger.transaction import Entry, LedgerTransaction
 
@@ -58,12 +58,16 @@ def _suspended(event: ReconciliationEvent, legs: _Legs) -> None:
 
 
 def _line_accepted(event: ReconciliationEvent, legs: _Legs) -> None:
-    legs.move(Account.SUSPENSE, Account.NETWORK_RECEIVABLE, event.own_minor, event.own_currency)
+    legs.move(
+        Account.SUSPENSE, Account.NETWORK_RECEIVABLE, event.expected_minor, event.expected_currency
+    )
     legs.move(Account.NETWORK_COST, Account.SUSPENSE, event.fee_minor, event.currency)
 
 
 def _deposit_accepted(event: ReconciliationEvent, legs: _Legs) -> None:
-    legs.move(Account.SUSPENSE, Account.BANK_CLEARING, event.own_minor, event.own_currency)
+    legs.move(
+        Account.SUSPENSE, Account.BANK_CLEARING, event.expected_minor, event.expected_currency
+    )
 
 
 def _written_off(event: ReconciliationEvent, legs: _Legs) -> None:
@@ -71,21 +75,24 @@ def _written_off(event: ReconciliationEvent, legs: _Legs) -> None:
     kept = Account.NETWORK_RECEIVABLE if never_reported else Account.SUSPENSE
     net_minor = event.gross_minor - event.fee_minor
     legs.move(Account.SUSPENSE, Account.NETWORK_COST, net_minor, event.currency)
-    legs.move(Account.NETWORK_COST, kept, event.own_minor, event.own_currency)
+    legs.move(Account.NETWORK_COST, kept, event.expected_minor, event.expected_currency)
 
 
 def _settlement_corrected(event: ReconciliationEvent, legs: _Legs) -> None:
     legs.move(
-        Account.NETWORK_RECEIVABLE, Account.BANK_CLEARING, event.own_minor, event.own_currency
+        Account.NETWORK_RECEIVABLE,
+        Account.BANK_CLEARING,
+        event.expected_minor,
+        event.expected_currency,
     )
 
 
 RECONCILIATION_RULES: dict[str, Callable[[ReconciliationEvent, _Legs], None]] = {
     Type.LINE_SETTLED: _line_settled,
     Type.LINE_SUSPENDED: _suspended,
-    Type.LINE_ACCEPTED: _line_accepted,
+    Type.LINE_RECLASSIFIED: _line_accepted,
     Type.DEPOSIT_SUSPENDED: _suspended,
-    Type.DEPOSIT_ACCEPTED: _deposit_accepted,
+    Type.DEPOSIT_RECLASSIFIED: _deposit_accepted,
     Type.DIFFERENCE_WRITTEN_OFF: _written_off,
     Type.SETTLEMENT_CORRECTED: _settlement_corrected,
 }

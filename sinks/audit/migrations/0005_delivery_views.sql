@@ -67,7 +67,7 @@ FROM
     SELECT payout_id, merchant_id, mode, currency, currency_exponent, occurred_at AS created_at,
         arrayJoin(items) AS item_id
     FROM ${raw}.payout_events FINAL
-    WHERE type IN ('payout.created', 'payout.carried')
+    WHERE type IN ('payout.created', 'payout.carried_forward')
 ) AS p
 LEFT JOIN
 (
@@ -94,7 +94,7 @@ CREATE OR REPLACE VIEW ${views}.webhook_attempts
     event_id String COMMENT 'Event that is delivered.',
     payment_id String COMMENT 'Payment of that event.',
     attempt UInt32 COMMENT 'Number of the attempt: 1, 2, 3…',
-    result LowCardinality(String) COMMENT 'delivered, failed or given_up.',
+    result LowCardinality(String) COMMENT 'delivered, failed or exhausted.',
     http_status UInt16 COMMENT 'Status of the answer; 0 if there was none.',
     error String COMMENT 'Why there was no answer.',
     latency_ms Int64 COMMENT 'Time to the answer, milliseconds.',

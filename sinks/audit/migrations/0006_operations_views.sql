@@ -28,7 +28,7 @@ COMMENT 'What could not be processed, and why.';
 CREATE OR REPLACE VIEW ${views}.reconciliation_breaks
 (
     break_id String COMMENT 'Identity of the difference.',
-    kind LowCardinality(String) COMMENT 'missing_here, missing_there, amount, currency, duplicate, late.',
+    kind LowCardinality(String) COMMENT 'missing_in_ledger, missing_in_report, amount, currency, duplicate, late.',
     state LowCardinality(String) COMMENT 'open, explained or closed.',
     merchant_id String COMMENT 'Merchant concerned; empty if unknown.',
     payment_id String COMMENT 'Payment concerned; empty if unknown.',
@@ -39,7 +39,7 @@ CREATE OR REPLACE VIEW ${views}.reconciliation_breaks
     reported_minor Int64 COMMENT 'Amount in the report, minor units; 0 if missing.',
     reported_decimal Decimal(38, 4) COMMENT 'reported_minor as a decimal amount.',
     age_seconds Int64 COMMENT 'Time since it was found, seconds.',
-    note String COMMENT 'What a person wrote about it.',
+    note String COMMENT 'What a actor wrote about it.',
     found_at DateTime64(3, 'UTC') COMMENT 'When the difference was found.',
     changed_at DateTime64(3, 'UTC') COMMENT 'When its state changed last.'
 )
@@ -107,7 +107,7 @@ CREATE OR REPLACE VIEW ${views}.network_health
     declined UInt64 COMMENT 'Declined by the issuer.',
     failed UInt64 COMMENT 'Failed for a technical reason.',
     unknown UInt64 COMMENT 'Outcome unknown: the answer did not come.',
-    answered_rate Float64 COMMENT '(approved + declined) / results, 0 to 1.'
+    decided_rate Float64 COMMENT '(approved + declined) / results, 0 to 1.'
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS WITH results_only AS
@@ -132,7 +132,7 @@ AS WITH results_only AS
 SELECT
     minute, kind AS operation, count() AS results, countIf(outcome = 'approved') AS approved,
     countIf(outcome = 'declined') AS declined, countIf(outcome = 'failed') AS failed,
-    countIf(outcome = 'unknown') AS unknown, (approved + declined) / results AS answered_rate
+    countIf(outcome = 'unknown') AS unknown, (approved + declined) / results AS decided_rate
 FROM results_only
 GROUP BY minute, operation
 COMMENT 'What the card network answered, per minute and operation.';

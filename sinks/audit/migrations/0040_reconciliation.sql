@@ -20,16 +20,16 @@ CREATE TABLE IF NOT EXISTS ${raw}.reconciliation_events
     currency_exponent UInt8 COMMENT 'Decimals of the currency: JPY 0, EUR 2, KWD 3.',
     gross_minor Int64 COMMENT 'What the line or deposit says, minor units; 0 if there is none.',
     fee_minor Int64 COMMENT 'What the network keeps of it, minor units.',
-    own_currency LowCardinality(String) COMMENT 'ISO 4217 code of own_minor.',
+    expected_currency LowCardinality(String) COMMENT 'ISO 4217 code of expected_minor.',
     own_exponent UInt8 COMMENT 'Decimals of that currency.',
-    own_minor Int64 COMMENT 'What we expected, minor units; 0 if nothing.',
+    expected_minor Int64 COMMENT 'What we expected, minor units; 0 if nothing.',
     corrects String COMMENT 'Event whose transaction this one corrects; empty if none.',
     break_id String COMMENT 'Break that is opened or moved; empty if none.',
     break_kind LowCardinality(String) COMMENT 'How the two sides differ.',
     break_state LowCardinality(String) COMMENT 'State of the break after the event.',
     break_version UInt32 COMMENT 'Counts the changes of the break: 1, 2, 3…; 0 if none.',
     found_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the break was found.',
-    person String COMMENT 'Who moved the break.',
+    actor String COMMENT 'Who moved the break.',
     reason String COMMENT 'Why.',
     kafka_topic LowCardinality(String) COMMENT 'Topic the row was read from.',
     kafka_partition Int32 COMMENT 'Partition the row was read from.',
@@ -59,7 +59,7 @@ ALTER TABLE ${raw}.progress_of_reconciliation_events
 CREATE OR REPLACE VIEW ${views}.reconciliation_breaks
 (
     break_id String COMMENT 'Identity of the difference, brk_…',
-    kind LowCardinality(String) COMMENT 'missing_here, missing_there, amount, currency, duplicate, late.',
+    kind LowCardinality(String) COMMENT 'missing_in_ledger, missing_in_report, amount, currency, duplicate, late.',
     state LowCardinality(String) COMMENT 'open, acknowledged, resolved or written_off.',
     level LowCardinality(String) COMMENT 'operation: a line and our operation. report: a deposit and a report.',
     merchant_id String COMMENT 'Merchant concerned; empty if unknown.',
@@ -77,8 +77,8 @@ CREATE OR REPLACE VIEW ${views}.reconciliation_breaks
     reported_minor Int64 COMMENT 'What was reported, minor units; 0 if nothing.',
     reported_decimal Decimal(38, 4) COMMENT 'reported_minor as a decimal amount.',
     age_seconds Int64 COMMENT 'Time since it was found, seconds; until it was closed, if it is.',
-    person String COMMENT 'Who moved it last; reconciliation if the other side came by itself.',
-    note String COMMENT 'Why, in that person''s words.',
+    actor String COMMENT 'Who moved it last; reconciliation if the other side came by itself.',
+    note String COMMENT 'Why, in that actor''s words.',
     version UInt32 COMMENT 'Counts its changes: 1, 2, 3…',
     found_at DateTime64(3, 'UTC') COMMENT 'When the difference was found.',
     changed_at DateTime64(3, 'UTC') COMMENT 'When it changed last.'
@@ -99,13 +99,13 @@ AS WITH newest AS
         argMax(e.network_reference, e.break_version) AS reference,
         argMax(e.report_id, e.break_version) AS report,
         argMax(e.line_id, e.break_version) AS line,
-        argMax(e.own_currency, e.break_version) AS our_currency,
-        argMax(e.own_minor, e.break_version) AS our_minor,
+        argMax(e.expected_currency, e.break_version) AS our_currency,
+        argMax(e.expected_minor, e.break_version) AS our_minor,
         argMax(e.own_exponent, e.break_version) AS our_exponent,
         argMax(e.currency, e.break_version) AS their_currency,
         argMax(e.gross_minor, e.break_version) AS their_minor,
         argMax(e.currency_exponent, e.break_version) AS their_exponent,
-        argMax(e.person, e.break_version) AS who,
+        argMax(e.actor, e.break_version) AS who,
         argMax(e.reason, e.break_version) AS why,
         min(assumeNotNull(e.found_at)) AS first_found_at,
         argMax(e.occurred_at, e.break_version) AS last_changed_at
@@ -124,7 +124,7 @@ SELECT
     toDecimal128(their_minor, 4) / intExp10(their_exponent) AS reported_decimal,
     dateDiff('second', first_found_at,
         if(state IN ('resolved', 'written_off'), last_changed_at, now64(3))) AS age_seconds,
-    who AS person, why AS note, newest_version AS version,
+    who AS actor, why AS note, newest_version AS version,
     first_found_at AS found_at, last_changed_at AS changed_at
 FROM newest
 COMMENT 'Differences between our book, the card network''s reports and the bank.';
@@ -134,7 +134,7 @@ CREATE OR REPLACE VIEW ${views}.settlements
     line_id String COMMENT 'Line of the report.',
     report_id String COMMENT 'Settlement report.',
     network LowCardinality(String) COMMENT 'Card network that reports.',
-    state LowCardinality(String) COMMENT 'settled: as we know it. accepted: a person says so. suspended: a break.',
+    state LowCardinality(String) COMMENT 'settled: as we know it. accepted: a actor says so. suspended: a break.',
     merchant_id String COMMENT 'Merchant concerned; empty if unknown.',
     payment_id String COMMENT 'Payment concerned; empty if unknown.',
     mode LowCardinality(String) COMMENT 'test or live; live if unknown.',
@@ -170,7 +170,7 @@ AS WITH newest AS
         argMax(e.event_id, e.sequence) AS event,
         argMax(e.occurred_at, e.sequence) AS at
     FROM ${raw}.reconciliation_events AS e
-    WHERE e.type IN ('line.settled', 'line.suspended', 'line.accepted')
+    WHERE e.type IN ('line.settled', 'line.suspended', 'line.reclassified')
     GROUP BY e.line_id
 )
 SELECT

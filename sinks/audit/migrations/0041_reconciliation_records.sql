@@ -23,15 +23,15 @@ CREATE OR REPLACE VIEW ${views}.reconciliation_events
     currency LowCardinality(String) COMMENT 'ISO 4217 code of gross_minor and fee_minor.',
     gross_minor Int64 COMMENT 'What the line or deposit says, minor units; 0 if there is none.',
     fee_minor Int64 COMMENT 'What the network keeps of it, minor units.',
-    own_currency LowCardinality(String) COMMENT 'ISO 4217 code of own_minor.',
-    own_minor Int64 COMMENT 'What we expected, minor units; 0 if nothing.',
+    expected_currency LowCardinality(String) COMMENT 'ISO 4217 code of expected_minor.',
+    expected_minor Int64 COMMENT 'What we expected, minor units; 0 if nothing.',
     corrects String COMMENT 'Event whose transaction this one corrects; empty if none.',
     break_id String COMMENT 'Break that is opened or moved; empty if none.',
     break_kind LowCardinality(String) COMMENT 'How the two sides differ.',
     break_state LowCardinality(String) COMMENT 'State of the break after the event.',
     break_version UInt32 COMMENT 'Counts the changes of the break: 1, 2, 3…; 0 if none.',
     found_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the break was found.',
-    person String COMMENT 'Who moved the break.',
+    actor String COMMENT 'Who moved the break.',
     reason String COMMENT 'Why.',
     kafka_topic LowCardinality(String) COMMENT 'Topic the row was read from.',
     kafka_partition Int32 COMMENT 'Partition the row was read from.',
@@ -43,8 +43,8 @@ DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
     event_id, subject_id, sequence, type, occurred_at, merchant_id, payment_id, mode, line_id,
     report_id, network, line_kind, operation_id, network_reference, currency,
-    gross_minor, fee_minor, own_currency, own_minor, corrects, break_id, break_kind,
-    break_state, break_version, found_at, person, reason, kafka_topic, kafka_partition,
+    gross_minor, fee_minor, expected_currency, expected_minor, corrects, break_id, break_kind,
+    break_state, break_version, found_at, actor, reason, kafka_topic, kafka_partition,
     kafka_offset, ingested_at, base64Encode(record) AS record
 FROM ${raw}.reconciliation_events FINAL
 COMMENT 'Every event of reconciliation, in the order of sequence within a subject.';

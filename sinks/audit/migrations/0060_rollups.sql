@@ -150,14 +150,14 @@ CREATE OR REPLACE VIEW ${views}.network_health
     declined UInt64 COMMENT 'Declined by the issuer.',
     failed UInt64 COMMENT 'Failed for a technical reason.',
     unknown UInt64 COMMENT 'Outcome unknown: the answer did not come.',
-    answered_rate Float64 COMMENT '(approved + declined) / results, 0 to 1.'
+    decided_rate Float64 COMMENT '(approved + declined) / results, 0 to 1.'
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
     toStartOfMinute(occurred_at) AS minute, operation, count() AS results,
     countIf(outcome = 'approved') AS approved, countIf(outcome = 'declined') AS declined,
     countIf(outcome = 'failed') AS failed, countIf(outcome = 'unknown') AS unknown,
-    (approved + declined) / results AS answered_rate
+    (approved + declined) / results AS decided_rate
 FROM ${raw}.network_results FINAL
 GROUP BY minute, operation
 COMMENT 'What the card network answered, per minute and operation.';

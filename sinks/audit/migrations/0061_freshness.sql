@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS ${raw}.source_lag
 (
     kafka_topic LowCardinality(String) COMMENT 'Topic that the sink reads.',
     kafka_partition Int32 COMMENT 'Partition of it.',
-    behind_records Int64 COMMENT 'Offsets with records that the sink had not yet committed.',
+    lag_records Int64 COMMENT 'Offsets with records that the sink had not yet committed.',
     seen_at DateTime64(3, 'UTC') COMMENT 'When the sink looked; the newest row is valid.'
 )
 ENGINE = ReplacingMergeTree(seen_at)
@@ -21,8 +21,8 @@ CREATE OR REPLACE VIEW ${views}.freshness
     delay_seconds Float64 COMMENT 'From the newest event to its insert, seconds.',
     idle_seconds Float64 COMMENT 'Since the newest insert, seconds.',
     last_offsets Map(Int32, Int64) COMMENT 'Partition -> highest offset that gave a row.',
-    behind_records Nullable(Int64) COMMENT 'Records in Kafka that were not yet inserted when the sink looked; NULL if it never did.',
-    behind_seen_seconds Nullable(Float64) COMMENT 'Since the sink looked last, seconds; more than a minute: it does not run.'
+    lag_records Nullable(Int64) COMMENT 'Records in Kafka that were not yet inserted when the sink looked; NULL if it never did.',
+    lag_age_seconds Nullable(Float64) COMMENT 'Since the sink looked last, seconds; more than a minute: it does not run.'
 )
 DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
@@ -33,8 +33,8 @@ AS SELECT
     dateDiff('millisecond', last_ingested_at, now64(3)) / 1000 AS idle_seconds,
     mapSort(CAST(groupArray((p.kafka_partition, p.last_offset)), 'Map(Int32, Int64)'))
         AS last_offsets,
-    any(l.behind) AS behind_records,
-    dateDiff('millisecond', any(l.oldest_look), now64(3)) / 1000 AS behind_seen_seconds
+    any(l.behind) AS lag_records,
+    dateDiff('millisecond', any(l.oldest_look), now64(3)) / 1000 AS lag_age_seconds
 FROM
 (
     SELECT table_name, kafka_topic, kafka_partition, max(last_offset) AS last_offset,
@@ -44,7 +44,7 @@ FROM
 ) AS p
 LEFT JOIN
 (
-    SELECT toString(kafka_topic) AS topic, toNullable(sum(behind_records)) AS behind,
+    SELECT toString(kafka_topic) AS topic, toNullable(sum(lag_records)) AS behind,
         toNullable(min(seen_at)) AS oldest_look
     FROM ${raw}.source_lag FINAL
     GROUP BY kafka_topic

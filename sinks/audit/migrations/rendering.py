@@ -8,8 +8,8 @@ docs/decisions/0019 says what is sharded by what.
 import re
 from collections.abc import Callable, Iterable
 
-from sinks.audit.layout import LOCAL, Layout
 from sinks.audit.settings import DatabaseNames
+from sinks.audit.storage_layout import LOCAL, Layout
 
 _NAME = r"([A-Za-z_]\w*)"
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b")

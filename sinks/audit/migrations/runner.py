@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.audit.layout import ONE_SERVER, Layout
 from sinks.audit.migrations.rendering import materialized_views, rendered, time_column
 from sinks.audit.settings import DatabaseNames
+from sinks.audit.storage_layout import ONE_SERVER, Layout
 
 _FOLDER = Path(__file__).parent
 _STATEMENT_END = re.compile(r";[ \t]*$", re.MULTILINE)

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from schemas import ids
 from schemas.codec import encode
+from schemas.enums import ArchiveCommandKind, CommandKind, Outcome, Source
 from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
-from schemas.vocabulary import CommandKind, Outcome, Source, StorageKind
 from streams.domain import PaymentState, Policy, decide
-from streams.domain.archive import Marker, archive_command, marker_of
-from streams.domain.histories import pack
-from streams.domain.keeping import WAITING_MAX, take
+from streams.domain.archive import ArchivedPayment, archive_command, archive_stub
+from streams.domain.archived_payments import WAITING_MAX, take
+from streams.domain.history_codec import pack
 from streams.state_codec import decode_marker, decode_state, encode_marker, encode_state
 
 KEY = "basket"
@@ -34,7 +34,7 @@ ASKED = [
 ]
 
 
-class ArchivedPayment:
+class StoredPayment:
     """The payment as the agent keeps it: one table or the other, encoded."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class ArchivingMachine(RuleBasedStateMachine):
         self.events: list[PaymentEvent] = []
         self.requests: list[NetworkRequest] = []
         self.commands: list[PaymentCommand] = []
-        self.kept = ArchivedPayment()
+        self.kept = StoredPayment()
         self.now_ms = 1_700_000_000_000
 
     def send(self, command: PaymentCommand) -> None:
@@ -135,7 +135,7 @@ class ArchivingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.requests)
     @rule(
         data=st.data(),
-        outcome=st.sampled_from([Outcome.APPROVED] * 5 + [Outcome.DECLINED, Outcome.NOT_TAKEN]),
+        outcome=st.sampled_from([Outcome.APPROVED] * 5 + [Outcome.DECLINED, Outcome.NOT_PROCESSED]),
         newest=st.booleans(),
     )
     def answer(self, data: st.DataObject, outcome: Outcome, newest: bool) -> None:
@@ -152,7 +152,7 @@ class ArchivingMachine(RuleBasedStateMachine):
             attempt=request.attempt,
             outcome=outcome,
             network_reference=f"net_{request.operation_id}",
-            card="jwe" if outcome == Outcome.NOT_TAKEN else None,
+            card="jwe" if outcome == Outcome.NOT_PROCESSED else None,
         )
         return replace(answer, source=Source.NETWORK)
 
@@ -171,13 +171,15 @@ class ArchivingMachine(RuleBasedStateMachine):
         if command is None:
             return
         early = replace(command, issued_at_ms=state.updated_at_ms + LATER_MS - 2_000)
-        other = replace(command, command_id=ids.command_id(PAYMENT_ID, StorageKind.ARCHIVE, "0"))
+        other = replace(
+            command, command_id=ids.command_id(PAYMENT_ID, ArchiveCommandKind.ARCHIVE, "0")
+        )
         for wrong in (early, other):
             self.kept.take(wrong)
             assert self.kept.marker is None
         self.kept.take(command)
         assert self.kept.state is None
-        assert self.kept.marker == encode_marker(marker_of(state))
+        assert self.kept.marker == encode_marker(archive_stub(state))
 
     @precondition(lambda self: self.kept.question)
     @rule(fault=st.sampled_from(["cut", "other", "garbage", "nothing", "old attempt"]))
@@ -219,7 +221,7 @@ class ArchivingMachine(RuleBasedStateMachine):
         self, question: HistoryRequest, packed: bytes | None, attempt: int
     ) -> PaymentCommand:
         name = f"{question.sequence}#{question.attempt}"
-        command = self.command(StorageKind.HISTORY, name, attempt=attempt, history=None)
+        command = self.command(ArchiveCommandKind.HISTORY, name, attempt=attempt, history=None)
         return replace(command, history=packed)
 
     def teardown(self) -> None:
@@ -236,9 +238,9 @@ class ArchivingMachine(RuleBasedStateMachine):
             assert self.kept.state == encode_state(self.plain)
 
 
-def _asked(marker: bytes, state: PaymentState) -> Marker:
+def _asked(marker: bytes, state: PaymentState) -> ArchivedPayment:
     found = decode_marker(marker)
-    return replace(marker_of(state), attempt=found.attempt, asked_at_ms=found.asked_at_ms)
+    return replace(archive_stub(state), attempt=found.attempt, asked_at_ms=found.asked_at_ms)
 
 
 ArchivingMachine.TestCase.settings = settings(

@@ -10,8 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from schemas import ids
 from schemas.codec import encode
-from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
-from schemas.vocabulary import (
+from schemas.enums import (
     CommandKind,
     EventType,
     Operation,
@@ -20,8 +19,9 @@ from schemas.vocabulary import (
     RejectionReason,
     Source,
 )
+from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
 from streams.domain import PaymentState, Policy, deadline_command, decide, evolve, next_due
-from streams.domain.evolve import ECHO_KINDS
+from streams.domain.evolve import SYSTEM_COMMAND_KINDS
 from streams.domain.transitions import FINAL, TABLE, Step
 from streams.state_codec import decode_state, encode_state
 
@@ -29,7 +29,7 @@ KEY = "basket"
 PAYMENT_ID = ids.payment_id("mer_1", "test", KEY)
 POLICY = Policy(resolve_attempts_max=6)
 REFUSALS = [Outcome.DECLINED, Outcome.FAILED, Outcome.REQUIRES_ACTION]
-PEOPLE = [k for k in CommandKind if k not in ECHO_KINDS and k != CommandKind.CREATE]
+PEOPLE = [k for k in CommandKind if k not in SYSTEM_COMMAND_KINDS and k != CommandKind.CREATE]
 ASKED = PEOPLE + 3 * [CommandKind.CAPTURE, CommandKind.REFUND]
 AMOUNTS = st.one_of(st.none(), st.integers(-1, 400), st.integers(401, 1100))
 FEES = st.sampled_from([(0, 0), (290, 30), (10_000, 5_000)])
@@ -160,7 +160,7 @@ class PaymentMachine(RuleBasedStateMachine):
         if is_known:
             assert (events, self.state) == ((), before)
         else:
-            assert earlier.kind in ECHO_KINDS, "no command of a person is forgotten"
+            assert earlier.kind in SYSTEM_COMMAND_KINDS, "no command of a actor is forgotten"
             assert [event.type for event in events] == [EventType.COMMAND_REJECTED]
 
     @precondition(lambda self: self.unanswered)

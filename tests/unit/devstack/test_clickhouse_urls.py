@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.clickhouse_client import options_of
+from paystream.operations.clickhouse_client import options_of
 
 
 def test_a_whole_url_says_everything() -> None:

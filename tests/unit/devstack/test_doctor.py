@@ -31,4 +31,4 @@ def test_missing_jars_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("PAYSTREAM_CACHE_DIR", str(tmp_path))
     check = doctor.jars()
     assert not check.ok
-    assert "paystream fetch" in check.finding
+    assert "paystream install-kafka" in check.finding

@@ -58,7 +58,7 @@ def test_a_jar_with_another_content_counts_as_missing(
     kafka_jars.jars_dir().mkdir(parents=True)
     (kafka_jars.jars_dir() / first.file_name).write_bytes(b"something else")
     assert first in kafka_jars.missing()
-    with pytest.raises(kafka_jars.JarsMissingError, match="paystream fetch"):
+    with pytest.raises(kafka_jars.JarsMissingError, match="paystream install-kafka"):
         kafka_jars.classpath()
 
 

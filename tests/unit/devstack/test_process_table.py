@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devstack.services.child import Launch
-from devstack.supervisor.stopping import STAGE_ENDS
-from devstack.supervisor.table import Preparation, Process, Stage, TableError, check
+from devstack.supervisor.process_spec import InitTask, Process, Stage, TableError, check
+from devstack.supervisor.shutdown import STAGE_ENDS
 
 
 def process(name: str, *needs: str) -> Process:
@@ -16,7 +16,7 @@ def process(name: str, *needs: str) -> Process:
 
 
 def test_order_of_the_table_does_not_matter() -> None:
-    check([process("worker", "topics"), Preparation("topics", list, ("kafka",)), process("kafka")])
+    check([process("worker", "topics"), InitTask("topics", list, ("kafka",)), process("kafka")])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from engine.partition import TablePartition
-from engine.store import MemoryStore
+from engine.state.partition import TablePartition
+from engine.state.store import MemoryStore
 
 
 class FakeMessage:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from engine.due_index import DueIndex
+from engine.state.due_index import DueIndex
 
 
 def test_earliest_first_and_not_taken_away() -> None:

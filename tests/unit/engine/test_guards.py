@@ -13,13 +13,13 @@ import pytest
 from confluent_kafka import KafkaError
 from fakes import FakeMessage
 
-from engine.clients import ClientConfig
-from engine.errors import CommandRefused, SlotTaken, StaleLog
-from engine.fetcher import Fetcher
+from engine.broker.clients import ClientConfig
+from engine.broker.topology import _mismatches
+from engine.consumers.fetcher import Fetcher
+from engine.errors import InstanceIdInUse, LogTruncated, NonRetriableBrokerError
+from engine.membership.instance_id import InstanceLock
+from engine.membership.watchdog import Watchdog
 from engine.settings import EngineSettings
-from engine.slot import SlotLock
-from engine.topology import _mismatches
-from engine.watchdog import Watchdog
 
 
 def watchdog(ownership: Any) -> Watchdog:
@@ -63,8 +63,8 @@ def test_the_watchdog_complains_of_a_group_that_is_never_joined() -> None:
 
 def test_a_slot_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
     holder = (
-        "import sys, time, pathlib; from engine.slot import SlotLock; "
-        "lock = SlotLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.take(); "
+        "import sys, time, pathlib; from engine.membership.instance_id import InstanceLock; "
+        "lock = InstanceLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.take(); "
         "print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -72,12 +72,12 @@ def test_a_slot_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> 
     )
     assert process.stdout is not None
     process.stdout.readline()
-    with pytest.raises(SlotTaken, match=str(process.pid)):
-        SlotLock(tmp_path, "app", "0").take()
-    SlotLock(tmp_path, "app", "1").take()
+    with pytest.raises(InstanceIdInUse, match=str(process.pid)):
+        InstanceLock(tmp_path, "app", "0").take()
+    InstanceLock(tmp_path, "app", "1").take()
     process.kill()
     process.wait()
-    lock = SlotLock(tmp_path, "app", "0")
+    lock = InstanceLock(tmp_path, "app", "0")
     lock.take()
     lock.release()
 
@@ -111,7 +111,7 @@ def test_an_offset_out_of_range_is_never_skipped() -> None:
             return KafkaError(KafkaError._AUTO_OFFSET_RESET)
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
-    with pytest.raises(StaleLog, match="retention"):
+    with pytest.raises(LogTruncated, match="retention"):
         fetcher._is_record(OutOfRange(1))
 
 
@@ -121,7 +121,7 @@ def test_a_right_that_is_missing_is_no_empty_poll() -> None:
             return KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
-    with pytest.raises(CommandRefused, match=r"reading in\[0\].*rights of this worker"):
+    with pytest.raises(NonRetriableBrokerError, match=r"reading in\[0\].*rights of this worker"):
         fetcher._is_record(Denied(1))
 
 

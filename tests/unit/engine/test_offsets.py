@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engine.offsets import OffsetTracker
+from engine.consumers.offsets import OffsetTracker
 
 
 def test_commits_only_below_the_first_open_record() -> None:

@@ -11,14 +11,14 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from fakes import FakeTable
 
-import engine.producer
-from engine.clients import ClientConfig
-from engine.errors import CommandRefused, SlotTaken, TransactionAborted
-from engine.outgoing import Outgoing
-from engine.positions import CommitNote
-from engine.producer import TransactionalProducer
+import engine.transactions.producer
+from engine.broker.clients import ClientConfig
+from engine.errors import InstanceIdInUse, NonRetriableBrokerError, TransactionAborted
+from engine.producer_record import ProducerRecord
 from engine.settings import EngineSettings
-from engine.transaction import Transaction
+from engine.transactions.offset_metadata import OffsetMetadata
+from engine.transactions.producer import TransactionalProducer
+from engine.transactions.transaction import Transaction
 
 
 class ScriptedClient:
@@ -91,7 +91,7 @@ def fails(code: int, **flags: bool) -> Callable[[], None]:
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedClient]:
     ScriptedClient.made, ScriptedClient.script = [], {}
-    monkeypatch.setattr(engine.producer, "KafkaProducer", ScriptedClient)
+    monkeypatch.setattr(engine.transactions.producer, "KafkaProducer", ScriptedClient)
     return ScriptedClient.made
 
 
@@ -105,7 +105,7 @@ async def opened() -> TransactionalProducer:
 def transaction() -> Transaction:
     table = FakeTable()
     made = Transaction([table])
-    made.outputs.append(Outgoing("out", "k", b"v"))
+    made.outputs.append(ProducerRecord("out", "k", b"v"))
     made.writes[table, 0] = {"a": b"1", "b": None}
     made.handled({("in", 0): 9}, 2, good=True)
     return made
@@ -126,7 +126,9 @@ async def test_a_commit_writes_outputs_changelog_offsets_and_the_note(
         ("app-counts-changelog", None, "b", 0),
     ]
     assert (client.offsets[0].offset, client.offsets[0].partition) == (9, 0)
-    assert CommitNote.decode(client.offsets[0].metadata) == CommitNote("app-3", {"counts": 42})
+    assert OffsetMetadata.decode(client.offsets[0].metadata) == OffsetMetadata(
+        "app-3", {"counts": 42}
+    )
     assert next(iter(committed.positions.values())) == 42
 
 
@@ -139,8 +141,8 @@ async def test_a_transaction_right_after_another_adds_the_groups_offsets_first(
     clients[0].calls.clear()
     await producer.commit(transaction(), b"metadata")
     assert clients[0].calls == ["begin", "send_offsets", "send_offsets", "commit", "poll"]
-    note = CommitNote.decode(clients[0].offsets[0].metadata)
-    assert note == CommitNote("app-3", {"counts": 42})
+    note = OffsetMetadata.decode(clients[0].offsets[0].metadata)
+    assert note == OffsetMetadata("app-3", {"counts": 42})
     clients[0].calls.clear()
     await producer.commit(transaction(), b"next generation")
     assert clients[0].calls == ["begin", "send_offsets", "commit", "poll"], "no note names us yet"
@@ -198,7 +200,7 @@ async def test_less_patience_with_a_hanging_call_while_a_broker_is_away(
 ) -> None:
     """It doubles while calls go on hanging: a slow cluster is no hanging client."""
     release = threading.Event()
-    settings = EngineSettings(commit_hang_seconds=60, commit_hang_disturbed_seconds=0.1)
+    settings = EngineSettings(commit_hang_seconds=60, commit_timeout_after_disconnect_seconds=0.1)
     producer = TransactionalProducer(ClientConfig("app", "3", "127.0.0.1:1", settings))
     ScriptedClient.script = {"send_offsets": release.wait}
     limits = []
@@ -274,7 +276,7 @@ async def test_a_missing_right_is_named(clients: list[ScriptedClient], step: str
     ScriptedClient.script = {
         step: fails(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, txn_requires_abort=True)
     }
-    with pytest.raises(CommandRefused, match="rights of this worker"):
+    with pytest.raises(NonRetriableBrokerError, match="rights of this worker"):
         await (await opened()).commit(transaction(), b"")
 
 
@@ -283,7 +285,7 @@ async def test_another_worker_in_this_slot_is_named(clients: list[ScriptedClient
     ScriptedClient.script = {
         "send_offsets": fails(KafkaError.FENCED_INSTANCE_ID, txn_requires_abort=True)
     }
-    with pytest.raises(SlotTaken, match="slot '3'"):
+    with pytest.raises(InstanceIdInUse, match="slot '3'"):
         await producer.commit(transaction(), b"")
 
 

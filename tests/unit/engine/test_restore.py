@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine import restore
-from engine.restore import Restore
 from engine.settings import EngineSettings
-from engine.unmarked import UNDECIDED_SECONDS_MARGIN
+from engine.state import restore
+from engine.state.restore import StateRestorer
+from engine.transactions.hanging_transactions import UNDECIDED_SECONDS_MARGIN
 
 SOURCES = [("in", 0)]
 LIMIT = EngineSettings().transaction_timeout_seconds + UNDECIDED_SECONDS_MARGIN
@@ -29,12 +29,12 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whose transactions were ended."""
     found: list[str] = []
 
-    def abort_unmarked(config: Any, owner: str, sources: Any) -> bool:
+    def abort_hanging_transaction(config: Any, owner: str, sources: Any) -> bool:
         assert sources == SOURCES
         found.append(owner)
         return True
 
-    monkeypatch.setattr(restore, "abort_unmarked", abort_unmarked)
+    monkeypatch.setattr(restore, "abort_hanging_transaction", abort_hanging_transaction)
     return found
 
 
@@ -42,7 +42,7 @@ def test_only_what_is_undecided_longer_than_a_transaction_may_last_is_ended(
     clock: SimpleNamespace, ended: list[str]
 ) -> None:
     config: Any = SimpleNamespace(settings=EngineSettings(), transactional_id="app-0")
-    made = Restore(config, None, [], SOURCES)
+    made = StateRestorer(config, None, [], SOURCES)
     made._abort_unmarked({"app-1"})
     clock.now += LIMIT
     made._abort_unmarked({"app-1"})

@@ -8,7 +8,7 @@ import pytest
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from engine import EngineApp
-from engine.security import faust_credentials
+from engine.broker.security import faust_credentials
 
 SCRAM = {
     "security.protocol": "SASL_PLAINTEXT",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.store import PartitionStore, StoreFactory, memory_store
+from engine.state.store import PartitionStore, StoreFactory, memory_store
 
 STORES: list[StoreFactory] = [memory_store]
 

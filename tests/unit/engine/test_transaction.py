@@ -6,12 +6,12 @@ import pytest
 from fakes import FakeTable
 
 from engine.errors import ClosedBatch, RecordTooLarge
-from engine.outgoing import Outgoing
-from engine.transaction import BatchScope, Transaction
+from engine.producer_record import ProducerRecord
+from engine.transactions.transaction import BatchTransaction, Transaction
 
 
-def scope_of(transaction: Transaction, partition: int = 0) -> BatchScope:
-    return BatchScope(transaction, partition, record_bytes_max=1000, output_bytes_max=3000)
+def scope_of(transaction: Transaction, partition: int = 0) -> BatchTransaction:
+    return BatchTransaction(transaction, partition, record_bytes_max=1000, output_bytes_max=3000)
 
 
 def committed(table: FakeTable, **values: Any) -> None:
@@ -49,7 +49,7 @@ def test_a_dropped_scope_leaves_no_trace_even_of_values_changed_in_place() -> No
     committed(table, a={"seen": [1]})
     failed = scope_of(transaction)
     failed.view(table)["a"]["seen"].append(2)
-    failed.emit(Outgoing("out", "a", b"x"))
+    failed.emit(ProducerRecord("out", "a", b"x"))
     failed.drop()
     again = scope_of(transaction)
     assert again.view(table)["a"] == {"seen": [1]}
@@ -118,11 +118,11 @@ def test_limits_are_clear_errors() -> None:
     table, transaction = FakeTable(), Transaction()
     scope = scope_of(transaction)
     with pytest.raises(RecordTooLarge, match="record_bytes_max"):
-        scope.emit(Outgoing("out", "k", b"x" * 1001))
+        scope.emit(ProducerRecord("out", "k", b"x" * 1001))
     for _ in range(3):
-        scope.emit(Outgoing("out", None, b"x" * 900))
+        scope.emit(ProducerRecord("out", None, b"x" * 900))
     with pytest.raises(RecordTooLarge, match="output_bytes_max"):
-        scope.emit(Outgoing("out", None, b"x" * 900))
+        scope.emit(ProducerRecord("out", None, b"x" * 900))
     scope.view(table)["a"] = "x" * 2000
     with pytest.raises(RecordTooLarge, match="counts"):
         scope.seal()
@@ -132,7 +132,7 @@ def test_a_batch_is_unusable_after_its_end() -> None:
     scope = scope_of(Transaction())
     scope.seal()
     with pytest.raises(ClosedBatch):
-        scope.emit(Outgoing("out", "k", b"x"))
+        scope.emit(ProducerRecord("out", "k", b"x"))
     with pytest.raises(ClosedBatch):
         scope.view(FakeTable())
 
@@ -149,7 +149,7 @@ def expiring() -> FakeTable:
 
 def test_an_entry_is_gone_from_its_time_on_by_record_time() -> None:
     table, transaction = expiring(), Transaction()
-    scope = BatchScope(transaction, 0, record_bytes_max=100, output_bytes_max=100, time_ms=50)
+    scope = BatchTransaction(transaction, 0, record_bytes_max=100, output_bytes_max=100, time_ms=50)
     view = scope.view(table)
     view["a"] = {"until": 100}
     view["for ever"] = {"until": None}
@@ -170,7 +170,7 @@ def test_expired_entries_become_tombstones_unless_they_were_renewed() -> None:
     first.seal()
     transaction.apply()
     later = Transaction()
-    scope = BatchScope(later, 0, record_bytes_max=100, output_bytes_max=100, time_ms=200)
+    scope = BatchTransaction(later, 0, record_bytes_max=100, output_bytes_max=100, time_ms=200)
     scope.view(table)["renewed"] = {"until": 900}
     scope.seal()
     assert later.writes[table, 0] == {"renewed": b'{"until":900}', "old": None}

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 
-from ingest_api.access_log import AccessLog
+from ingest_api.http.access_log import AccessLog
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

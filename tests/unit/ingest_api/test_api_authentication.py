@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest_api.authentication import OPERATOR, Authenticator
-from ingest_api.problems import ApiProblem
+from ingest_api.http.authentication import OPERATOR, Authenticator
+from ingest_api.http.problems import ApiProblem
 from runtime.merchant_registry import MerchantRegistry
 
 

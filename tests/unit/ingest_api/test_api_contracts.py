@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest_api import asyncapi, registry_view
-from ingest_api.registry_view import UnknownSchema
+from ingest_api.http import asyncapi, schema_registry
+from ingest_api.http.schema_registry import UnknownSchema
 from schemas.registry import contracts, latest
 from schemas.topics import PAYMENTS_COMMANDS, TOPICS
 
@@ -57,17 +57,17 @@ def test_outside_programs_send_payment_commands_only() -> None:
 
 
 def test_subjects_by_topic_and_by_record() -> None:
-    names = registry_view.subject_names()
+    names = schema_registry.subject_names()
     assert f"{PAYMENTS_COMMANDS}-value" in names
     assert "paystream.PaymentCommand" in names
-    by_topic = registry_view.version_of(f"{PAYMENTS_COMMANDS}-value", "latest")
-    by_record = registry_view.version_of("paystream.PaymentCommand", str(by_topic.version))
+    by_topic = schema_registry.version_of(f"{PAYMENTS_COMMANDS}-value", "latest")
+    by_record = schema_registry.version_of("paystream.PaymentCommand", str(by_topic.version))
     assert (by_topic.id, by_topic.schema) == (by_record.id, by_record.schema)
 
 
 def test_every_id_is_answered_with_its_contract() -> None:
     for schema_id, contract in contracts().items():
-        assert json.loads(registry_view.by_id(schema_id).schema) == contract.document
+        assert json.loads(schema_registry.by_id(schema_id).schema) == contract.document
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_every_id_is_answered_with_its_contract() -> None:
 )
 def test_unknown_subjects_and_versions(subject: str, version: str, code: int) -> None:
     with pytest.raises(UnknownSchema) as caught:
-        registry_view.version_of(subject, version)
+        schema_registry.version_of(subject, version)
     assert caught.value.code == code
 
 
 def test_unknown_id() -> None:
     with pytest.raises(UnknownSchema) as caught:
-        registry_view.by_id(0)
+        schema_registry.by_id(0)
     assert caught.value.code == 40403

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ingest_api.errors_page import errors_page
-from ingest_api.problems import ApiProblem, invalid, try_again
-from ingest_api.waiting import rejection
+from ingest_api.commands.outcome_waiter import rejection
+from ingest_api.http.problems import ApiProblem, invalid, try_again
+from paystream.generate.errors_page import errors_page
+from schemas.enums import RejectionReason
 from schemas.errors import CATALOGUE
-from schemas.vocabulary import RejectionReason
 
 PAGE = Path(__file__).parents[3] / "docs" / "producers" / "errors.md"
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_api.rate_limit import RateLimiter
+from ingest_api.http.rate_limit import RateLimiter
 
 
 def test_zero_means_no_limit() -> None:

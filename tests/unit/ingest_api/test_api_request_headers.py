@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest_api.problems import ApiProblem
-from ingest_api.request_headers import bearer_token, idempotency_key, wait_seconds
+from ingest_api.http.problems import ApiProblem
+from ingest_api.http.request_headers import bearer_token, idempotency_key, wait_seconds
 
 
 @pytest.mark.parametrize("value", ["a", "k" * 255, '"8e03978e"', "order/17#2", "~!@"])

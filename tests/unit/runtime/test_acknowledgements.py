@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from engine import sender as engine_sender
-from engine.clients import ClientConfig
-from engine.outgoing import Outgoing
-from engine.sender import SENDS_MAX, DurableSender
+from engine.broker.clients import ClientConfig
+from engine.producer_record import ProducerRecord
 from engine.settings import EngineSettings
-from ingest_api import producer as api_producer
-from ingest_api.producer import CommandProducer, NotAcknowledged
+from engine.transactions import idempotent_producer as engine_sender
+from engine.transactions.idempotent_producer import SENDS_MAX, IdempotentProducer
+from ingest_api.commands import producer as api_producer
+from ingest_api.commands.producer import CommandProducer, NotAcknowledged
 from runtime.kafka import not_acknowledged
 
 
@@ -81,8 +81,8 @@ async def test_the_engine_sends_such_a_record_again(
 ) -> None:
     monkeypatch.setattr(Client, "offsets", offsets, raising=False)
     monkeypatch.setattr(engine_sender, "KafkaProducer", Client)
-    sender = DurableSender(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
-    await asyncio.wait_for(sender.send(Outgoing("t", "k", b"", {}, None)), 10)
+    sender = IdempotentProducer(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
+    await asyncio.wait_for(sender.send(ProducerRecord("t", "k", b"", {}, None)), 10)
     assert sender._client.sent == sent
     await sender.close()
 
@@ -90,7 +90,7 @@ async def test_the_engine_sends_such_a_record_again(
 async def test_the_engine_does_not_send_it_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "offsets", [None] * SENDS_MAX, raising=False)
     monkeypatch.setattr(engine_sender, "KafkaProducer", Client)
-    sender = DurableSender(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
+    sender = IdempotentProducer(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     with pytest.raises(KafkaException):
-        await asyncio.wait_for(sender.send(Outgoing("t", "k", b"", {}, None)), 10)
+        await asyncio.wait_for(sender.send(ProducerRecord("t", "k", b"", {}, None)), 10)
     await sender.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from runtime import positions
+from runtime import consumer_lag
 from runtime.kafka import TopicUnreadable
 
 
@@ -31,8 +31,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> dict[tuple[str, in
     def consumer(_: Any) -> Answers:
         return answers
 
-    monkeypatch.setattr(positions, "Consumer", consumer)
-    return positions.committed("127.0.0.1:1", "sinks-audit", [("payments.events", 3)])
+    monkeypatch.setattr(consumer_lag, "Consumer", consumer)
+    return consumer_lag.committed("127.0.0.1:1", "sinks-audit", [("payments.events", 3)])
 
 
 def test_a_moving_coordinator_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_another_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_coordinator_that_stays_away_is_asked_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(positions, "_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(consumer_lag, "_TIMEOUT_SECONDS", 0.0)
     answers = Answers(*[KafkaError.NOT_COORDINATOR] * 50)
     with pytest.raises(TopicUnreadable):
         ask(monkeypatch, answers)

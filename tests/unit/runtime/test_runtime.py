@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runtime.identity import new_id
-from runtime.sealing import BrokenSeal, open_sealed, seal
-from runtime.settings import BadSetting, connections, load
+from runtime.encryption import DecryptionError, decrypt, seal
+from runtime.id_generator import new_id
+from runtime.settings import ConfigurationError, connections, load
 from runtime.telemetry import counter
-from runtime.trace import continued, new_traceparent
+from runtime.trace_context import continued, new_traceparent
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -29,25 +29,25 @@ def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> 
 
 
 def test_a_bad_setting_is_named() -> None:
-    with pytest.raises(BadSetting, match="attempts_max"):
+    with pytest.raises(ConfigurationError, match="attempts_max"):
         load(Sample, "sample", {"PAYSTREAM_SAMPLE_ATTEMPTS_MAX": "many"})
 
 
 def test_a_missing_connection_is_named() -> None:
     found = connections({"REDIS_URL": "redis://127.0.0.1:1", "HEALTH_PORT": "80"})
     assert found.health_port == 80
-    with pytest.raises(BadSetting, match="CLICKHOUSE_URL"):
+    with pytest.raises(ConfigurationError, match="CLICKHOUSE_URL"):
         found.need("redis_url", "clickhouse_url")
 
 
 def test_a_seal_opens_for_its_owner_and_key_only() -> None:
     sealed = seal(KEY, "whsec_abc", "we_1")
     assert "whsec" not in sealed
-    assert open_sealed(KEY, sealed, "we_1") == "whsec_abc"
-    with pytest.raises(BrokenSeal):
-        open_sealed(KEY, sealed, "we_2")
-    with pytest.raises(BrokenSeal):
-        open_sealed(base64.b64encode(bytes(32)).decode(), sealed, "we_1")
+    assert decrypt(KEY, sealed, "we_1") == "whsec_abc"
+    with pytest.raises(DecryptionError):
+        decrypt(KEY, sealed, "we_2")
+    with pytest.raises(DecryptionError):
+        decrypt(base64.b64encode(bytes(32)).decode(), sealed, "we_1")
     with pytest.raises(ValueError, match="32 bytes"):
         seal("c2hvcnQ=", "x", "y")
 

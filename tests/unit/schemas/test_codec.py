@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas import generate, registry
+from schemas import registry
 from schemas.codec import UndecodableRecord, decode, encode
+from schemas.codegen import generate
 from schemas.records import ApiKey, DeadLetter, Endpoint, Merchant, PaymentCommand, PayoutItem
 
 COMMAND = PaymentCommand(
@@ -32,7 +33,7 @@ MERCHANT = Merchant(
     fee_basis_points=140,
     fee_fixed_minor=25,
     api_keys=[ApiKey(key_id="k", mode="test", key_hash="h", expires_at_ms=9)],
-    endpoints=[Endpoint(endpoint_id="we_1", url="u", secrets_sealed=["a", "b"], enabled=True)],
+    endpoints=[Endpoint(endpoint_id="we_1", url="u", encrypted_secrets=["a", "b"], enabled=True)],
 )
 LETTER = DeadLetter(
     source_app="a",

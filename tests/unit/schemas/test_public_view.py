@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.public_view import is_about_nothing, is_mismatch, public_view
+from schemas.public_view import is_idempotency_mismatch, is_unknown_payment, public_view
 from schemas.records import PaymentEvent
 
 CREATED = PaymentEvent(
@@ -99,13 +99,13 @@ def test_a_rejected_command_leaves_the_payment_as_it_was_but_says_so() -> None:
 
 def test_another_body_under_a_used_key_says_nothing_about_the_first_command() -> None:
     refused = event(2, type="command.rejected", reason="idempotency_mismatch")
-    assert is_mismatch(refused)
+    assert is_idempotency_mismatch(refused)
     view = public_view(refused, public_view(CREATED))
     assert view["last_command"] == {"id": "cmd_1", "result": "applied", "reason": None}
     assert view["fingerprint"] == "f1"
 
 
 def test_a_command_to_a_payment_that_does_not_exist_makes_no_view() -> None:
-    assert is_about_nothing(event(1, type="command.rejected", reason="no_such_payment"))
-    assert not is_about_nothing(event(1, type="command.rejected", reason="wrong_state"))
-    assert not is_about_nothing(CREATED)
+    assert is_unknown_payment(event(1, type="command.rejected", reason="no_such_payment"))
+    assert not is_unknown_payment(event(1, type="command.rejected", reason="wrong_state"))
+    assert not is_unknown_payment(CREATED)

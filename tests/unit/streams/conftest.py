@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas import ids
+from schemas.enums import CommandKind, Source
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
-from schemas.vocabulary import CommandKind, Source
 from streams.domain import Decision, PaymentState, Policy, deadline_command, decide, evolve
 
 MERCHANT = "mer_1"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.store import MemoryStore
+from engine.state.store import MemoryStore
 from schemas.codec import decode
 from schemas.records import PaymentCommand
-from streams.agents.archiving import Archiving
+from streams.agents.archiving import ArchiveScheduler
 from streams.domain import PaymentState, Policy
 from streams.domain.archive import archive_due_at_ms
 from streams.settings import ArchiveSettings
@@ -19,7 +19,7 @@ from streams.state_codec import decode_state, encode_state
 
 POLICY = Policy(archive_after_seconds=100)
 NOW_MS = 1_800_000_000_000
-AT_REST = PaymentState(
+ARCHIVABLE_STATUSES = PaymentState(
     payment_id="", merchant_id="mer_1", mode="test", status="captured", sequence=4
 )
 
@@ -43,7 +43,7 @@ class Table:
         self.owned_partitions = frozenset(self.parts)
         for key, (number, age_seconds) in payments.items():
             changed_ms = NOW_MS - age_seconds * 1000
-            state = replace(AT_REST, payment_id=key, updated_at_ms=changed_ms)
+            state = replace(ARCHIVABLE_STATUSES, payment_id=key, updated_at_ms=changed_ms)
             self.parts[number].store.apply([(key, encode_state(state))], 1)
 
     def partition_state(self, number: int) -> Part:
@@ -62,8 +62,8 @@ class Sent(list[PaymentCommand]):
         assert self[-1].payment_id == key
 
 
-def archiving(table: Table, sent: Sent, **settings: Any) -> Archiving:
-    return Archiving(table, sent, POLICY, ArchiveSettings(**settings))
+def archiving(table: Table, sent: Sent, **settings: Any) -> ArchiveScheduler:
+    return ArchiveScheduler(table, sent, POLICY, ArchiveSettings(**settings))
 
 
 async def test_every_payment_that_has_rested_long_enough_is_sent_once_per_sweep() -> None:
@@ -115,7 +115,7 @@ async def test_what_goes_to_another_worker_or_goes_away_is_left_alone() -> None:
 def test_only_a_state_in_which_nothing_happens_by_itself_may_go(
     changes: dict[str, str], rests: bool
 ) -> None:
-    state = replace(AT_REST, updated_at_ms=NOW_MS, **changes)
+    state = replace(ARCHIVABLE_STATUSES, updated_at_ms=NOW_MS, **changes)
     wanted = NOW_MS + 100_000 if rests else None
     assert archive_due_at_ms(state, POLICY) == wanted
 

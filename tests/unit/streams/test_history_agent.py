@@ -11,10 +11,10 @@ from runtime.clock import now_ms
 from schemas.codec import decode, encode
 from schemas.records import HistoryRequest, PaymentCommand
 from streams.agents.event_store import EventStoreUnavailable
-from streams.agents.history import HistoryAgent
-from streams.domain.histories import (
+from streams.agents.history import HistoryCallHandler
+from streams.domain.history_codec import (
     PACKED_BYTES_MAX,
-    HistoryDiffers,
+    HistoryMismatch,
     HistoryTooLarge,
     pack,
     unpack,
@@ -58,7 +58,7 @@ def asked(sequence: int, attempt: int = 1, age_seconds: float = 0) -> Asked:
     return Asked(request, now_ms() - int(age_seconds * 1000), {"traceparent": b"00-t"})
 
 
-async def waits(agent: HistoryAgent, question: Asked) -> float:
+async def waits(agent: HistoryCallHandler, question: Asked) -> float:
     with pytest.raises(Retry) as later:
         await agent.call(question)  # type: ignore[arg-type] # the twin of a Record
     return later.value.seconds
@@ -73,7 +73,7 @@ def records_of(story: Any) -> list[bytes]:
 
 async def test_the_whole_history_becomes_one_command(story: Any) -> None:
     records = records_of(story)
-    agent = HistoryAgent(Store(records), SETTINGS)
+    agent = HistoryCallHandler(Store(records), SETTINGS)
     [out] = await agent.call(asked(len(records), attempt=1))  # type: ignore[arg-type] # as above
     command = decode(PaymentCommand, out.value or b"")
     assert (out.topic, out.key) == ("payments.commands", "pay_1")
@@ -85,7 +85,7 @@ async def test_the_whole_history_becomes_one_command(story: Any) -> None:
 async def test_a_store_that_is_away_or_behind_is_asked_later_and_later(story: Any) -> None:
     records = records_of(story)
     away = EventStoreUnavailable("no connection")
-    agent = HistoryAgent(Store(*[away] * 6, records[:-1], records[:-1], records), SETTINGS)
+    agent = HistoryCallHandler(Store(*[away] * 6, records[:-1], records[:-1], records), SETTINGS)
     pauses = [await waits(agent, asked(len(records))) for _ in range(6)]
     assert pauses == [0.5, 1, 2, 4, 8, 8]
     assert await waits(agent, asked(len(records))) == 0.5
@@ -95,7 +95,7 @@ async def test_a_store_that_is_away_or_behind_is_asked_later_and_later(story: An
 
 async def test_an_answer_that_did_not_fit_is_asked_for_again_with_patience(story: Any) -> None:
     records = records_of(story)
-    agent = HistoryAgent(Store(records), SETTINGS)
+    agent = HistoryCallHandler(Store(records), SETTINGS)
     assert 0 < await waits(agent, asked(len(records), attempt=2)) <= 0.5
     assert 3 < await waits(agent, asked(len(records), attempt=5)) <= 4
     assert 7 < await waits(agent, asked(len(records), attempt=50)) <= 8
@@ -107,7 +107,7 @@ async def test_an_answer_that_did_not_fit_is_asked_for_again_with_patience(story
     [None, b"", b"no zlib", pack([b"no avro"]), pack([])[:-1], pack([]) + b"x"],
 )
 def test_what_is_no_history_is_said(packed: bytes | None) -> None:
-    with pytest.raises(HistoryDiffers):
+    with pytest.raises(HistoryMismatch):
         unpack(packed)
 
 

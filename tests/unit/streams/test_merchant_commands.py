@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from schemas.enums import MerchantCommandKind as K
+from schemas.enums import MerchantEventType as E
+from schemas.enums import RejectionReason as R
 from schemas.ids import event_id
 from schemas.money import AMOUNT_MINOR_MAX
 from schemas.records import Merchant, MerchantCommand, MerchantEvent
-from schemas.vocabulary import MerchantCommandKind as K
-from schemas.vocabulary import MerchantEventType as E
-from schemas.vocabulary import RejectionReason as R
 from streams.agents.merchants import decode_merchant, encode_merchant
 from streams.domain.merchants import (
     COMMANDS_REMEMBERED_MAX,
@@ -136,15 +136,15 @@ def endpoint(number: int) -> dict[str, Any]:
     return {
         "endpoint_id": f"we_{number}",
         "endpoint_url": f"https://shop.example/{number}",
-        "secret_sealed": f"sealed_{number}",
+        "encrypted_secret": f"sealed_{number}",
     }
 
 
 def test_endpoints_come_rotate_their_secret_and_go(shop: Shop) -> None:
     assert shop.tell(K.ADD_ENDPOINT, **endpoint(1)) == E.ENDPOINT_ADDED
     for name in ("b", "c"):
-        shop.tell(K.ROTATE_SECRET, endpoint_id="we_1", secret_sealed=name)
-    assert shop.merchant.endpoints[0].secrets_sealed == ["c", "b"]
+        shop.tell(K.ROTATE_SECRET, endpoint_id="we_1", encrypted_secret=name)
+    assert shop.merchant.endpoints[0].encrypted_secrets == ["c", "b"]
     assert shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_1") == E.ENDPOINT_REMOVED
     assert [e.enabled for e in shop.merchant.endpoints] == [False]
     shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_1")
@@ -179,7 +179,7 @@ def test_the_memory_is_bounded_and_survives_encoding(shop: Shop) -> None:
 
 
 def test_the_event_says_who_did_what_when(shop: Shop) -> None:
-    fields = {"endpoint_url": "https://shop.example", "secret_sealed": "s", "source": "operator"}
+    fields = {"endpoint_url": "https://shop.example", "encrypted_secret": "s", "source": "operator"}
     shop.tell(K.ADD_ENDPOINT, endpoint_id="we_1", command_id="cmd_a", fingerprint="g", **fields)
     assert shop.event == MerchantEvent(
         event_id=event_id("mer_1", 2),
@@ -304,7 +304,7 @@ def test_the_newest_keys_of_a_mode_stay(shop: Shop) -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", ["endpoint_id", "endpoint_url", "secret_sealed"])
+@pytest.mark.parametrize("missing", ["endpoint_id", "endpoint_url", "encrypted_secret"])
 def test_an_endpoint_lacks_nothing(shop: Shop, missing: str) -> None:
     assert shop.tell(K.ADD_ENDPOINT, **{**endpoint(1), missing: None}) == E.COMMAND_REJECTED
     assert (shop.reason, shop.merchant.endpoints) == (R.FIELD_INVALID, [])
@@ -315,7 +315,7 @@ def test_an_endpoint_is_kept_as_it_was_given_and_comes_once(shop: Shop) -> None:
     shop.tell(K.ADD_ENDPOINT, **endpoint(2))
     one, two = shop.merchant.endpoints
     assert (one.endpoint_id, one.url) == ("we_1", "https://shop.example/1")
-    assert (one.secrets_sealed, one.enabled) == (["sealed_1"], True)
+    assert (one.encrypted_secrets, one.enabled) == (["sealed_1"], True)
     shop.tell(K.ADD_ENDPOINT, **endpoint(1))
     assert (shop.reason, shop.merchant.endpoints) == (R.ALREADY_EXISTS, [one, two])
 
@@ -324,11 +324,11 @@ def test_only_the_endpoint_that_is_named_changes(shop: Shop) -> None:
     for number in (1, 2, 3):
         shop.tell(K.ADD_ENDPOINT, **endpoint(number))
     shop.tell(K.REMOVE_ENDPOINT, endpoint_id="we_2")
-    shop.tell(K.ROTATE_SECRET, endpoint_id="we_3", secret_sealed="new")
+    shop.tell(K.ROTATE_SECRET, endpoint_id="we_3", encrypted_secret="new")
     assert [e.enabled for e in shop.merchant.endpoints] == [True, False, True]
-    assert [len(e.secrets_sealed) for e in shop.merchant.endpoints] == [1, 1, 2]
+    assert [len(e.encrypted_secrets) for e in shop.merchant.endpoints] == [1, 1, 2]
     for kind in (K.ROTATE_SECRET, K.REMOVE_ENDPOINT):
-        shop.tell(kind, endpoint_id="we_2", secret_sealed="new")
+        shop.tell(kind, endpoint_id="we_2", encrypted_secret="new")
         assert shop.reason == R.NO_SUCH_ENDPOINT
     shop.tell(K.ROTATE_SECRET, endpoint_id="we_1")
     assert shop.reason == R.FIELD_INVALID

@@ -9,18 +9,18 @@ import pytest
 from msgspec.structs import replace
 
 from schemas import ids
-from schemas.vocabulary import PaymentStatus
+from schemas.enums import PaymentStatus
 from streams.domain import PaymentState, Policy, next_due
 from streams.domain.archive import (
-    AT_REST,
-    Marker,
+    ARCHIVABLE_STATUSES,
+    ArchivedPayment,
     archive_command,
     archive_due_at_ms,
+    archive_stub,
     digest,
-    marker_of,
     restored,
 )
-from streams.domain.histories import HistoryDiffers
+from streams.domain.history_codec import HistoryMismatch
 from streams.domain.state import DisputeState, OperationState, SeenCommand
 
 POLICY = Policy()
@@ -42,7 +42,7 @@ def test_a_payment_at_rest_may_leave_half_a_year_after_its_last_change(story: An
 
 
 def test_every_end_of_a_payment_is_at_rest() -> None:
-    assert set(AT_REST) == {
+    assert set(ARCHIVABLE_STATUSES) == {
         PaymentStatus.NEW,
         PaymentStatus.CAPTURED,
         PaymentStatus.SETTLED,
@@ -127,7 +127,7 @@ def test_there_is_no_command_for_a_payment_that_stays(story: Any) -> None:
 
 def test_the_marker_says_whose_payment_it_was_and_how_it_stood(story: Any) -> None:
     state = at_rest(story)
-    assert marker_of(state) == Marker(
+    assert archive_stub(state) == ArchivedPayment(
         merchant_id="mer_1", mode="test", sequence=5, status="settled", digest=digest(state)
     )
 
@@ -169,7 +169,7 @@ TOLD: list[dict[str, Any]] = [
     {"capture_method": "manual"},
     {"capture_delay_seconds": 1},
     *({name: "x"} for name in ("idempotency_key", "reference", "return_url", "decline_code")),
-    *({name: "x"} for name in ("network_reference", "network", "claim_fingerprint")),
+    *({name: "x"} for name in ("network_reference", "network", "create_fingerprint")),
     *({f"{name}_at_ms": 1} for name in ("created", "updated", "settled")),
     {"operations": (OPERATION, OPERATION)},
     *(
@@ -214,49 +214,49 @@ def test_the_digest_has_128_bits() -> None:
 
 def test_a_history_brings_back_the_state_that_left(story: Any) -> None:
     state = at_rest(story)
-    assert restored(story.payment_id, marker_of(state), story.events) == state
+    assert restored(story.payment_id, archive_stub(state), story.events) == state
 
 
 def test_a_history_of_fewer_or_more_events_is_refused(story: Any) -> None:
-    marker = marker_of(at_rest(story))
+    marker = archive_stub(at_rest(story))
     story.tell("capture")
     for events, count in ((story.events[:4], 4), (story.events, 6), ([], 0)):
-        with pytest.raises(HistoryDiffers, match=rf"^{count} events came, the payment had 5$"):
+        with pytest.raises(HistoryMismatch, match=rf"^{count} events came, the payment had 5$"):
             restored(story.payment_id, marker, events)
 
 
 def test_a_history_with_a_gap_or_out_of_order_is_refused(story: Any) -> None:
-    marker = marker_of(at_rest(story))
+    marker = archive_stub(at_rest(story))
     first, second, *rest = story.events
     for events in ([first, *rest], [second, first, *rest], [first, first, second, *rest]):
-        with pytest.raises(HistoryDiffers, match=r"event \d came after event \d$"):
+        with pytest.raises(HistoryMismatch, match=r"event \d came after event \d$"):
             restored(story.payment_id, marker, events)
 
 
 def test_an_event_of_another_payment_is_refused(story: Any, new_story: Callable[..., Any]) -> None:
-    marker = marker_of(at_rest(story))
+    marker = archive_stub(at_rest(story))
     other = new_story(key="order-2")
     at_rest(other)
     events = [*story.events[:-1], other.events[-1]]
     with pytest.raises(
-        HistoryDiffers, match=rf"^event {other.events[-1].event_id} is of another payment$"
+        HistoryMismatch, match=rf"^event {other.events[-1].event_id} is of another payment$"
     ):
         restored(story.payment_id, marker, events)
 
 
 def test_an_event_that_cannot_be_applied_is_refused(story: Any) -> None:
-    marker = marker_of(at_rest(story))
+    marker = archive_stub(at_rest(story))
     strange = replace(story.events[0], operation_id="not:a:number")
-    with pytest.raises(HistoryDiffers, match="invalid literal"):
+    with pytest.raises(HistoryMismatch, match="invalid literal"):
         restored(story.payment_id, marker, [strange, *story.events[1:]])
 
 
 def test_events_that_lead_elsewhere_are_refused(story: Any) -> None:
-    marker = marker_of(at_rest(story))
+    marker = archive_stub(at_rest(story))
     *before, last = story.events
     forged = replace(last, captured_minor=7)
     with pytest.raises(
-        HistoryDiffers, match=r"^the events lead to another state than the payment had$"
+        HistoryMismatch, match=r"^the events lead to another state than the payment had$"
     ):
         restored(story.payment_id, marker, [*before, forged])
 
@@ -265,4 +265,4 @@ def test_a_payment_that_was_only_spoken_of_comes_back_too(story: Any) -> None:
     story.tell("capture")
     assert story.status == "new"
     assert archive_due_at_ms(story.state, POLICY) is not None
-    assert restored(story.payment_id, marker_of(story.state), story.events) == story.state
+    assert restored(story.payment_id, archive_stub(story.state), story.events) == story.state

@@ -1,4 +1,6 @@
-"""Deadlines become commands: bounded, not again while one is on its way, again when it was lost."""
+"""DeadlineScheduler become commands: bounded, not again while one is on its way, again when it was
+lost.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 from schemas.codec import decode
 from schemas.headers import CE_ID
 from schemas.records import PaymentCommand
-from streams.agents.deadlines import Deadlines
+from streams.agents.deadlines import DeadlineScheduler
 from streams.domain import next_due
 from streams.settings import DeadlineSettings
 
@@ -56,9 +58,9 @@ def later(stories: list[Any], seconds: float = 0) -> int:
     return int(max(next_due(s.state).at_ms for s in stories) + seconds * 1000)
 
 
-def deadlines(stories: list[Any], broker: Broker, **changes: Any) -> Deadlines:
+def deadlines(stories: list[Any], broker: Broker, **changes: Any) -> DeadlineScheduler:
     settings = DeadlineSettings(**changes)
-    return Deadlines(Table([story.state for story in stories]), broker.send, settings)
+    return DeadlineScheduler(Table([story.state for story in stories]), broker.send, settings)
 
 
 async def test_nothing_is_sent_before_its_time(waiting: list[Any]) -> None:
@@ -103,7 +105,7 @@ async def test_the_next_deadline_of_a_payment_is_another_command(waiting: list[A
     broker, story = Broker(), waiting[0]
     now_ms = later([story])
     table = Table([story.state])
-    ticking = Deadlines(table, broker.send, DeadlineSettings())
+    ticking = DeadlineScheduler(table, broker.send, DeadlineSettings())
     await ticking.tick(now_ms)
     story.send(broker.sent[0])
     table.states = [story.state]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from schemas import ids
-from schemas.vocabulary import EventType as E
-from schemas.vocabulary import RejectionReason as R
-from schemas.vocabulary import Source
+from schemas.enums import EventType as E
+from schemas.enums import RejectionReason as R
+from schemas.enums import Source
 
 
 def test_c5_the_same_dispute_notification_twice_at_once_opens_one_dispute(story: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.codec import encode
-from schemas.vocabulary import EventType as E
-from schemas.vocabulary import RejectionReason as R
+from schemas.enums import EventType as E
+from schemas.enums import RejectionReason as R
 from streams.domain import Policy, deadline_command, next_due
 from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, SequenceGap, evolve
 from streams.state_codec import decode_state, encode_state

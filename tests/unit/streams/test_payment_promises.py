@@ -8,8 +8,8 @@ import pytest
 
 from schemas import ids
 from schemas.codec import encode
+from schemas.enums import EventType as E
 from schemas.partitioning import partition_of
-from schemas.vocabulary import EventType as E
 from streams.domain import Policy, decide, evolve
 from streams.state_codec import encode_state
 

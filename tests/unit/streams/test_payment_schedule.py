@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from schemas import ids
-from schemas.vocabulary import CommandKind
-from schemas.vocabulary import EventType as E
-from schemas.vocabulary import RejectionReason as R
+from schemas.enums import CommandKind
+from schemas.enums import EventType as E
+from schemas.enums import RejectionReason as R
 from streams.domain import Policy, deadline_command, next_due, next_due_at_ms
-from streams.domain.evolve import ECHO_KINDS
+from streams.domain.evolve import SYSTEM_COMMAND_KINDS
 
 POLICY = Policy(
     authorization_valid_seconds=100,
     action_timeout_seconds=20,
-    answer_timeout_seconds=30,
+    network_timeout_seconds=30,
     resolve_backoff_seconds=3,
     resolve_backoff_seconds_max=11,
     resolve_attempts_max=4,
@@ -82,7 +82,7 @@ def test_an_operation_goes_before_a_later_date_of_the_payment(story: Any) -> Non
 def test_a_date_of_the_payment_goes_before_an_operation_of_the_same_time(
     new_story: Callable[..., Any],
 ) -> None:
-    story = new_story(policy=Policy(settlement_due_seconds=301, answer_timeout_seconds=300))
+    story = new_story(policy=Policy(settlement_due_seconds=301, network_timeout_seconds=300))
     story.captured().tell("refund", amount_minor=1)
     assert next_due(story.state).at_ms == story.state.operations[-1].due_at_ms
     assert next_due(story.state).kind == "settlement_due"
@@ -148,7 +148,7 @@ def waits_for(story: Any, kind: str) -> int:
     return int(due.at_ms)
 
 
-@pytest.mark.parametrize("kind", sorted(ECHO_KINDS - {CommandKind.NETWORK_RESULT}))
+@pytest.mark.parametrize("kind", sorted(SYSTEM_COMMAND_KINDS - {CommandKind.NETWORK_RESULT}))
 def test_a_deadline_is_kept_to_the_millisecond(story: Any, kind: str) -> None:
     at_ms = waits_for(story, kind)
     story.now_ms = at_ms - 1001
@@ -158,7 +158,7 @@ def test_a_deadline_is_kept_to_the_millisecond(story: Any, kind: str) -> None:
     assert story.tell(kind, name="now") != [E.COMMAND_REJECTED]
 
 
-@pytest.mark.parametrize("kind", sorted(ECHO_KINDS - {CommandKind.NETWORK_RESULT}))
+@pytest.mark.parametrize("kind", sorted(SYSTEM_COMMAND_KINDS - {CommandKind.NETWORK_RESULT}))
 def test_a_timer_that_fires_twice_has_one_effect(story: Any, kind: str) -> None:
     at_ms = waits_for(story, kind)
     first, second = (deadline_command(story.state, at_ms + wait) for wait in (0, 60_000))

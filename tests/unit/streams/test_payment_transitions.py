@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.vocabulary import CommandKind, EventType, PaymentStatus, RejectionReason
+from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
 from streams.domain.decide import HANDLERS
 from streams.domain.transitions import FINAL, TABLE, Step, cell_of, table_markdown
 
@@ -80,7 +80,7 @@ def test_a_step_has_the_name_of_its_command_but_for_create() -> None:
     steps = {(kind, cell.handler) for (_, kind), cell in TABLE.items() if isinstance(cell, Step)}
     assert steps == {(kind, kind) for kind in CommandKind if kind != CommandKind.CREATE} | {
         ("create", "claim"),
-        ("create", "already_claimed"),
+        ("create", "already_created"),
     }
 
 
@@ -149,7 +149,7 @@ def test_the_table_for_people_says_what_a_step_may_record() -> None:
     assert page.endswith(" |\n")
     assert (head, rule) == ("| step | events |", "|---|---|")
     assert len(legend) == len(HANDLERS)
-    assert "| **already_claimed** | none: always refused |" in legend
+    assert "| **already_created** | none: always refused |" in legend
     assert "| **expire** | `payment.expired` |" in legend
     results = next(line for line in legend if line.startswith("| **network_result** |"))
     assert "| `payment.rerouted`, `payment.authorized`, " in results

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.vocabulary import EventType as E
-from schemas.vocabulary import RejectionReason as R
-from schemas.vocabulary import Source
+from schemas.enums import EventType as E
+from schemas.enums import RejectionReason as R
+from schemas.enums import Source
 from streams.domain import Policy, deadline_command, next_due
 
 
@@ -52,7 +52,7 @@ def test_c3_a_stale_status_is_not_written_back(story: Any) -> None:
     for outcome in ("unknown", "failed", "declined"):
         assert story.result(outcome, "capture", attempt=2) == [E.COMMAND_REJECTED]
         opposite = outcome != "unknown"
-        assert story.reason == (R.CONTRADICTS_OUTCOME if opposite else R.STALE_RESULT)
+        assert story.reason == (R.CONFLICTING_RESULT if opposite else R.STALE_RESULT)
     assert story.status == "captured"
     assert story.state.operations == captured.operations
 
@@ -63,7 +63,7 @@ def test_c4_a_late_notification_does_not_corrupt_the_state(story: Any) -> None:
     for outcome in ("approved", "declined", "failed", "unknown", "requires_action"):
         assert story.result(outcome, "authorize") == [E.COMMAND_REJECTED]
         opposite = outcome in ("declined", "failed")
-        assert story.reason == (R.CONTRADICTS_OUTCOME if opposite else R.STALE_RESULT)
+        assert story.reason == (R.CONFLICTING_RESULT if opposite else R.STALE_RESULT)
     assert story.status == "partially_captured"
     assert story.tell("capture") == [E.CAPTURE_REQUESTED]
     assert story.result("approved", "capture", 2) == [E.CAPTURED]

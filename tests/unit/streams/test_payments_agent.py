@@ -11,7 +11,7 @@ from schemas.codec import decode
 from schemas.headers import CE_ID, CE_TYPE, TRACEPARENT
 from schemas.partitioning import partition_of
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
-from streams.agents.payments import MisroutedCommand, PaymentsAgent
+from streams.agents.payments import KeyMismatch, PaymentsAgent
 from streams.domain import Policy
 
 
@@ -93,12 +93,12 @@ def test_the_batch_is_decided_in_order(story: Any) -> None:
 
 def test_a_command_under_another_key_is_not_taken(story: Any) -> None:
     story.create()
-    with pytest.raises(MisroutedCommand, match="key 'pay_other' of a command for"):
+    with pytest.raises(KeyMismatch, match="key 'pay_other' of a command for"):
         handle({}, given(story.commands[0], key="pay_other"))
 
 
 def test_a_create_in_another_partition_is_not_taken(story: Any) -> None:
     story.create()
     wrong = (partition_of(story.payment_id, 12) + 1) % 12
-    with pytest.raises(MisroutedCommand, match="murmur2"):
+    with pytest.raises(KeyMismatch, match="murmur2"):
         handle({}, given(story.commands[0], partition=wrong))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.settings import BadSetting, load
+from runtime.settings import ConfigurationError, load
 from streams.domain import Policy
 from streams.settings import NetworkSettings, merchant_policy, policy
 
@@ -18,7 +18,7 @@ def test_the_environment_sets_the_policy() -> None:
 
 
 def test_no_time_may_be_zero() -> None:
-    with pytest.raises(BadSetting, match="above 0"):
+    with pytest.raises(ConfigurationError, match="above 0"):
         policy({"PAYSTREAM_PAYMENTS_RESOLVE_BACKOFF_SECONDS": "0"})
 
 
@@ -29,7 +29,7 @@ def test_a_background_capture_comes_before_the_expiry() -> None:
 
 def test_the_lane_waits_longer_than_a_call_can_take() -> None:
     settings = load(NetworkSettings, "network", {"PAYSTREAM_NETWORK_TRIES_MAX": "2"})
-    assert settings.call_seconds_max > 2 * settings.timeout_seconds * settings.tries_max
+    assert settings.call_seconds_max > 2 * settings.timeout_seconds * settings.attempts_max
 
 
 def test_merchants_defaults_can_be_set() -> None:

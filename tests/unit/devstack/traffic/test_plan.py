@@ -9,7 +9,7 @@ import pytest
 from devstack.simulators.cards import BY_NAME
 from devstack.traffic.plan import merchant_plans, plan
 from devstack.traffic.scenarios import SCENARIOS
-from ingest_api.card_data import has_card_number
+from ingest_api.pan_guard import has_card_number
 
 
 def test_the_same_seed_gives_the_same_payments() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sinks.audit.layout import ONE_SERVER, Layout
 from sinks.audit.migrations import load_migrations, rendered_statements
 from sinks.audit.migrations.rendering import StatementUnknown, rendered
 from sinks.audit.settings import DatabaseNames
+from sinks.audit.storage_layout import ONE_SERVER, Layout
 
 NAMES = DatabaseNames("r", "v")
 CLUSTER = Layout(cluster="pay")

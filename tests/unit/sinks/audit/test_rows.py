@@ -13,7 +13,7 @@ from schemas.records import (
     WebhookAttempt,
 )
 from sinks.audit.backoff import Backoff
-from sinks.audit.store import Sourced, rows_of
+from sinks.audit.store import DecodedRecord, rows_of
 from sinks.audit.tables import (
     DEAD_LETTERS,
     LEDGER_ENTRIES,
@@ -22,11 +22,11 @@ from sinks.audit.tables import (
     RECONCILED,
     TABLES,
     WEBHOOK_ATTEMPTS,
-    Origin,
+    KafkaPosition,
     Table,
 )
 
-ORIGIN = Origin("payments.events", 3, 17, 1_795_000_000_000)
+ORIGIN = KafkaPosition("payments.events", 3, 17, 1_795_000_000_000)
 
 CAPTURED = PaymentEvent(
     event_id="pay_1-4",
@@ -104,8 +104,8 @@ SETTLED = ReconciliationEvent(
     currency="EUR",
     gross_minor=1000,
     fee_minor=12,
-    own_currency="EUR",
-    own_minor=1000,
+    expected_currency="EUR",
+    expected_minor=1000,
 )
 RECORDS: list[tuple[Table, Any]] = [
     (PAYMENT_EVENTS, CAPTURED),
@@ -146,7 +146,7 @@ def test_headers_of_a_dead_letter_that_are_not_text_are_escaped() -> None:
 
 
 def test_rows_of_a_batch_are_in_order_with_each_ones_offset() -> None:
-    batch = [Sourced(CAPTURED, ORIGIN._replace(offset=offset)) for offset in (7, 8)]
+    batch = [DecodedRecord(CAPTURED, ORIGIN._replace(offset=offset)) for offset in (7, 8)]
     rows = rows_of(LEDGER_ENTRIES, batch)
     assert [row[-2] for row in rows] == [7] * 5 + [8] * 5
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from runtime.settings import BadSetting, load
+from runtime.settings import ConfigurationError, load
+from schemas.enums import EventType
 from schemas.records import PaymentEvent
-from schemas.vocabulary import EventType
-from sinks.payouts.folding_rules import item_of
+from sinks.payouts.rules import item_of
 from sinks.payouts.settings import PayoutSettings
 from sinks.webhooks.settings import WebhookSettings
 
@@ -98,5 +98,5 @@ def test_test_payments_are_paid_only_by_setting() -> None:
 def test_nonsense_is_refused_with_the_name_of_the_section(
     cls: Any, section: str, variable: str, value: str
 ) -> None:
-    with pytest.raises(BadSetting, match=section):
+    with pytest.raises(ConfigurationError, match=section):
         load(cls, section, {variable: value})

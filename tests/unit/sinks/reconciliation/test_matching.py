@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from properties.reconciliation_world import (
+from properties.reconciliation_model import (
     DAY_MS,
     NOON_MS,
     House,
@@ -15,7 +15,7 @@ from properties.reconciliation_world import (
 )
 
 from schemas.records import ReconciliationRequest
-from sinks.reconciliation.matching_forgetting import forgotten_at_ms
+from sinks.reconciliation.matching.retention import retained_until_ms
 
 CAPTURE = "pay_1:capture:1"
 
@@ -46,7 +46,7 @@ def decide(house: House, state: str, **changes: str) -> None:
         operation_id=found.operation_id,
         break_id=found.break_id,
         break_state=state,
-        person="ada",
+        actor="ada",
         reason="why",
     )
     house.ask(msgspec.structs.replace(request, **changes))
@@ -103,7 +103,7 @@ def test_another_amount_waits_in_suspense_until_a_person_accepts_it() -> None:
     assert posted(house)[2:] == [
         "break.changed",
         "break.changed",
-        "line.accepted",
+        "line.reclassified",
         "difference.written_off",
     ]
     assert house.events[-2].corrects == house.events[2].event_id
@@ -115,8 +115,8 @@ def test_another_amount_waits_in_suspense_until_a_person_accepts_it() -> None:
     ("state", "changes", "why"),
     [
         ("open", {}, "open cannot become open"),
-        ("resolved", {"person": ""}, "a person and a reason"),
-        ("resolved", {"reason": ""}, "a person and a reason"),
+        ("resolved", {"actor": ""}, "a actor and a reason"),
+        ("resolved", {"reason": ""}, "a actor and a reason"),
         ("resolved", {"break_id": "brk_none"}, "no such break"),
     ],
 )
@@ -169,8 +169,8 @@ def test_a_line_that_comes_again_with_other_contents_is_one_too_many() -> None:
 def test_what_is_done_is_forgotten_and_what_is_open_is_not() -> None:
     house = paid_house()
     payment = house.table["payment:pay_1"]
-    assert forgotten_at_ms(payment, house.policy) is None
+    assert retained_until_ms(payment, house.policy) is None
     house.take(payment_event("pay_1", 2, type="payment.settled", source="reconciliation"))
     for key in ("payment:pay_1", "report:set_1", "line:l1"):
-        assert forgotten_at_ms(house.table[key], house.policy) is not None
-    assert forgotten_at_ms(paid_house(gross_minor=1).table["payment:pay_1"], house.policy) is None
+        assert retained_until_ms(house.table[key], house.policy) is not None
+    assert retained_until_ms(paid_house(gross_minor=1).table["payment:pay_1"], house.policy) is None

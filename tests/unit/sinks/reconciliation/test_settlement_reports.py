@@ -108,8 +108,8 @@ def test_each_planted_difference_is_noted_and_the_journal_gives_the_same_reports
     records.append(book.closing(NOON_MS + 5 * DAY_MS, {}))
     book.apply(records[1])
     kinds = {(difference.level, difference.kind) for difference in book.differences}
-    of_lines = {"missing_there", "missing_here", "amount", "currency", "duplicate", "late"}
-    assert kinds == {("operation", kind) for kind in of_lines} | {("report", "missing_there")}
+    of_lines = {"missing_in_report", "missing_in_ledger", "amount", "currency", "duplicate", "late"}
+    assert kinds == {("operation", kind) for kind in of_lines} | {("report", "missing_in_report")}
     again = book_of(*operations)
     for record in records:
         again.apply(msgspec.json.decode(msgspec.json.encode(record)))

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from schemas.enums import AttemptResult, DeadLetterReason
 from schemas.records import WebhookAttempt, WebhookDelivery
-from schemas.vocabulary import AttemptResult, DeadLetterReason
 from sinks.webhooks.delivery import (
     DELAYS_SECONDS,
     DELIVERED,
@@ -85,7 +85,7 @@ def test_retry_after_is_honoured_up_to_its_bound() -> None:
 
 
 def test_given_up_becomes_a_dead_letter_at_once() -> None:
-    outcome = after_attempt(FRESH, attempt(1, AttemptResult.GIVEN_UP, http_status=410), NO_JITTER)
+    outcome = after_attempt(FRESH, attempt(1, AttemptResult.EXHAUSTED, http_status=410), NO_JITTER)
     assert outcome == Finished(reason_code=DeadLetterReason.DELIVERY_REFUSED, detail="HTTP 410")
 
 

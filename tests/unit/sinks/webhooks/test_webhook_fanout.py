@@ -52,7 +52,7 @@ def merchant(*endpoints: Endpoint) -> Merchant:
 
 def endpoint(name: str, enabled: bool = True) -> Endpoint:
     return Endpoint(
-        endpoint_id=name, url="https://shop.example/hooks", secrets_sealed=[], enabled=enabled
+        endpoint_id=name, url="https://shop.example/hooks", encrypted_secrets=[], enabled=enabled
     )
 
 

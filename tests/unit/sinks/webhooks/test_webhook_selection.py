@@ -3,12 +3,12 @@
 from typing import Any
 
 from schemas.records import WebhookDelivery
-from sinks.calls_in_flight import CallsInFlight
 from sinks.webhooks.delivery import PendingDelivery, RetryPolicy
-from sinks.webhooks.delivery_fold import DeliveryFold
+from sinks.webhooks.delivery_aggregate import DeliveryAggregate
 from sinks.webhooks.delivery_queue import BreakerPolicy, EndpointQueue, due_ms
 from sinks.webhooks.selection import DueDeliveries
 from sinks.webhooks.settings import WebhookSettings
+from workers.calls_in_flight import CallsInFlight
 
 NOW_MS = 1_000_000
 
@@ -40,7 +40,9 @@ class Scene:
         self.endpoints = Committed(due_ms)
         self.calls = CallsInFlight("test", chosen.in_flight_max)
         self.due = DueDeliveries(self.deliveries, self.endpoints, self.calls, chosen)
-        self._fold = DeliveryFold(self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy())
+        self._fold = DeliveryAggregate(
+            self.deliveries, self.endpoints, RetryPolicy(), BreakerPolicy()
+        )
 
     def intend(self, endpoint: str, count: int) -> None:
         for number in range(count):

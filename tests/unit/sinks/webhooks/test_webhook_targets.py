@@ -7,8 +7,8 @@ from email.utils import format_datetime
 import httpcore2
 import pytest
 
-from schemas.vocabulary import AttemptResult
-from sinks.webhooks.posting import Answer, WebhookPoster, retry_after_seconds
+from schemas.enums import AttemptResult
+from sinks.webhooks.http_sender import Answer, WebhookSender, retry_after_seconds
 from sinks.webhooks.settings import WebhookSettings
 from sinks.webhooks.targets import (
     GuardedBackend,
@@ -94,7 +94,7 @@ async def test_the_address_is_checked_where_the_connection_is_made() -> None:
 
 async def test_the_client_connects_through_the_check() -> None:
     """Guards the replaced pool: an httpx2 that no longer used it would connect, or time out."""
-    poster = WebhookPoster(WebhookSettings())
+    poster = WebhookSender(WebhookSettings())
     try:
         async with asyncio.timeout(5):
             answer = await poster.post("https://169.254.169.254/latest", {}, b"{}")
@@ -111,7 +111,7 @@ async def test_the_client_connects_through_the_check() -> None:
         (204, "delivered"),
         (301, "failed"),
         (404, "failed"),
-        (410, "given_up"),
+        (410, "exhausted"),
         (429, "failed"),
         (500, "failed"),
         (None, "failed"),

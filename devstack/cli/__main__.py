@@ -1,5 +1,0 @@
-"""`python -m devstack.cli`: the same as `paystream`."""
-
-from devstack.cli.app import main
-
-main()

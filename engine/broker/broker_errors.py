@@ -1,0 +1,26 @@
+"""What a broker refuses for good: an operator must act, waiting does not help."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+from engine.errors import NonRetriableBrokerError
+
+AUTHORIZATION_CODES = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError._AUTHENTICATION,
+    }
+)
+
+
+def raise_if_unauthorized(error: KafkaError, place: str) -> None:
+    """Raises `NonRetriableBrokerError` for a missing right; `place`: what was done, and where."""
+    if error.code() in AUTHORIZATION_CODES:
+        raise NonRetriableBrokerError(
+            f"{place}: the broker refuses: {error}. Check the rights of this worker; nothing was "
+            "committed"
+        )

@@ -1,0 +1,110 @@
+"""Records that cannot be processed: what is written about them, and when it is too many."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.errors import DeadLetterLimitExceeded
+from engine.producer_record import ProducerRecord
+from schemas.enums import DeadLetterReason
+
+
+class RawRecord(msgspec.Struct, frozen=True):
+    """A record as it was in the topic, for the dead letter."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: dict[str, bytes]
+    value: bytes | None
+
+    @classmethod
+    def of(cls, message: Any) -> RawRecord:
+        """From a client's message."""
+        headers = {name: text or b"" for name, text in message.headers() or ()}
+        return cls(
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.key(),
+            headers,
+            message.value(),
+        )
+
+
+class EncodeDeadLetter(Protocol):
+    """Value of a dead letter: record, reason (`DeadLetterReason`), detail, app that gave up."""
+
+    def __call__(
+        self, record: RawRecord, reason_code: str, detail: str, source_app: str, /
+    ) -> bytes: ...
+
+
+DETAIL_CHARACTERS_MAX = 2000
+
+
+class DeadLetters:
+    """Builds the record for the dead letter topic; keeps the source's key and headers."""
+
+    def __init__(self, topic: str, encode: EncodeDeadLetter, app_id: str) -> None:
+        self.topic = topic
+        self._encode = encode
+        self._app_id = app_id
+
+    def letter(
+        self, message: Any, reason: DeadLetterReason, error: BaseException
+    ) -> ProducerRecord:
+        """The dead letter of one message."""
+        record = RawRecord.of(message)
+        detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS_MAX]
+        value = self._encode(record, reason.value, detail, self._app_id)
+        return ProducerRecord(self.topic, record.key, value, record.headers)
+
+
+class DeadLetterLimit:
+    """Blows when the share of failed records in a window, or a run of them, is too high.
+
+    Immutable: `after` gives the state with more outcomes, so that an aborted transaction is not
+    counted.
+    """
+
+    def __init__(self, window_records: int, ratio_max: float, run_max: int) -> None:
+        self._limits = (window_records, ratio_max, run_max)
+        self._runs: deque[tuple[bool, int]] = deque()
+
+    def after(self, outcomes: Iterable[tuple[bool, int]]) -> DeadLetterLimit:
+        """State with runs of (handled, count) added. Raises `DeadLetterLimitExceeded`."""
+        state = DeadLetterLimit(*self._limits)
+        state._runs.extend(self._runs)
+        for good, count in outcomes:
+            state._add(good, count)
+            if not good:
+                state._check()
+        return state
+
+    def _add(self, good: bool, count: int) -> None:
+        if self._runs and self._runs[-1][0] == good:
+            count += self._runs.pop()[1]
+        self._runs.append((good, count))
+        excess = sum(count for _, count in self._runs) - self._limits[0]
+        while excess > 0 and len(self._runs) > 1 and self._runs[0][1] <= excess:
+            excess -= self._runs.popleft()[1]
+        if excess > 0:
+            first_good, first_count = self._runs[0]
+            self._runs[0] = (first_good, first_count - excess)
+
+    def _check(self) -> None:
+        window_records, ratio_max, run_max = self._limits
+        failed = sum(count for good, count in self._runs if not good)
+        run = self._runs[-1][1]
+        if run >= run_max or failed > ratio_max * window_records:
+            raise DeadLetterLimitExceeded(
+                f"{run} records in a row and {failed} of the last {window_records} could not be "
+                "processed; the worker stops before it commits them. Find the reason in the log, "
+                "mend it, start again"
+            )

@@ -1,0 +1,164 @@
+"""From the messages of one poll to transactions: deliver to agents, isolate poison, let agents
+retry.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.batch import Batch
+from engine.consumers.batch_slice import BatchSlice, deliveries
+from engine.consumers.dead_letters import DeadLetters
+from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
+from engine.record import Record
+from engine.settings import EngineSettings
+from engine.state.table import TransactionalTable
+from engine.topic import BatchTopic
+from engine.transactions.transaction import BatchTransaction, SourcePartition, Transaction
+from schemas.codec import UndecodableRecord
+from schemas.enums import DeadLetterReason
+
+log = logging.getLogger(__name__)
+
+
+class PollBatch:
+    """The deliveries of one poll; each `transaction` takes as many of them as can commit now."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        topics: Mapping[str, BatchTopic],
+        tables: Iterable[TransactionalTable],
+        dead_letters: DeadLetters | None,
+        messages: list[Any],
+        times: Mapping[SourcePartition, int] | None = None,
+    ) -> None:
+        self._times = times or {}
+        self._settings = settings
+        self._topics = topics
+        self._tables = tuple(tables)
+        self._expires = any(table.expires_ms is not None for table in self._tables)
+        self._dead_letters = dead_letters
+        merge_partitions = {name for name, topic in topics.items() if topic.merge_partitions}
+        self._pending = deque(deliveries(messages, merge_partitions))
+
+    @property
+    def done(self) -> bool:
+        """Everything was handled."""
+        return not self._pending
+
+    async def transaction(self) -> tuple[Transaction, Retry | None]:
+        """Deliver to the agents; stops early when one of them asks for a retry.
+
+        The transaction holds what was handled before (it may be empty). Raises `BatchFailed` for a
+        record that fails alone when there is no dead letter topic, and `AgentEnded`.
+        """
+        transaction = Transaction(self._tables)
+        while self._pending:
+            try:
+                await self._handle(self._pending[0], transaction)
+            except Retry as retry:
+                return transaction, retry
+        return transaction, None
+
+    async def _handle(self, delivery: BatchSlice, transaction: Transaction) -> None:
+        topic = self._topics[delivery.topic]
+        scope = self._new_scope(transaction, delivery)
+        records, undecodable = _decode(topic, delivery.messages)
+        if undecodable and self._dead_letters is None:
+            message, error = undecodable[0]
+            raise BatchFailed(f"{_place(message)} cannot be decoded: {error!r}") from error
+        try:
+            if records:
+                batch = Batch(delivery.topic, records, scope, expires=self._expires)
+                await topic.feed.deliver(batch)
+            self._advance(scope, records)
+            scope.seal()
+        except (Retry, AgentEnded, AgentUsageError):
+            scope.drop()
+            raise
+        except Exception as exc:
+            scope.drop()
+            self._isolate(delivery, transaction, exc)
+            return
+        self._pending.popleft()
+        for message, error in undecodable:
+            self._dead_letter(message, DeadLetterReason.UNDECODABLE, error, transaction)
+        offsets = delivery.next_offsets()
+        transaction.handled(offsets, len(records), good=True)
+        for source in offsets:
+            transaction.times[source] = max(self._time_of(source, transaction), scope.clock.now_ms)
+
+    def _isolate(self, delivery: BatchSlice, transaction: Transaction, error: Exception) -> None:
+        """Roll back, try smaller deliveries; a record that fails alone is dead-lettered."""
+        cause = error.__cause__ or error
+        if not delivery.isolated:
+            parts = delivery.split()
+            log.warning("%s; retrying its %d records in parts", error, len(delivery.messages))
+            self._pending.popleft()
+            self._pending.extendleft(reversed(parts))
+            return
+        message = delivery.messages[0]
+        if self._dead_letters is None:
+            raise BatchFailed(f"{_place(message)} cannot be processed: {cause!r}") from cause
+        self._pending.popleft()
+        undecodable = isinstance(cause, UndecodableRecord)  # an agent may decode whole batches
+        reason = DeadLetterReason.UNDECODABLE if undecodable else DeadLetterReason.HANDLER_FAILED
+        self._dead_letter(message, reason, cause, transaction)
+
+    def _dead_letter(
+        self, message: Any, reason: DeadLetterReason, error: BaseException, transaction: Transaction
+    ) -> None:
+        assert self._dead_letters is not None
+        log.error("%s goes to the dead letters (%s): %r", _place(message), reason, error)
+        transaction.outputs.append(self._dead_letters.letter(message, reason, error))
+        source = (message.topic(), message.partition())
+        transaction.handled({source: message.offset() + 1}, 1, good=False)
+
+    def _new_scope(self, transaction: Transaction, delivery: BatchSlice) -> BatchTransaction:
+        number = delivery.partition
+        source = (delivery.topic, -1 if number is None else number)
+        return BatchTransaction(
+            transaction,
+            number,
+            record_bytes_max=self._settings.record_bytes_max,
+            output_bytes_max=self._settings.output_bytes_max,
+            time_ms=self._time_of(source, transaction),
+        )
+
+    def _time_of(self, source: SourcePartition, transaction: Transaction) -> int:
+        return transaction.times.get(source, self._times.get(source, 0))
+
+    def _advance(self, scope: BatchTransaction, records: list[Record]) -> None:
+        """Also for an agent that did not look at every record."""
+        if self._expires and records:
+            scope.clock.advance(max(record.timestamp_ms for record in records))
+
+
+def _decode(
+    topic: BatchTopic, messages: list[Any]
+) -> tuple[list[Record], list[tuple[Any, Exception]]]:
+    decode = topic.decode
+    try:
+        return [Record(message, decode(message.value())) for message in messages], []
+    except Exception:
+        return _decode_one_by_one(topic, messages)
+
+
+def _decode_one_by_one(
+    topic: BatchTopic, messages: list[Any]
+) -> tuple[list[Record], list[tuple[Any, Exception]]]:
+    records, failed = [], []
+    for message in messages:
+        try:
+            records.append(Record(message, topic.decode(message.value())))
+        except Exception as exc:
+            failed.append((message, exc))
+    return records, failed
+
+
+def _place(message: Any) -> str:
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"

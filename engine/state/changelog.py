@@ -1,0 +1,166 @@
+"""Reading changelog partitions up to known end offsets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from engine.broker.broker_errors import raise_if_unauthorized
+from engine.broker.clients import ClientConfig
+from engine.state.partition import TablePartition
+from engine.transactions.fencing import fence_owner, open_owners
+from engine.transactions.offset_metadata import sources_from_headers
+
+log = logging.getLogger(__name__)
+RECORDS_PER_POLL = 20_000
+POLL_SECONDS = 0.05
+REPORT_SECONDS = 5.0
+
+
+class ChangelogRange:
+    """One changelog partition, to be read from the state's position up to `end` (exclusive).
+
+    `owners`: transactional ids that may have left a transaction open in it.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        number: int,
+        partition: TablePartition,
+        end: int,
+        owners: frozenset[str] = frozenset(),
+    ) -> None:
+        self.topic = topic
+        self.number = number
+        self.partition = partition
+        self.end = end
+        self.owners = owners
+        self.last_message: Any = None
+        self.stuck_since: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is left to read."""
+        return self.partition.store.position >= self.end
+
+    def load(self, messages: list[Any]) -> None:
+        """Apply committed records in order."""
+        writes = [(message.key().decode(), message.value()) for message in messages]
+        self.last_message = messages[-1]
+        self.partition.load(writes, self.last_message.offset() + 1)
+        self.stuck_since = None
+
+    def at_end(self, offset: int) -> None:
+        """The reader saw everything that is readable below `offset` (last stable offset).
+
+        Below `end` there is an open transaction: its owner is dead, or is about to finish.
+        """
+        store = self.partition.store
+        store.apply((), max(store.position, offset))
+        if not self.complete and self.stuck_since is None:
+            self.stuck_since = time.monotonic()
+
+    def finish(self) -> None:
+        """Everything is read: due times and reflected source offsets fit the state again."""
+        self.partition.synced_at = time.monotonic()
+        if self.last_message is not None:
+            self.partition.sources.update(sources_from_headers(self.last_message.headers()))
+            self.partition.finish_load()
+
+
+class ChangelogReader:
+    """Blocking; ends when every section is complete, or when `stop` is set."""
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        sections: Sequence[ChangelogRange],
+        stop: threading.Event,
+        on_progress: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._sections = {(section.topic, section.number): section for section in sections}
+        self._stop = stop
+        self._on_progress = on_progress
+        self._fenced: set[str] = set()
+        self._reported_at = time.monotonic()
+
+    def read(self) -> int | None:
+        """Number of records read; None when stopped before the end."""
+        count: int | None = 0
+        if not all(section.complete for section in self._sections.values()):
+            consumer = Consumer(self._config.restore_consumer())
+            try:
+                count = self._read_all(consumer)
+            finally:
+                consumer.close()
+        if count is not None:
+            for section in self._sections.values():
+                section.finish()
+        return count
+
+    def _read_all(self, consumer: Any) -> int | None:
+        todo = [section for section in self._sections.values() if not section.complete]
+        consumer.assign(
+            [TopicPartition(s.topic, s.number, s.partition.store.position) for s in todo]
+        )
+        count = 0
+        while todo:
+            if self._stop.is_set():
+                return None
+            count += self._take(consumer.consume(RECORDS_PER_POLL, POLL_SECONDS))
+            todo = [section for section in todo if not section.complete]
+            self._fence_stuck(todo)
+            self._report(count, todo)
+        return count
+
+    def _take(self, messages: list[Any]) -> int:
+        """Records before an end-of-partition event must be applied before it."""
+        run: dict[tuple[str, int], list[Any]] = {}
+        count = 0
+        for message in messages:
+            part = (message.topic(), message.partition())
+            error = message.error()
+            if error is None:
+                run.setdefault(part, []).append(message)
+                count += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                if pending := run.pop(part, None):
+                    self._sections[part].load(pending)
+                self._sections[part].at_end(message.offset())
+            else:
+                raise_if_unauthorized(error, f"restore from {part[0]}[{part[1]}]")
+                log.warning("restore: %s", error)
+        for part, pending in run.items():
+            self._sections[part].load(pending)
+        if count:
+            self._on_progress()
+        return count
+
+    def _fence_stuck(self, todo: list[ChangelogRange]) -> None:
+        now = time.monotonic()
+        limit = self._config.settings.fence_after_seconds
+        stuck = [s for s in todo if s.stuck_since is not None and now - s.stuck_since >= limit]
+        if not stuck:
+            return
+        noted = frozenset().union(*(section.owners for section in stuck))
+        owners = open_owners(self._config, [(s.topic, s.number) for s in stuck]) or noted
+        for owner in owners - self._fenced - {self._config.transactional_id}:
+            log.warning("open transaction of %s below %d", owner, stuck[0].end)
+            self._fenced.add(owner)
+            fence_owner(self._config, owner)
+        for section in stuck:
+            section.stuck_since = time.monotonic()
+
+    def _report(self, count: int, todo: list[ChangelogRange]) -> None:
+        now = time.monotonic()
+        if todo and now - self._reported_at > REPORT_SECONDS:
+            self._reported_at = now
+            left = sum(section.end - section.partition.store.position for section in todo)
+            log.info("restore: %d records read, %d offsets to go", count, left)

@@ -1,0 +1,113 @@
+"""Ending a predecessor's open transaction at once, instead of waiting for its time-out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Producer as KafkaProducer
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from engine.broker.clients import ClientConfig
+from engine.transactions.offset_metadata import owner_from_headers
+
+log = logging.getLogger(__name__)
+INIT_SECONDS = 10
+ADMIN_SECONDS = 5
+LOOK_SECONDS = 5.0
+RECORDS_PER_POLL = 2000
+LogPart = tuple[str, int]
+"""(topic, partition)"""
+
+
+def fence_owner(config: ClientConfig, transactional_id: str) -> None:
+    """Bump the epoch of `transactional_id`: the broker aborts its transaction, its owner is fenced.
+
+    Blocking, up to 10 s. A failure is logged only: the transaction then ends by its own time-out.
+    """
+    started = time.monotonic()
+    settings = config.transactional_producer() | {"transactional.id": transactional_id}
+    try:
+        KafkaProducer(settings).init_transactions(INIT_SECONDS)
+    except KafkaException as exc:
+        log.warning("fencing %s failed: %s", transactional_id, exc)
+        return
+    log.warning("fenced %s in %.2f s", transactional_id, time.monotonic() - started)
+
+
+def end_offsets(
+    config: ClientConfig, parts: Collection[LogPart], isolation: IsolationLevel
+) -> dict[LogPart, int]:
+    """Last stable offset (READ_COMMITTED), or end with open transactions counted.
+
+    A fresh client: an old one may keep a stale leader. Raises `KafkaException`.
+    """
+    return list_offsets(config, parts, OffsetSpec.latest(), isolation)
+
+
+def list_offsets(
+    config: ClientConfig, parts: Collection[LogPart], spec: OffsetSpec, isolation: IsolationLevel
+) -> dict[LogPart, int]:
+    """What the leaders answer now; see `end_offsets`."""
+    admin = AdminClient(config.base())  # it must live until the answers are there
+    answers = admin.list_offsets(
+        {TopicPartition(topic, number): spec for topic, number in parts},
+        isolation_level=isolation,
+        request_timeout=ADMIN_SECONDS,
+    )
+    try:
+        return {
+            (asked.topic, asked.partition): answer.result(ADMIN_SECONDS * 2).offset
+            for asked, answer in answers.items()
+        }
+    except TimeoutError as exc:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "list_offsets")) from exc
+
+
+def open_owners(config: ClientConfig, parts: Collection[LogPart]) -> frozenset[str]:
+    """Who has a transaction open in these changelog partitions, by the headers of its records.
+
+    Offsets come after the changelog in a transaction, so whoever holds up committed offsets is
+    found here, unless it changed no table. Blocking, some 20 s at most; empty when nobody can say.
+    """
+    if not parts:
+        return frozenset()
+    try:
+        stable = end_offsets(config, parts, IsolationLevel.READ_COMMITTED)
+        ends = end_offsets(config, parts, IsolationLevel.READ_UNCOMMITTED)
+    except KafkaException as exc:
+        log.warning("looking for open transactions: %s", exc)
+        return frozenset()
+    held_up = [
+        TopicPartition(topic, number, offset)
+        for (topic, number), offset in stable.items()
+        if offset < ends[topic, number]
+    ]
+    return _owners_from(config, held_up) if held_up else frozenset()
+
+
+def _owners_from(config: ClientConfig, places: list[TopicPartition]) -> frozenset[str]:
+    consumer = Consumer(config.unstable_consumer() | {"enable.partition.eof": True})
+    owners: set[str] = set()
+    unread = {(place.topic, place.partition) for place in places}
+    deadline = time.monotonic() + LOOK_SECONDS
+    try:
+        consumer.assign(places)
+        while unread and time.monotonic() < deadline:
+            for message in consumer.consume(RECORDS_PER_POLL, 0.1):
+                _take(message, owners, unread)
+    finally:
+        consumer.close()
+    return frozenset(owners - {config.transactional_id})
+
+
+def _take(message: Any, owners: set[str], unread: set[LogPart]) -> None:
+    error = message.error()
+    if error is None:
+        owner = owner_from_headers(message.headers())
+        owners.update([owner] if owner else [])
+    elif error.code() == KafkaError._PARTITION_EOF:
+        unread.discard((message.topic(), message.partition()))

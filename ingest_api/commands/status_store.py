@@ -1,0 +1,138 @@
+"""What Valkey knows: payments' public views, commands' outcomes, keys that were used before.
+
+Lookups of all requests that are under way share one round trip: while one pipeline is out, the next
+collects. Valkey is never the only copy, so every failure is just StatusUnavailable.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import RedisError
+
+from ingest_api.http.response_models import CommandOutcome, Payment
+from ingest_api.settings import ApiSettings
+from runtime import log
+
+_BATCH_LOOKUPS_MAX = 256
+_PAYMENT = msgspec.json.Decoder(Payment)
+_OUTCOME = msgspec.json.Decoder(CommandOutcome)
+_Queue = Callable[["Pipeline"], Any]
+
+
+class StatusUnavailable(Exception):
+    """Valkey did not answer, or has failed a moment ago and is left alone."""
+
+
+class KeyReservation(NamedTuple):
+    """What is known of an idempotency key."""
+
+    first_fingerprint: str | None
+    """Of the first request that came with the key; None if this one is the first."""
+    documents: list[bytes | None]
+    """The documents that were asked for beside it."""
+
+
+def payment_of(document: bytes | None) -> Payment | None:
+    """The payment's public view. Raises StatusUnavailable if it is not one."""
+    try:
+        return None if document is None else _PAYMENT.decode(document)
+    except msgspec.DecodeError as error:
+        raise StatusUnavailable(f"a view in Valkey is not readable: {error}") from error
+
+
+def outcome_of(document: bytes | None) -> CommandOutcome | None:
+    """The command's outcome. Raises StatusUnavailable if it is not one."""
+    try:
+        return None if document is None else _OUTCOME.decode(document)
+    except msgspec.DecodeError as error:
+        raise StatusUnavailable(f"an outcome in Valkey is not readable: {error}") from error
+
+
+class StatusStore:
+    """Reads `payment:{id}` and `command:{id}`, and remembers used keys under `idempotency:…`."""
+
+    def __init__(self, url: str, settings: ApiSettings) -> None:
+        self._settings = settings
+        timeout = settings.valkey_timeout_seconds
+        self._valkey = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._pending: list[tuple[_Queue, asyncio.Future[list[Any]]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._paused_until = 0.0
+        self._log = log.get("ingest_api.commands.status_store")
+
+    async def documents(self, *keys: str) -> list[bytes | None]:
+        """The values of these keys. Raises StatusUnavailable."""
+        [values] = await self._ask(lambda pipeline: pipeline.mget(keys), commands=1)
+        return list(values)
+
+    async def reserve_key(self, name: str, fingerprint: str, *keys: str) -> KeyReservation:
+        """Note that `name` is used with this fingerprint, unless it was used before; and read keys.
+
+        Raises StatusUnavailable.
+        """
+
+        def queue(pipeline: Pipeline) -> None:
+            pipeline.set(
+                name, fingerprint, ex=self._settings.idempotency_seconds, nx=True, get=True
+            )
+            pipeline.mget(keys)
+
+        first, values = await self._ask(queue, commands=2)
+        return KeyReservation(None if first is None else first.decode(), list(values))
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._valkey.aclose()
+
+    async def _ask(self, queue: _Queue, commands: int) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._paused_until:
+            raise StatusUnavailable("Valkey failed a moment ago")
+        if len(self._pending) >= self._settings.valkey_pending_max:
+            raise StatusUnavailable("too many lookups are waiting for Valkey")
+        answered: asyncio.Future[list[Any]] = loop.create_future()
+        self._pending.append((queue, answered))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = loop.create_task(self._flush())
+        results = await answered
+        assert len(results) == commands
+        return results
+
+    async def _flush(self) -> None:
+        while self._pending:
+            batch = self._pending[:_BATCH_LOOKUPS_MAX]
+            del self._pending[:_BATCH_LOOKUPS_MAX]
+            try:
+                async with asyncio.timeout(self._settings.valkey_timeout_seconds):
+                    await self._execute(batch)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._fail([*batch, *self._pending], error)
+
+    async def _execute(self, batch: list[tuple[_Queue, asyncio.Future[list[Any]]]]) -> None:
+        sizes = []
+        async with self._valkey.pipeline(transaction=False) as pipeline:
+            for queue, _ in batch:
+                before = len(pipeline)
+                queue(pipeline)
+                sizes.append(len(pipeline) - before)
+            results = await pipeline.execute()
+        start = 0
+        for (_, answered), size in zip(batch, sizes, strict=True):
+            if not answered.done():
+                answered.set_result(results[start : start + size])
+            start += size
+
+    def _fail(
+        self, lookups: list[tuple[_Queue, asyncio.Future[list[Any]]]], error: Exception
+    ) -> None:
+        self._pending.clear()
+        loop = asyncio.get_running_loop()
+        self._paused_until = loop.time() + self._settings.valkey_pause_seconds
+        self._log.warning("valkey does not answer", error=repr(error), lookups=len(lookups))
+        for _, answered in lookups:
+            if not answered.done():
+                answered.set_exception(StatusUnavailable(repr(error)))

@@ -1,0 +1,80 @@
+"""The ASGI application: routes, errors, OpenAPI. `serving` gives it a process."""
+
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from ingest_api.http.problems import MEDIA_TYPE, ApiProblem, ProblemBody
+from ingest_api.http.requests import ApiRequest
+from ingest_api.http.routes import ROUTES
+from ingest_api.services import Services
+from runtime import log
+
+_BEARER = "ApiKey"
+_log = log.get("ingest_api.http.app")
+
+
+def build_app(parts: Services) -> Litestar:
+    """The application over started parts."""
+    return Litestar(
+        route_handlers=ROUTES,
+        request_class=ApiRequest,
+        state=State({"parts": parts}),
+        request_max_body_size=parts.settings.body_bytes_max,
+        exception_handlers={ApiProblem: _problem, HTTPException: _of_framework, Exception: _fault},
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="paystream",
+        version="1",
+        description="Payments in; the outcome by webhook, by reading, or by waiting for it.",
+        components=Components(
+            security_schemes={_BEARER: SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{_BEARER: []}],
+        create_examples=False,
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin()],
+    )
+
+
+def _problem(_: Request[Any, Any, Any], problem: ApiProblem) -> Response[ProblemBody]:
+    return Response(
+        problem.body(),
+        status_code=problem.problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemBody]:
+    """The framework's own errors in our words; theirs may repeat what the caller sent."""
+    if isinstance(error, NotFoundException):
+        return _problem(request, ApiProblem("not_found"))
+    if isinstance(error, MethodNotAllowedException):
+        return _problem(request, ApiProblem("method_not_allowed", headers=error.headers))
+    if error.status_code == 413:
+        return _problem(request, ApiProblem("body_too_large"))
+    if isinstance(error, ClientException):
+        return _problem(request, ApiProblem("invalid_request", "The request is not valid HTTP."))
+    return _fault(request, error)
+
+
+def _fault(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemBody]:
+    """What nobody foresaw: the log has the cause, the caller gets no detail of it."""
+    _log.error("request failed", route=request.scope.get("path_template"), exc_info=error)
+    return _problem(request, ApiProblem("internal"))

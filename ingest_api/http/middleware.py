@@ -1,0 +1,87 @@
+"""Around every request: trace, metrics, access log, and the count of requests under way."""
+
+import asyncio
+import time
+from typing import Any
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
+
+from ingest_api.http.access_log import AccessLog
+from ingest_api.http.requests import TRACEPARENT_STATE, trace_of
+from runtime import telemetry
+
+_UNMATCHED = "unmatched"
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class ObservabilityMiddleware:
+    """An ASGI application that is watched. Bodies, tokens and raw paths are never logged."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._access_log = AccessLog()
+        self._known_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        traceparent = trace_of(list(scope["headers"]))
+        scope.setdefault("state", {})[TRACEPARENT_STATE] = traceparent
+        status = 500
+        started = time.perf_counter()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers: list[Any] = [*message["headers"], (b"traceparent", traceparent.encode())]
+                message["headers"] = headers
+            await send(message)
+
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+            self._note(scope, status, traceparent, time.perf_counter() - started)
+
+    async def idle(self, timeout_seconds: float) -> bool:
+        """Whether no request is under way within the time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._access_log.flush()
+        return True
+
+    def _note(self, scope: Any, status: int, traceparent: str, seconds: float) -> None:
+        route, method = scope.get("path_template") or _UNMATCHED, scope["method"]
+        counter, histogram = self._series(route, method, status)
+        counter.inc()
+        histogram.observe(seconds)
+        if route not in _PROBES:
+            self._access_log.note(method, route, status, seconds, traceparent)
+
+    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        """The series of these labels; routes, methods and statuses are few."""
+        labels = (route, method, status)
+        if labels not in self._known_series:
+            self._known_series[labels] = (
+                telemetry.counter("paystream_api_requests_total").labels(
+                    route, method, str(status)
+                ),
+                telemetry.histogram("paystream_api_request_seconds").labels(route, method),
+            )
+        return self._known_series[labels]

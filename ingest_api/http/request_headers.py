@@ -1,0 +1,60 @@
+"""What request headers mean: idempotency key, preference to wait, bearer token (pure)."""
+
+import re
+from collections.abc import Iterable
+
+from ingest_api.http.problems import ApiProblem, FieldError, invalid
+from ingest_api.pan_guard import text_has_card_number
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PREFERENCE = re.compile(r'\s*(?P<name>[A-Za-z][\w-]*)\s*(?:=\s*"?(?P<value>[^";]*)"?)?\s*(?:;.*)?')
+_BEARER = re.compile(r"[Bb]earer +(?P<token>[\x21-\x7e]{8,255})")
+
+
+def idempotency_key(value: str | None) -> str:
+    """The key as sent: 1 to 255 characters of visible ASCII.
+
+    Raises ApiProblem when it is absent, malformed, or a card number.
+    """
+    if not value:
+        raise ApiProblem("idempotency_key_missing")
+    if not _KEY.fullmatch(value):
+        raise invalid(
+            IDEMPOTENCY_KEY, "Idempotency-Key must be 1 to 255 characters of visible ASCII"
+        )
+    if text_has_card_number(value):
+        raise card_number_refused(IDEMPOTENCY_KEY)
+    return value
+
+
+def card_number_refused(pointer: str = "") -> ApiProblem:
+    """The 422 for a card number in clear; says where, never what."""
+    where = (FieldError(pointer, "looks like a card number"),) if pointer else ()
+    return ApiProblem("card_number_in_clear", errors=where)
+
+
+def wait_seconds(values: Iterable[str], seconds_max: float) -> float:
+    """How long `Prefer: wait=N` (RFC 7240) asks to wait, at most `seconds_max`; 0 when it does not.
+
+    The first `wait` counts; what is malformed is ignored, as the RFC asks.
+    """
+    for part in ",".join(values).split(","):
+        match = _PREFERENCE.fullmatch(part)
+        if match and match["name"].lower() == "wait":
+            value = (match["value"] or "").strip()
+            return min(float(value), seconds_max) if re.fullmatch(r"[0-9]{1,6}", value) else 0.0
+    return 0.0
+
+
+def bearer_token(value: str | None) -> str:
+    """The token of `Authorization: Bearer …`. Raises ApiProblem `unauthenticated`."""
+    match = _BEARER.fullmatch(value or "")
+    if match is None:
+        raise unauthenticated()
+    return match["token"]
+
+
+def unauthenticated() -> ApiProblem:
+    """401 with the challenge that RFC 6750 asks for."""
+    return ApiProblem("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="paystream"'})

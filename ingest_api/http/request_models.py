@@ -1,0 +1,192 @@
+"""What requests may contain: strict types, bounds, no unknown field (pure).
+
+A request's meaning (`meaning()`) is what its fingerprint covers: everything that was asked, after
+defaults, except the ciphertext of the card, which differs at each encryption of the same card.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from ingest_api.pan_guard import is_compact_jwe
+from schemas.enums import CommandKind, Reversal
+from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
+
+Amount = Annotated[
+    int,
+    Meta(ge=1, le=AMOUNT_MINOR_MAX, description="Minor units of the currency.", examples=[1999]),
+]
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Url = Annotated[str, Meta(min_length=8, max_length=2048, examples=["https://shop.example/hooks"])]
+Currency = Annotated[
+    str,
+    Meta(pattern="^[A-Z]{3}$", description="ISO 4217 alphabetic code.", examples=["EUR"]),
+]
+Jwe = Annotated[
+    str,
+    Meta(
+        min_length=20,
+        max_length=8192,
+        description="Card data as compact JWE (RFC 7516) to the key at /.well-known/jwks.json.",
+    ),
+]
+KEYED = {
+    "authorize": "authorize",
+    "capture": "capture",
+    "refund": "refund",
+    "void": "void",
+    Reversal.AUTHORIZE.value: "void",
+    Reversal.CAPTURE.value: "refund",
+}
+"""Kind of operation in an idempotency key -> what the network is asked for under it."""
+CAPTURE_DELAY_SECONDS_MAX = 7 * 86_400
+
+
+class InvalidField(ValueError):
+    """A value of the right type that is wrong; `field` is its name."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _check_currency(currency: str | None) -> None:
+    if currency is not None and currency not in CURRENCIES:
+        raise InvalidField("currency", "not a code of ISO 4217")
+
+
+def _check_url(url: str | None, field: str) -> None:
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+        raise InvalidField(field, "must be an http(s) URL without user name")
+
+
+class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A payment to authorize and, unless capture_method is manual, to capture."""
+
+    amount: Amount
+    currency: Currency
+    card: Jwe
+    capture_method: Literal["automatic", "manual"] = "automatic"
+    capture_delay_seconds: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=CAPTURE_DELAY_SECONDS_MAX,
+                description="Capture this long after the authorization.",
+            ),
+        ]
+        | None
+    ) = None
+    reference: Text | None = None
+    return_url: Url | None = None
+
+    def __post_init__(self) -> None:
+        _check_currency(self.currency)
+        _check_url(self.return_url, "return_url")
+        if not is_compact_jwe(self.card):
+            raise InvalidField("card", "must be a compact JWE: five base64url parts joined by dots")
+
+    def meaning(self) -> dict[str, object]:
+        """What the fingerprint covers."""
+        return {
+            "kind": CommandKind.CREATE.value,
+            "amount": self.amount,
+            "currency": self.currency,
+            "capture_method": self.capture_method,
+            "capture_delay_seconds": self.capture_delay_seconds,
+            "reference": self.reference,
+            "return_url": self.return_url,
+        }
+
+
+class CapturePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without an amount: all that is left. `final` releases the rest of the authorization."""
+
+    amount: Amount | None = None
+    final: bool | None = None
+
+    def meaning(self) -> dict[str, object]:
+        """What the fingerprint covers."""
+        return {"kind": CommandKind.CAPTURE.value, "amount": self.amount, "final": self.final}
+
+
+class RefundPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without an amount: all that was captured and not yet refunded."""
+
+    amount: Amount | None = None
+
+    def meaning(self) -> dict[str, object]:
+        """What the fingerprint covers."""
+        return {"kind": CommandKind.REFUND.value, "amount": self.amount}
+
+
+class EmptyBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing: `{}` or no body at all."""
+
+
+class RegisterMerchant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A merchant; the fee fields need the operators' token."""
+
+    name: Text
+    webhook_url: Url | None = None
+    bank_account: Annotated[str, Meta(min_length=4, max_length=64)] | None = None
+    payout_schedule: Literal["daily", "manual"] = "daily"
+    fee_basis_points: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    fee_fixed_minor: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+
+    def __post_init__(self) -> None:
+        _check_url(self.webhook_url, "webhook_url")
+
+    @property
+    def sets_fees(self) -> bool:
+        """Whether it asks for what only operators may set."""
+        return self.fee_basis_points is not None or self.fee_fixed_minor is not None
+
+
+class AddEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where webhooks are to go as well."""
+
+    url: Url
+
+    def __post_init__(self) -> None:
+        _check_url(self.url, "url")
+
+
+class NetworkNotification(Struct, frozen=True, kw_only=True):
+    """What the card network tells about one operation; fields that we do not know may be there."""
+
+    idempotency_key: Annotated[
+        str,
+        Meta(
+            pattern=rf"^pay_[0-9a-z]{{26}}:({'|'.join(KEYED)}):[0-9]{{1,6}}$",
+            description="The key under which we asked for the operation.",
+        ),
+    ]
+    operation: Literal["authorize", "capture", "refund", "void"]
+    outcome: Literal["approved", "declined", "requires_action", "failed"]
+    network_reference: Text | None = None
+    decline_code: Text | None = None
+    action_url: Url | None = None
+
+    def __post_init__(self) -> None:
+        if KEYED[self.idempotency_key.split(":")[1]] != self.operation:
+            raise InvalidField("operation", "not the operation of the idempotency key")
+
+
+class ClosePayouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pay out now; all currencies unless one is named. Operators name the merchant.
+
+    Merchants close what belongs to the mode of their key; operators name it, live unless said.
+    """
+
+    currency: Currency | None = None
+    mode: Literal["test", "live"] | None = None
+    merchant_id: Annotated[str, Meta(pattern="^mer_[0-9a-z]{20,40}$")] | None = None
+
+    def __post_init__(self) -> None:
+        _check_currency(self.currency)

@@ -1,0 +1,61 @@
+"""Probes, metrics, the catalogue of problems, and the card network's key."""
+
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ingest_api.http.openapi_responses import problems
+from ingest_api.http.problems import ApiProblem
+from ingest_api.http.requests import ApiRequest
+from schemas.errors import CATALOGUE
+
+
+@get("/livez", sync_to_thread=False, security=[], summary="Whether a restart would not help")
+def livez(request: ApiRequest) -> Response[str]:
+    """503: the producer can never send again."""
+    return _probe(request.parts.live)
+
+
+@get("/readyz", sync_to_thread=False, security=[], summary="Whether requests should come here")
+def readyz(request: ApiRequest) -> Response[str]:
+    """503: merchants' keys are not read yet, or the process is about to end."""
+    return _probe(request.parts.ready)
+
+
+def _probe(well: bool) -> Response[str]:
+    return Response(
+        "ok\n" if well else "not yet\n", status_code=200 if well else 503, media_type="text/plain"
+    )
+
+
+@get("/metrics", sync_to_thread=False, security=[], summary="Prometheus metrics of this process")
+def metrics() -> Response[bytes]:
+    """Names and meanings: schemas/metrics.py."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@get(
+    "/problems/{code:str}",
+    sync_to_thread=False,
+    security=[],
+    responses=problems("not_found"),
+    summary="What a problem type means",
+)
+def problem_type(code: str) -> dict[str, str | int]:
+    """The `type` of every error answer leads here."""
+    if code not in CATALOGUE:
+        raise ApiProblem("not_found")
+    return dict(CATALOGUE[code]._asdict())
+
+
+@get(
+    "/.well-known/jwks.json",
+    security=[],
+    responses=problems("network_unavailable"),
+    summary="The key that card data is encrypted to",
+)
+async def card_key(request: ApiRequest) -> Response[bytes]:
+    """The card network's keys as JWK Set (RFC 7517): use ECDH-ES and A256GCM."""
+    document = await request.parts.card_key.jwks()
+    return Response(
+        document, media_type="application/jwk-set+json", headers={"Cache-Control": "max-age=60"}
+    )

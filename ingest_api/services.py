@@ -1,0 +1,86 @@
+"""What one API process is made of; started and stopped together."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ingest_api.card_encryption_key import CardKey
+from ingest_api.commands.outcome_waiter import OutcomeWaiter
+from ingest_api.commands.producer import CommandProducer
+from ingest_api.commands.publisher import Publisher
+from ingest_api.commands.status_store import StatusStore
+from ingest_api.commands.submission import PaymentCommands
+from ingest_api.http.authentication import Authenticator
+from ingest_api.http.notification_signature import NotificationGuard
+from ingest_api.http.rate_limit import RateLimiter
+from ingest_api.merchants.registration import Registration
+from ingest_api.settings import ApiSettings
+from runtime import telemetry
+from runtime.kafka import producer_settings
+from runtime.merchant_registry import MerchantRegistry
+from runtime.settings import Connections, connections, load
+
+
+class Services:
+    """Settings and adapters of one process. Make it on the event loop that serves."""
+
+    def __init__(self, settings: ApiSettings, links: Connections) -> None:
+        self.settings = settings
+        self.links = links
+        self.producer = CommandProducer(
+            producer_settings(links.kafka_bootstrap_servers)
+            | {
+                "linger.ms": settings.linger_ms,
+                "delivery.timeout.ms": round(settings.delivery_timeout_seconds * 1000),
+                "queue.buffering.max.messages": settings.outstanding_records_max,
+            },
+            settings.outstanding_records_max,
+        )
+        self.registry = MerchantRegistry(links.kafka_bootstrap_servers, "ingest-api-registry")
+        self.store = StatusStore(links.redis_url, settings)
+        self.publisher = Publisher(self.producer)
+        self.intake = PaymentCommands(self.publisher, self.store)
+        self.waiter = OutcomeWaiter(self.store, settings)
+        self.authenticator = Authenticator(self.registry, links.admin_token)
+        self.registration = Registration(
+            self.publisher,
+            self.registry,
+            links.paystream_master_key,
+            settings.registration_wait_seconds,
+        )
+        self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
+        self.notifications = NotificationGuard(
+            links.network_notification_secret, settings.notification_age_seconds_max
+        )
+        self.card_key = CardKey(links.network_url, settings.jwks_seconds)
+        self.draining = False
+        telemetry.gauge("paystream_api_outstanding_records").set_function(
+            lambda: self.producer.outstanding_records
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Takes requests: keys are known, the producer works, no shutdown has begun."""
+        return self.live and self.registry.ready and not self.draining
+
+    @property
+    def live(self) -> bool:
+        """A restart would not help."""
+        return self.producer.fatal is None
+
+    def start(self) -> None:
+        """Begin to follow merchants; `ready` says when they are known."""
+        self.registry.start()
+
+    async def stop(self, seconds: float) -> int:
+        """Flush and close; answers how many records were not acknowledged in the time."""
+        left = await self.producer.stop(seconds)
+        await self.store.stop()
+        await self.card_key.stop()
+        await asyncio.to_thread(self.registry.stop)
+        return left
+
+
+def services_from_environment(env: Mapping[str, str]) -> tuple[ApiSettings, Connections]:
+    """Raises ConfigurationError with the variables that are missing."""
+    links = connections(env).need("kafka_bootstrap_servers", "redis_url", "paystream_master_key")
+    return load(ApiSettings, "api", env), links

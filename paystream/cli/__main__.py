@@ -1,0 +1,5 @@
+"""`python -m paystream.cli`: the same as `paystream`."""
+
+from paystream.cli.app import main
+
+main()

@@ -1,0 +1,41 @@
+"""Where a command finds the stack: variables, a given env file, or the stack of this folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from paystream.cli.output import CliError
+
+DEFAULT_STATE_DIR = Path(".paystream")
+ENV_FILE_NAME = "paystream.env"
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """NAME=value lines. Raises CliError if the file is not there."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise CliError(f"{path} cannot be read ({error.strerror}): is the stack up?") from error
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value.strip("'\"") for name, _, value in pairs}
+
+
+def environment(env_file: Path | None = None) -> Mapping[str, str]:
+    """The process's variables over those of the env file.
+
+    env_file: as given; else the one that `paystream up` left in `.paystream/`, if it is there.
+    """
+    if env_file is not None:
+        return {**read_env_file(env_file), **os.environ}
+    state_dir = Path(os.environ.get("PAYSTREAM_STATE_DIR", DEFAULT_STATE_DIR))
+    left = state_dir / ENV_FILE_NAME
+    return {**(read_env_file(left) if left.exists() else {}), **os.environ}
+
+
+def need(env: Mapping[str, str], *names: str) -> None:
+    """Raises CliError that names the variables that are missing."""
+    if missing := [name for name in names if not env.get(name)]:
+        raise CliError(
+            f"{', '.join(missing)} is not set and no stack runs in {DEFAULT_STATE_DIR}/:"
+            " start one with `paystream up`, or give its --env-file."
+        )

@@ -1,0 +1,138 @@
+"""Differences that reconciliation found, and moving them (`paystream breaks`).
+
+A decision is a record of `reconciliation.requests`; the worker answers with an event that says who
+moved the break and why, and with the ledger transactions that follow.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from confluent_kafka import Producer
+
+from runtime.clock import now_ms
+from runtime.id_generator import new_id
+from runtime.kafka import producer_settings, read_topic
+from schemas.codec import decode, encode
+from schemas.enums import BreakState, ReconciliationEventType, Source
+from schemas.enums import ReconciliationRequestKind as Kind
+from schemas.headers import record_headers
+from schemas.records import ReconciliationEvent, ReconciliationRequest
+from schemas.topics import RECONCILIATION_EVENTS, RECONCILIATION_REQUESTS
+
+ANSWER_SECONDS_MAX = 30.0
+REASON_CHARACTERS_MAX = 500
+_LOOK_SECONDS = 0.3
+_SEND_SECONDS = 20.0
+_CLOSED = (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
+
+
+class BreakTransitionFailed(Exception):
+    """The break is as it was, or nobody answered; the message says which and what to do."""
+
+
+def breaks(bootstrap: str, *, closed: bool = False) -> list[ReconciliationEvent]:
+    """The newest event of each break, oldest break first; those that are closed on request.
+
+    Raises TopicUnreadable.
+    """
+    found = [event for event in _newest(bootstrap) if closed or event.break_state not in _CLOSED]
+    return sorted(found, key=lambda event: (event.found_at_ms or 0, event.break_id or ""))
+
+
+def described(event: ReconciliationEvent) -> dict[str, Any]:
+    """One line of the list: JSON as it is."""
+    return {
+        "id": event.break_id,
+        "kind": event.break_kind,
+        "state": event.break_state,
+        "level": "operation" if event.operation_id else "report",
+        "of": event.operation_id or event.report_id,
+        "expected": f"{event.expected_minor} {event.expected_currency}",
+        "reported": f"{event.gross_minor} {event.currency}",
+        "age_seconds": max(0, now_ms() - (event.found_at_ms or 0)) // 1000,
+        "actor": event.actor,
+        "reason": event.reason,
+        "line_id": event.line_id,
+        "report_id": event.report_id,
+    }
+
+
+def move(
+    bootstrap: str, break_id: str, state: BreakState, actor: str, reason: str
+) -> ReconciliationEvent:
+    """Move one break and wait for the worker's answer. Raises BreakTransitionFailed,
+    TopicUnreadable.
+    """
+    known = {event.break_id: event for event in _newest(bootstrap)}
+    if break_id not in known:
+        raise BreakTransitionFailed(
+            f"there is no break {break_id}: see `paystream breaks list --all`."
+        )
+    request = decision(known[break_id], state, actor, reason)
+    _send(bootstrap, request)
+    end = time.monotonic() + ANSWER_SECONDS_MAX
+    while time.monotonic() < end:
+        answer = _answer(bootstrap, request)
+        if answer is not None and answer.type == ReconciliationEventType.DECISION_REFUSED:
+            raise BreakTransitionFailed(f"{break_id} was not moved: {answer.reason}.")
+        if answer is not None:
+            return answer
+        time.sleep(_LOOK_SECONDS)
+    raise BreakTransitionFailed(
+        f"the decision about {break_id} is in Kafka, and the worker `reconciliation` has not"
+        f" answered in {ANSWER_SECONDS_MAX:.0f} s: is it up? It will be carried out when it is."
+    )
+
+
+def decision(
+    event: ReconciliationEvent, state: BreakState, actor: str, reason: str
+) -> ReconciliationRequest:
+    """The request that moves the break of this event."""
+    return ReconciliationRequest(
+        request_id=new_id("rr_"),
+        subject_id=event.subject_id,
+        kind=Kind.DECIDE,
+        issued_at_ms=now_ms(),
+        source=Source.OPERATOR,
+        operation_id=event.operation_id,
+        report_id=None if event.operation_id else event.report_id,
+        break_id=event.break_id,
+        break_state=state,
+        actor=actor,
+        reason=reason[:REASON_CHARACTERS_MAX],
+    )
+
+
+def _events(bootstrap: str) -> list[ReconciliationEvent]:
+    return [
+        decode(ReconciliationEvent, stored.value or b"")
+        for stored in read_topic(bootstrap, RECONCILIATION_EVENTS)
+    ]
+
+
+def _newest(bootstrap: str) -> list[ReconciliationEvent]:
+    newest: dict[str, ReconciliationEvent] = {}
+    for event in _events(bootstrap):
+        if event.break_id and event.break_version:
+            newest[event.break_id] = event
+    return list(newest.values())
+
+
+def _send(bootstrap: str, request: ReconciliationRequest) -> None:
+    producer = Producer(producer_settings(bootstrap))
+    headers = record_headers(
+        request.request_id, f"reconciliation.{request.kind}", request.issued_at_ms, "operator"
+    )
+    producer.produce(RECONCILIATION_REQUESTS, encode(request), request.subject_id, headers=headers)
+    if producer.flush(_SEND_SECONDS):
+        raise BreakTransitionFailed(f"{bootstrap} did not take the decision: nothing was moved.")
+
+
+def _answer(bootstrap: str, request: ReconciliationRequest) -> ReconciliationEvent | None:
+    for event in _events(bootstrap):
+        ours = (event.break_id, event.actor) == (request.break_id, request.actor)
+        if ours and event.occurred_at_ms == request.issued_at_ms:
+            return event
+    return None

@@ -1,0 +1,216 @@
+"""What could not be processed, and what operators decided about it (`paystream dead-letters`).
+
+A decision is one more record of `payments.dead_letters` that points at the letter: it lives as long
+as the letter, needs no other store, and the ledger's view `dead_letters` shows both. See
+docs/decisions/0006-dead-letter-decisions.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+from confluent_kafka import KafkaException, Producer
+
+from runtime.clock import now_ms
+from runtime.kafka import StoredRecord, producer_settings, read_topic
+from schemas import records
+from schemas.codec import UndecodableRecord, decode, encode
+from schemas.enums import DeadLetterDecision
+from schemas.headers import record_headers
+from schemas.records import DeadLetter
+from schemas.topics import PAYMENTS_DEAD_LETTERS, TOPICS
+
+REPLAYED_FROM = "replayed_from"
+"""Header of a replayed record: topic/partition/offset where it stood before."""
+SOURCE_APP = "operator"
+NOTE_CHARACTERS_MAX = 500
+LETTERS_AT_ONCE_MAX = 500
+_TRANSACTIONAL_ID = "paystream-dead-letters"
+_TIMEOUT_SECONDS = 30.0
+_NOT_UTF8 = "\ufffd"
+_DECISIONS = {str(decision) for decision in DeadLetterDecision}
+
+
+class NotDecided(Exception):
+    """Nothing was replayed or dropped; the message says why."""
+
+
+class Letter(NamedTuple):
+    """A dead letter and where it stands; `letter_id` is partition-offset."""
+
+    letter_id: str
+    record: DeadLetter
+    key: str | None
+    decision: str | None
+
+    @property
+    def source(self) -> str:
+        """topic/partition/offset of the record that could not be processed."""
+        return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
+
+
+def letters(bootstrap: str) -> list[Letter]:
+    """All dead letters that the topic still has, oldest failure first, with their decisions.
+
+    Raises TopicUnreadable.
+    """
+    found: dict[str, Letter] = {}
+    decisions: dict[str, str] = {}
+    for stored in read_topic(bootstrap, PAYMENTS_DEAD_LETTERS):
+        record = _letter(stored)
+        if record.topic == PAYMENTS_DEAD_LETTERS and record.reason_code in _DECISIONS:
+            decisions[f"{record.partition}-{record.offset}"] = record.reason_code
+        else:
+            letter_id = f"{stored.partition}-{stored.offset}"
+            found[letter_id] = Letter(letter_id, record, stored.key, None)
+    decided = (letter._replace(decision=decisions.get(name)) for name, letter in found.items())
+    return sorted(decided, key=lambda letter: letter.record.failed_at_ms)
+
+
+def described(letter: Letter) -> dict[str, Any]:
+    """One line of the list: JSON as it is."""
+    return {
+        "id": letter.letter_id,
+        "source": letter.source,
+        "key": letter.key,
+        "reason": letter.record.reason_code,
+        "app": letter.record.source_app,
+        "age_seconds": max(0, now_ms() - letter.record.failed_at_ms) // 1000,
+        "decision": letter.decision,
+    }
+
+
+def shown(letter: Letter) -> dict[str, Any]:
+    """Everything about one: the raw bytes in hex, and what they are if they can be decoded."""
+    headers = letter.record.headers.items()
+    return described(letter) | {
+        "detail": letter.record.detail,
+        "headers": {name: text.decode("utf-8", "backslashreplace") for name, text in headers},
+        "value_hex": letter.record.value.hex(),
+        "decoded": decoded(letter.record),
+    }
+
+
+def decoded(letter: DeadLetter) -> dict[str, Any]:
+    """The value as its topic's record, or `{"undecodable": why}`."""
+    if letter.topic not in TOPICS:
+        return {"undecodable": f"{letter.topic} is not a topic of the catalogue"}
+    cls = getattr(records, TOPICS[letter.topic].record)
+    try:
+        return dict(msgspec.to_builtins(decode(cls, letter.value)))
+    except UndecodableRecord as error:
+        return {"undecodable": str(error)}
+
+
+def replay(bootstrap: str, letter_ids: Iterable[str], note: str = "") -> list[Letter]:
+    """Send the records back to where they were, with their keys and headers; all or none.
+
+    The copies and the decisions are one Kafka transaction. Raises NotDecided, TopicUnreadable.
+    """
+    return _decide(bootstrap, letter_ids, DeadLetterDecision.REPLAYED, note)
+
+
+def drop(bootstrap: str, letter_ids: Iterable[str], note: str) -> list[Letter]:
+    """Note that the records are not to be processed. Raises NotDecided, TopicUnreadable."""
+    return _decide(bootstrap, letter_ids, DeadLetterDecision.DROPPED, note)
+
+
+def _decide(
+    bootstrap: str, letter_ids: Iterable[str], decision: DeadLetterDecision, note: str
+) -> list[Letter]:
+    """The transactional id admits one decider: the topic is read after all others are fenced."""
+    producer = Producer(producer_settings(bootstrap) | {"transactional.id": _TRANSACTIONAL_ID})
+    try:
+        producer.init_transactions(_TIMEOUT_SECONDS)
+        chosen = _open_letters(bootstrap, list(dict.fromkeys(letter_ids)))
+        if decision == DeadLetterDecision.REPLAYED:
+            _check_keys(chosen)
+        producer.begin_transaction()
+        for letter in chosen:
+            if decision == DeadLetterDecision.REPLAYED:
+                _send_back(producer, letter)
+            _note(producer, letter, decision, note)
+        producer.commit_transaction(_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        _abort(producer)
+        raise NotDecided(
+            f"{error.args[0].str()}: look at `dead-letters list` and decide again what is open."
+        ) from error
+    return [letter._replace(decision=str(decision)) for letter in chosen]
+
+
+def _open_letters(bootstrap: str, letter_ids: list[str]) -> list[Letter]:
+    if not 1 <= len(letter_ids) <= LETTERS_AT_ONCE_MAX:
+        raise NotDecided(f"name 1 to {LETTERS_AT_ONCE_MAX} letters by their ids.")
+    known = {letter.letter_id: letter for letter in letters(bootstrap)}
+    for letter_id in letter_ids:
+        if letter_id not in known:
+            raise NotDecided(f"there is no dead letter {letter_id}: see `dead-letters list`.")
+        if (earlier := known[letter_id].decision) is not None:
+            raise NotDecided(f"dead letter {letter_id} was {earlier} before.")
+    return [known[letter_id] for letter_id in letter_ids]
+
+
+def _check_keys(chosen: Iterable[Letter]) -> None:
+    """A key is kept as text: one that was no text cannot be written again."""
+    for letter in chosen:
+        if _NOT_UTF8 in (letter.key or ""):
+            raise NotDecided(f"the key of {letter.letter_id} is not UTF-8: it can only be dropped.")
+
+
+def _abort(producer: Producer) -> None:
+    """So that readers need not wait for the transaction's time-out."""
+    with contextlib.suppress(KafkaException):
+        producer.abort_transaction(_TIMEOUT_SECONDS)
+
+
+def _send_back(producer: Producer, letter: Letter) -> None:
+    """To the partition it came from, where the other records of its key are."""
+    record = letter.record
+    headers = record.headers | {REPLAYED_FROM: letter.source.encode()}
+    producer.produce(
+        record.topic, record.value, letter.key, partition=record.partition, headers=headers
+    )
+
+
+def _note(producer: Producer, letter: Letter, decision: DeadLetterDecision, note: str) -> None:
+    partition, _, offset = letter.letter_id.partition("-")
+    at_ms = now_ms()
+    record = DeadLetter(
+        source_app=SOURCE_APP,
+        topic=PAYMENTS_DEAD_LETTERS,
+        partition=int(partition),
+        offset=int(offset),
+        key=letter.key,
+        reason_code=str(decision),
+        detail=note[:NOTE_CHARACTERS_MAX],
+        headers={},
+        value=b"",
+        failed_at_ms=at_ms,
+    )
+    headers = record_headers(
+        f"{letter.letter_id}#{decision}", f"dead_letter.{decision}", at_ms, SOURCE_APP
+    )
+    producer.produce(PAYMENTS_DEAD_LETTERS, encode(record), letter.key, headers=headers)
+
+
+def _letter(stored: StoredRecord) -> DeadLetter:
+    """The record; a letter that cannot be read itself is shown as such, not hidden."""
+    try:
+        return decode(DeadLetter, stored.value or b"")
+    except UndecodableRecord as error:
+        return DeadLetter(
+            source_app="unknown",
+            topic=stored.topic,
+            partition=stored.partition,
+            offset=stored.offset,
+            key=stored.key,
+            reason_code="undecodable",
+            detail=f"the dead letter itself cannot be read: {error}",
+            headers=stored.headers,
+            value=stored.value or b"",
+            failed_at_ms=stored.timestamp_ms,
+        )

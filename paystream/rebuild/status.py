@@ -1,0 +1,103 @@
+"""`paystream rebuild status`: Valkey's views and outcomes anew from payments.events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from runtime.clock import now_ms
+from runtime.kafka import partitions_of, read_topic
+from runtime.settings import connections, load
+from schemas.codec import UndecodableRecord, decode
+from schemas.records import PaymentEvent
+from schemas.topics import PAYMENTS_EVENTS
+from sinks.status.documents import Document, outcomes, views
+from sinks.status.settings import StatusSettings
+from sinks.status.store import StatusStore
+
+PASSES_MAX = 5
+"""A view that the running sink wrote meanwhile without its beginning is folded again so often."""
+
+
+class NotRebuilt(Exception):
+    """Some views are still not whole; the message says how many and what to do."""
+
+
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written; views that were newer already are left as they were."""
+
+    payments: int = 0
+    written: int = 0
+    outcomes: int = 0
+
+
+async def rebuild_status(
+    env: Mapping[str, str], on_partition: Callable[[int, int], None] = lambda done, of: None
+) -> Rebuilt:
+    """Fold every payment from its first event and write it unless a newer view stands there.
+
+    Safe beside a running status sink. One partition's views are in memory at a time. Outcomes of
+    commands of the last `outcome_seconds` get that time again. Raises TopicUnreadable,
+    StoreUnavailable, NotRebuilt, ConfigurationError.
+    """
+    at = connections(env).need("kafka_bootstrap_servers", "redis_url")
+    settings = load(StatusSettings, "status", env)
+    store = StatusStore(at.redis_url, settings)
+    total = Rebuilt()
+    try:
+        partitions = partitions_of(at.kafka_bootstrap_servers, PAYMENTS_EVENTS)
+        for done, partition in enumerate(partitions, 1):
+            rebuilt = await _partition(at.kafka_bootstrap_servers, partition, store, settings)
+            total = Rebuilt(
+                payments=total.payments + rebuilt.payments,
+                written=total.written + rebuilt.written,
+                outcomes=total.outcomes + rebuilt.outcomes,
+            )
+            on_partition(done, len(partitions))
+    finally:
+        await store.close()
+    return total
+
+
+async def _partition(
+    bootstrap: str, partition: int, store: StatusStore, settings: StatusSettings
+) -> Rebuilt:
+    incomplete = 0
+    for _ in range(PASSES_MAX):
+        recent: list[PaymentEvent] = []
+        since_ms = now_ms() - settings.outcome_seconds * 1000
+        documents = views(_events(bootstrap, partition, since_ms, recent), {})
+        written = await store.write(documents)
+        ended = outcomes(recent)
+        await store.write(ended, settings.outcome_seconds)
+        incomplete = await _incomplete(store, documents)
+        if not incomplete:
+            return Rebuilt(payments=len(documents), written=written, outcomes=len(ended))
+    raise NotRebuilt(
+        f"{incomplete} views of partition {partition} change faster than they are rebuilt:"
+        " run it again."
+    )
+
+
+def _events(
+    bootstrap: str, partition: int, since_ms: int, recent: list[PaymentEvent]
+) -> Iterator[PaymentEvent]:
+    for stored in read_topic(bootstrap, PAYMENTS_EVENTS, partitions=[partition]):
+        try:
+            event = decode(PaymentEvent, stored.value or b"")
+        except UndecodableRecord:
+            continue  # the status sink has put it into the dead letters
+        if event.occurred_at_ms >= since_ms:
+            recent.append(event)
+        yield event
+
+
+async def _incomplete(store: StatusStore, documents: list[Document]) -> int:
+    """How many views lack what only the first event tells, though it is in the log."""
+    whole = {d.key: msgspec.json.decode(d.text)["created_at_ms"] is not None for d in documents}
+    standing = await store.read([key for key, known in whole.items() if known])
+    return sum(
+        text is None or msgspec.json.decode(text).get("created_at_ms") is None
+        for text in standing.values()
+    )

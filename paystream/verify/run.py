@@ -1,0 +1,128 @@
+"""All rules, one after the other, over one body of evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from paystream.verify.balances import balances_add_up
+from paystream.verify.card_numbers import no_card_numbers
+from paystream.verify.chain import checkpoints_match_topic, ledger_is_sealed
+from paystream.verify.charges import charged_once
+from paystream.verify.deliveries import delivered_or_pending
+from paystream.verify.evidence import Evidence
+from paystream.verify.ledger import ledger_balances, ledger_matches_events
+from paystream.verify.live import LiveSources
+from paystream.verify.offsets import offsets_at_end
+from paystream.verify.outcomes import accepted_has_outcome
+from paystream.verify.payouts import paid_once
+from paystream.verify.recomputation import events_are_recomputable
+from paystream.verify.reconciliation import reconciliation
+from paystream.verify.result import Findings, RuleResult, VerifyReport
+from paystream.verify.sequences import sequence_without_gaps
+from paystream.verify.sources import EvidenceUnavailable
+from paystream.verify.tables import tables_match_events
+from runtime.clock import now_ms
+
+Check = Callable[[Evidence, Findings], None]
+Progress = Callable[[str], None]
+
+
+class Rule(NamedTuple):
+    """A named promise and the function that looks for what breaks it."""
+
+    name: str
+    promise: str
+    check: Check
+
+
+RULES = (
+    Rule("charged_once", "no card is charged twice, or without an event", charged_once),
+    Rule("accepted_has_outcome", "every accepted command has an outcome", accepted_has_outcome),
+    Rule(
+        "events_are_recomputable",
+        "events = the pure state machine applied to the commands",
+        events_are_recomputable,
+    ),
+    Rule("sequence_without_gaps", "each payment's events are 1, 2, 3, …", sequence_without_gaps),
+    Rule("tables_match_events", "changelog and Valkey = events", tables_match_events),
+    Rule("ledger_balances", "every transaction sums to zero", ledger_balances),
+    Rule("ledger_matches_events", "ledger entries = mapping of events", ledger_matches_events),
+    Rule("delivered_or_pending", "every webhook is delivered or pending", delivered_or_pending),
+    Rule("paid_once", "every payout reaches the bank at most once", paid_once),
+    Rule("balances_add_up", "captures - refunds - fees = owed + paid", balances_add_up),
+    Rule("reconciliation", "reports and deposits = postings and breaks", reconciliation),
+    Rule("offsets_at_end", "everything is read, no transaction is open", offsets_at_end),
+    Rule("no_card_numbers", "no card number in topics, stores, logs", no_card_numbers),
+)
+
+CHAIN_RULES = (
+    Rule("ledger_is_sealed", "every row is the one that was signed", ledger_is_sealed),
+    Rule(
+        "checkpoints_match_topic",
+        "no checkpoint was taken out of ClickHouse",
+        checkpoints_match_topic,
+    ),
+)
+"""`paystream verify --chain`."""
+
+
+def run_verify(
+    env: Mapping[str, str],
+    progress: Progress = lambda name: None,
+    *,
+    allow_skipped: bool = False,
+    rules: tuple[Rule, ...] = RULES,
+) -> VerifyReport:
+    """Check every rule against the parts that `env` names; `progress` is told each rule's name.
+
+    A rule whose evidence cannot be read is skipped with its reason, and the report is not ok
+    unless `allow_skipped`. Raises `runtime.settings.ConfigurationError` for a malformed
+    environment.
+    """
+    return verify(Evidence(LiveSources(env), env), progress, allow_skipped, rules)
+
+
+def verify(
+    evidence: Evidence,
+    progress: Progress = lambda name: None,
+    allow_skipped: bool = False,
+    rules: tuple[Rule, ...] = RULES,
+) -> VerifyReport:
+    """The same over any evidence."""
+    began = time.monotonic()
+    results = []
+    for rule in rules:
+        progress(rule.name)
+        results.append(check(rule, evidence))
+    ok = all(
+        r.violation_count == 0 and (r.skipped_reason is None or allow_skipped) for r in results
+    )
+    return VerifyReport(
+        ok=ok,
+        rules=tuple(results),
+        checked_at_ms=now_ms(),
+        duration_seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def check(rule: Rule, evidence: Evidence) -> RuleResult:
+    """One rule. Violations that were found before evidence ran out are kept."""
+    findings = Findings()
+    skipped_reason = None
+    began = time.monotonic()
+    try:
+        rule.check(evidence, findings)
+    except EvidenceUnavailable as error:
+        skipped_reason = str(error)
+    return RuleResult(
+        name=rule.name,
+        promise=rule.promise,
+        checked=findings.checked,
+        violation_count=findings.violation_count,
+        violations=tuple(findings.violations),
+        notes=tuple(findings.notes),
+        skipped_reason=skipped_reason,
+        duration_seconds=round(time.monotonic() - began, 3),
+    )

@@ -1,0 +1,28 @@
+"""`sequence_without_gaps`: the events of each payment are 1, 2, 3, …"""
+
+from __future__ import annotations
+
+from paystream.verify.evidence import Evidence
+from paystream.verify.result import Findings
+from schemas import topics
+from schemas.ids import event_id
+
+
+def sequence_without_gaps(evidence: Evidence, findings: Findings) -> None:
+    """Per payment 1, 2, 3, … in partition order; ids say the same; one partition per payment."""
+    last: dict[str, int] = {}
+    home: dict[str, int] = {}
+    for partition, located in evidence.events.items():
+        for found in located:
+            event = found.record
+            expected = last.get(event.payment_id, 0) + 1
+            problem = f"event {event.event_id} at {partition}/{found.offset}, expected {expected}"
+            findings.expect(event.sequence == expected, event.payment_id, problem)
+            if event.event_id != event_id(event.payment_id, event.sequence):
+                findings.violation(event.payment_id, f"{event.event_id} is not its sequence")
+            if home.setdefault(event.payment_id, partition) != partition:
+                findings.violation(event.payment_id, f"on two partitions: {event.event_id}")
+            last[event.payment_id] = event.sequence
+    for stored in evidence.undecodable[topics.PAYMENTS_EVENTS]:
+        where = f"{stored.topic} {stored.partition}/{stored.offset}"
+        findings.violation(where, "an event that cannot be decoded")

@@ -1,0 +1,62 @@
+"""Where evidence comes from: a port, so that rules see real parts and tests plant violations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from runtime.consumer_lag import Position
+from runtime.kafka import StoredRecord
+
+
+class EvidenceUnavailable(Exception):
+    """A part that a rule needs cannot be read; the message says which and what to do."""
+
+
+class GroupPosition(NamedTuple):
+    """Where a group stands, and how many records a read_committed reader gets from there.
+
+    The count matters because transaction markers take offsets but are no records.
+    """
+
+    at: Position
+    unread_records: int
+
+
+class Sources(Protocol):
+    """Everything that verify reads. Each method raises EvidenceUnavailable if its part is not
+    there.
+    """
+
+    def records(self, topic: str) -> Iterator[StoredRecord]:
+        """The whole topic, read_committed; each partition in offset order."""
+
+    def log_starts(self, topic: str) -> Mapping[int, int]:
+        """Partition -> offset of the oldest record that retention has left."""
+
+    def topics(self) -> list[str]:
+        """Names of all topics, those of the broker itself excepted."""
+
+    def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
+        """Rows of a ClickHouse query, by column name, in blocks from a stream."""
+
+    def table_lines(self, database: str) -> Iterator[tuple[str, bytes]]:
+        """Table name and row as text, of every ClickHouse table that holds data."""
+
+    def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Keys of Valkey that match, with their values as bytes."""
+
+    def simulator_log(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """What `network`, `bank` or `receiver` did, a line per effect."""
+
+    def planted_differences(self) -> Iterator[Mapping[str, Any]]:
+        """Differences that the simulated network planted in its settlement reports on request."""
+
+    def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
+        """What senders were told is accepted; None if no sender kept a log."""
+
+    def positions(self) -> list[GroupPosition]:
+        """Every consumer group of the pipeline on every partition that it reads."""
+
+    def log_lines(self) -> Iterator[tuple[str, bytes]]:
+        """File name and line of every text log under the state directory."""

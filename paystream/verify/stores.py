@@ -1,0 +1,132 @@
+"""Reading ClickHouse, Valkey and the simulators' logs whole, in a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import httpx2
+import redis
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from paystream.verify.sources import EvidenceUnavailable
+
+_TIMEOUT_SECONDS = 30.0
+_SCAN_KEYS = 1_000
+_TABLES = """
+SELECT name FROM system.tables
+WHERE database = {database:String} AND engine LIKE '%MergeTree' ORDER BY name
+"""
+
+
+def clickhouse(url: str) -> Client:
+    """A client for `http://user:password@host:port/database`. Raises EvidenceUnavailable."""
+    parts = urlsplit(url)
+    try:
+        return clickhouse_connect.get_client(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or 8123,
+            username=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            secure=parts.scheme == "https",
+            connect_timeout=int(_TIMEOUT_SECONDS),
+            autogenerate_session_id=False,
+        )
+    except (ClickHouseError, OSError) as error:
+        raise EvidenceUnavailable(f"ClickHouse does not answer: {_first_line(error)}") from error
+
+
+def rows(
+    url: str, sql: str, parameters: Mapping[str, Any] | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Rows of a query by column name. Raises EvidenceUnavailable."""
+    client = clickhouse(url)
+    try:
+        with client.query_row_block_stream(sql, parameters=dict(parameters or {})) as stream:
+            names = stream.source.column_names
+            for block in stream:
+                for row in block:
+                    yield dict(zip(names, row, strict=True))
+    except (ClickHouseError, OSError) as error:
+        raise EvidenceUnavailable(f"ClickHouse: {_first_line(error)}") from error
+    finally:
+        client.close()
+
+
+def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
+    """Table and row as tab-separated text, of all MergeTree tables. Raises EvidenceUnavailable."""
+    found = rows(url, _TABLES, {"database": database})
+    client = clickhouse(url)
+    try:
+        for table in [str(row["name"]) for row in found]:
+            answer = client.raw_stream(f"SELECT * FROM {database}.{table}", fmt="TSV")  # noqa: S608 - names come from system.tables
+            for line in answer:
+                yield f"{database}.{table}", line
+    except (ClickHouseError, OSError) as error:
+        raise EvidenceUnavailable(f"ClickHouse: {_first_line(error)}") from error
+    finally:
+        client.close()
+
+
+def cache_entries(url: str, pattern: str) -> Iterator[tuple[str, bytes]]:
+    """Keys of Valkey that match, with their values, whatever their type. Raises
+    EvidenceUnavailable.
+    """
+    client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS)
+    try:
+        for key in client.scan_iter(match=pattern, count=_SCAN_KEYS):
+            value = _value(client, key)
+            if value is not None:
+                yield key.decode("utf-8", "replace"), value
+    except redis.RedisError as error:
+        raise EvidenceUnavailable(f"Valkey does not answer: {_first_line(error)}") from error
+    finally:
+        client.close()
+
+
+def _value(client: Any, key: bytes) -> bytes | None:
+    """The value as bytes; None if it expired since the scan. (redis types its answers loosely.)"""
+    readers: dict[bytes, Callable[[bytes], object]] = {
+        b"hash": client.hgetall,
+        b"set": client.smembers,
+        b"list": lambda name: client.lrange(name, 0, -1),
+        b"zset": lambda name: client.zrange(name, 0, -1, withscores=True),
+        b"stream": client.xrange,
+    }
+    kind = client.type(key)
+    if kind in readers:
+        return repr(readers[kind](key)).encode()
+    value: bytes | None = client.get(key)
+    return value
+
+
+def ndjson(url: str) -> Iterator[Mapping[str, Any]]:
+    """Lines of a log that is served as NDJSON. Raises EvidenceUnavailable."""
+    try:
+        with httpx2.stream("GET", url, timeout=_TIMEOUT_SECONDS) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+    except (httpx2.HTTPError, ValueError) as error:
+        raise EvidenceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
+
+
+def json_list(url: str, name: str) -> Iterator[Mapping[str, Any]]:
+    """A list in a JSON answer; empty if there is no such page. Raises EvidenceUnavailable."""
+    try:
+        answer = httpx2.get(url, timeout=_TIMEOUT_SECONDS)
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return
+        answer.raise_for_status()
+        yield from answer.json()[name]
+    except (httpx2.HTTPError, ValueError, KeyError) as error:
+        raise EvidenceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,318 @@
+"""The closed sets of words that stand in records.
+
+Records carry plain strings, so that a reader of an older version survives a new word; code compares
+with these members.
+"""
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """Test and live money never meet: the mode is part of every payment id."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+class Source(StrEnum):
+    """Who issued a command."""
+
+    API = "api"
+    PRODUCER = "producer"
+    NETWORK = "network"
+    DEADLINES = "deadlines"
+    OPERATOR = "operator"
+    BANK = "bank"
+    RECONCILIATION = "reconciliation"
+    ARCHIVE = "archive"
+
+
+class CaptureMethod(StrEnum):
+    """Automatic captures as soon as the payment is authorized; manual waits for the merchant."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class CommandKind(StrEnum):
+    """What can be asked of a payment."""
+
+    CREATE = "create"
+    COMPLETE_ACTION = "complete_action"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    NETWORK_RESULT = "network_result"
+    RESOLVE_UNKNOWN = "resolve_unknown"
+    CAPTURE_DUE = "capture_due"
+    ACTION_TIMED_OUT = "action_timed_out"
+    EXPIRE = "expire"
+    SETTLEMENT_DUE = "settlement_due"
+    SETTLE = "settle"
+    OPEN_DISPUTE = "open_dispute"
+    WIN_DISPUTE = "win_dispute"
+    LOSE_DISPUTE = "lose_dispute"
+
+
+class ArchiveCommandKind(StrEnum):
+    """Commands about where a payment is kept; they change nothing about it and have no event."""
+
+    ARCHIVE = "archive"
+    HISTORY = "history"
+
+
+class Network(StrEnum):
+    """Card networks by role; records leave the first one out."""
+
+    PRIMARY = "primary"
+    FALLBACK = "fallback"
+
+
+class PaymentStatus(StrEnum):
+    """Main state of a payment."""
+
+    NEW = "new"
+    AUTHORIZING = "authorizing"
+    REQUIRES_ACTION = "requires_action"
+    AUTHORIZED = "authorized"
+    CAPTURING = "capturing"
+    PARTIALLY_CAPTURED = "partially_captured"
+    CAPTURED = "captured"
+    SETTLED = "settled"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+    DECLINED = "declined"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class EventType(StrEnum):
+    """What can happen to a payment; also the `type` of webhooks."""
+
+    CREATED = "payment.created"
+    REQUIRES_ACTION = "payment.requires_action"
+    ACTION_COMPLETED = "payment.action_completed"
+    REROUTED = "payment.rerouted"
+    AUTHORIZED = "payment.authorized"
+    DECLINED = "payment.declined"
+    FAILED = "payment.failed"
+    OUTCOME_UNKNOWN = "payment.outcome_unknown"
+    RESOLUTION_REQUESTED = "payment.resolution_requested"
+    CAPTURE_REQUESTED = "payment.capture_requested"
+    CAPTURED = "payment.captured"
+    CAPTURE_FAILED = "payment.capture_failed"
+    VOID_REQUESTED = "payment.void_requested"
+    VOIDED = "payment.voided"
+    VOID_FAILED = "payment.void_failed"
+    EXPIRED = "payment.expired"
+    SETTLED = "payment.settled"
+    SETTLEMENT_OVERDUE = "payment.settlement_overdue"
+    REVERSAL_REQUESTED = "payment.reversal_requested"
+    REVERSED = "payment.reversed"
+    REVERSAL_FAILED = "payment.reversal_failed"
+    REFUND_REQUESTED = "refund.requested"
+    REFUND_SUCCEEDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+    DISPUTE_OPENED = "dispute.opened"
+    DISPUTE_WON = "dispute.won"
+    DISPUTE_LOST = "dispute.lost"
+    COMMAND_REJECTED = "command.rejected"
+
+
+class Operation(StrEnum):
+    """What the card network can be asked."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    REFUND = "refund"
+    VOID = "void"
+    STATUS = "status"
+
+
+class Reversal(StrEnum):
+    """What takes back an operation that was recorded as not done and had taken effect all the same.
+
+    The network is asked for a void of the authorization, or for a refund of the capture.
+    """
+
+    AUTHORIZE = "reverse_authorize"
+    CAPTURE = "reverse_capture"
+
+
+class Outcome(StrEnum):
+    """How a network operation ended; unknown means that money may have moved.
+
+    Not taken: the network surely has not got it, so another one may be asked.
+    """
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    REQUIRES_ACTION = "requires_action"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    NOT_PROCESSED = "not_processed"
+
+
+class DeclineCode(StrEnum):
+    """Why the issuer said no, in our own stable words."""
+
+    GENERIC = "generic_decline"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    EXPIRED_CARD = "expired_card"
+    AUTHENTICATION_FAILED = "authentication_failed"
+    CARD_NOT_READABLE = "card_not_readable"
+
+
+class RejectionReason(StrEnum):
+    """Why a command was refused; the `reason` of `command.rejected`."""
+
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    NO_SUCH_PAYMENT = "no_such_payment"
+    ALREADY_EXISTS = "already_exists"
+    WRONG_STATE = "wrong_state"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    AMOUNT_INVALID = "amount_invalid"
+    CURRENCY_INVALID = "currency_invalid"
+    OUTCOME_PENDING = "outcome_pending"
+    STALE_RESULT = "stale_result"
+    CONFLICTING_RESULT = "conflicting_result"
+    NO_SUCH_REFUND = "no_such_refund"
+    NO_SUCH_DISPUTE = "no_such_dispute"
+    UNKNOWN_KIND = "unknown_kind"
+    FIELD_INVALID = "field_invalid"
+    PAYMENT_ID_MISMATCH = "payment_id_mismatch"
+    NOT_DUE = "not_due"
+    TOO_MANY_COMMANDS = "too_many_commands"
+    NO_SUCH_MERCHANT = "no_such_merchant"
+    NO_SUCH_ENDPOINT = "no_such_endpoint"
+    TOO_MANY_ENDPOINTS = "too_many_endpoints"
+
+
+class MerchantCommandKind(StrEnum):
+    """What can be asked of a merchant's registration."""
+
+    REGISTER = "register"
+    ROTATE_API_KEY = "rotate_api_key"
+    ADD_ENDPOINT = "add_endpoint"
+    REMOVE_ENDPOINT = "remove_endpoint"
+    ROTATE_SECRET = "rotate_secret"  # noqa: S105 - the name of a command
+    SET_FEES = "set_fees"
+    SET_PAYOUTS = "set_payouts"
+
+
+class MerchantEventType(StrEnum):
+    """What can happen to a merchant's registration."""
+
+    REGISTERED = "merchant.registered"
+    API_KEY_ROTATED = "merchant.api_key_rotated"
+    ENDPOINT_ADDED = "merchant.endpoint_added"
+    ENDPOINT_REMOVED = "merchant.endpoint_removed"
+    SECRET_ROTATED = "merchant.secret_rotated"  # noqa: S105 - the name of an event
+    FEES_SET = "merchant.fees_set"
+    PAYOUTS_SET = "merchant.payouts_set"
+    COMMAND_REJECTED = "merchant.command_rejected"
+
+
+class PayoutRequestKind(StrEnum):
+    """What can be asked of a merchant's payouts."""
+
+    CLOSE = "close"
+    BANK_RESULT = "bank_result"
+
+
+class PayoutOutcome(StrEnum):
+    """What the bank made of an instruction."""
+
+    PAID = "paid"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class PayoutEventType(StrEnum):
+    """What can happen to a payout."""
+
+    CREATED = "payout.created"
+    PAID = "payout.paid"
+    FAILED = "payout.failed"
+    CARRIED_FORWARD = "payout.carried_forward"
+
+
+class BankLineKind(StrEnum):
+    """What a booking on our bank account is."""
+
+    DEPOSIT = "deposit"
+    PAYOUT = "payout"
+
+
+class ReconciliationRequestKind(StrEnum):
+    """What reconciliation is asked to look at."""
+
+    LINE = "line"
+    REPORT_LINE = "report_line"
+    DEPOSIT = "deposit"
+    FAN_OUT = "fan_out"
+    PAID = "paid"
+    LOOK = "look"
+    DECIDE = "decide"
+
+
+class ReconciliationEventType(StrEnum):
+    """What reconciliation does; all but those of breaks and `deposit.matched` move money."""
+
+    LINE_SETTLED = "line.settled"
+    LINE_SUSPENDED = "line.suspended"
+    LINE_RECLASSIFIED = "line.reclassified"
+    DEPOSIT_MATCHED = "deposit.matched"
+    DEPOSIT_SUSPENDED = "deposit.suspended"
+    DEPOSIT_RECLASSIFIED = "deposit.reclassified"
+    DIFFERENCE_WRITTEN_OFF = "difference.written_off"
+    SETTLEMENT_CORRECTED = "settlement.corrected"
+    BREAK_OPENED = "break.opened"
+    BREAK_CHANGED = "break.changed"
+    DECISION_REFUSED = "decision.refused"
+
+
+class BreakKind(StrEnum):
+    """How two sides differ; here is what we know, there is the network or the bank."""
+
+    MISSING_IN_LEDGER = "missing_in_ledger"
+    MISSING_IN_REPORT = "missing_in_report"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+
+
+class BreakState(StrEnum):
+    """Where a difference stands; the last two are final."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    WRITTEN_OFF = "written_off"
+
+
+class AttemptResult(StrEnum):
+    """How one webhook attempt ended."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXHAUSTED = "exhausted"
+
+
+class DeadLetterReason(StrEnum):
+    """Why a record could not be processed."""
+
+    UNDECODABLE = "undecodable"
+    HANDLER_FAILED = "handler_failed"
+    CALL_FAILED = "call_failed"
+    DELIVERY_EXPIRED = "delivery_expired"
+    DELIVERY_REFUSED = "delivery_refused"
+
+
+class DeadLetterDecision(StrEnum):
+    """What an operator decided about a dead letter: reason code of the record that says so."""
+
+    REPLAYED = "replayed"
+    DROPPED = "dropped"

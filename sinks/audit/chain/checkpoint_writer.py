@@ -1,0 +1,157 @@
+"""Keeps the chains of the partitions that this worker owns, and signs their checkpoints.
+
+Everything is a function of the records: a worker that takes a partition over finds the last
+complete checkpoint in ClickHouse (and trusts it by its signature alone), reads what came after it
+again from Kafka, and goes on with the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime import log
+from runtime.clock import now_ms
+from runtime.kafka import RecordsGone
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
+from sinks.audit.chain.chain import (
+    BEGINNING,
+    SEGMENT_OFFSETS,
+    Chain,
+    Checkpoint,
+    Leaves,
+    Offsets,
+    Place,
+    Sealed,
+    leaves_of,
+)
+from sinks.audit.chain.keys import PublicKeys, Signer, is_signed
+from sinks.audit.chain.log import LogReader
+from sinks.audit.chain.rows import CHECKPOINTS, LAST_COMPLETE, row_of
+from sinks.audit.columns.kafka_positions import KafkaPositions
+from sinks.audit.inserts import SourceRecord
+from sinks.audit.store import LedgerStore
+
+CHAINED = frozenset({PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS})
+"""Topics that make ledger entries: each record stands whole in a row, to be checked."""
+CATCH_UP_OFFSETS_MAX = 1_000_000
+"""A chain that is further behind its sink than this begins anew; verification says where."""
+
+_LOG = log.get(__name__)
+
+
+class Leaf(NamedTuple):
+    """Records of one partition, in order."""
+
+    place: Place
+    offsets: Offsets
+    leaves: Leaves
+
+
+def by_partition(records: Sequence[SourceRecord], origins: KafkaPositions) -> list[Leaf]:
+    """Leaves of a batch, in which the records of a partition stand together."""
+    partitions, offsets = origins.partition, origins.offset
+    leaves = leaves_of([record.raw for record in records])
+    cuts = np.flatnonzero(np.diff(partitions)) + 1
+    firsts, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(records)]
+    return [
+        Leaf(Place(origins.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
+        for a, b in zip(firsts, ends, strict=True)
+        if b > a
+    ]
+
+
+class Sealer:
+    """Chains by partition. For one thread at a time."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        log_reader: LogReader,
+        signer: Signer,
+        keys: PublicKeys,
+        generation: Callable[[], int],
+    ) -> None:
+        """`generation` changes when partitions were taken away and may have come back."""
+        self._store = store
+        self._log_reader = log_reader
+        self._signer = signer
+        self._keys = keys
+        self._generation = generation
+        self._known_generation = -1
+        self._chains: dict[Place, Chain] = {}
+        self._signed_to: dict[Place, int] = {}
+
+    def seal(self, found: Sequence[Leaf]) -> list[Checkpoint]:
+        """Checkpoints of the segments that these records complete, stored in ClickHouse.
+
+        Call it after their rows are acknowledged. Raises StoreUnavailable and TopicUnreadable; then
+        the same records must come again.
+        """
+        if self._generation() != self._known_generation:
+            self._chains.clear()
+            self._known_generation = self._generation()
+        sealed: list[Sealed] = []
+        try:
+            for leaf in found:
+                sealed += self._add(leaf)
+            return self._sign(sealed)
+        except Exception:
+            self._chains.clear()
+            raise
+
+    def seal_tails(self) -> list[Checkpoint]:
+        """Checkpoints of what came since the last ones. Raises StoreUnavailable."""
+        tails = [
+            tail
+            for place, chain in self._chains.items()
+            if chain.next_offset > self._signed_to.get(place, 0)
+            if (tail := chain.tail()) is not None
+        ]
+        return self._sign(tails)
+
+    def _add(self, leaf: Leaf) -> Iterator[Sealed]:
+        first = int(leaf.offsets[0])
+        chain = self._chains.get(leaf.place)
+        if chain is None or first < chain.next_offset:
+            chain, missed = self._taken_over(leaf.place, first)
+            self._chains[leaf.place] = chain
+            yield from missed
+        yield from chain.add(leaf.offsets, leaf.leaves)
+
+    def _sign(self, sealed: Sequence[Sealed]) -> list[Checkpoint]:
+        signed = [each._replace(checkpoint=self._signer.signed(each.checkpoint)) for each in sealed]
+        at_ms = now_ms()
+        self._store.insert(CHECKPOINTS, [row_of(each, at_ms) for each in signed])
+        for each in signed:
+            place = Place(each.checkpoint.topic, each.checkpoint.partition)
+            self._signed_to[place] = each.checkpoint.end_offset
+        return [each.checkpoint for each in signed]
+
+    def _taken_over(self, place: Place, first: int) -> tuple[Chain, list[Sealed]]:
+        """The chain up to before `first`, and the segments on the way that nobody has sealed."""
+        known = self._last_complete(place, first)
+        start = known.end_offset if known else 0
+        if first - start <= CATCH_UP_OFFSETS_MAX:
+            try:
+                found = self._log_reader.read(place, start, first)
+            except RecordsGone as error:
+                _LOG.warning("ledger_chain_begins_anew", reason=str(error), first_offset=first)
+            else:
+                chain = Chain(place, start, known.value if known else BEGINNING)
+                return chain, list(chain.add(*found))
+        return Chain(place, first), []
+
+    def _last_complete(self, place: Place, before: int) -> Checkpoint | None:
+        """The newest that is signed and lies before the offset's segment."""
+        rows = self._store.ask(
+            LAST_COMPLETE, {**place._asdict(), "before": before // SEGMENT_OFFSETS}
+        )
+        for row in rows:
+            checkpoint = Checkpoint(**row)
+            if is_signed(checkpoint, self._keys):
+                return checkpoint
+            _LOG.error("ledger_checkpoint_not_signed", segment=checkpoint.segment, place=place)
+        return None

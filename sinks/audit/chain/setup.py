@@ -1,0 +1,91 @@
+"""Puts a sealer together from the settings, and gives the app its timer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine import EngineApp
+from runtime import log
+from runtime.settings import ConfigurationError, connections
+from schemas.codec import decode, encode
+from schemas.records import LedgerCheckpoint
+from schemas.topics import LEDGER_CHECKPOINTS
+from sinks.audit.chain.chain import Checkpoint
+from sinks.audit.chain.checkpoint_writer import Sealer
+from sinks.audit.chain.keys import FOLDER, BadKey, public_keys, signer
+from sinks.audit.chain.log import LogReader
+from sinks.audit.settings import AuditSettings
+from sinks.audit.store import LedgerStore, StoreUnavailable
+
+_LOG = log.get(__name__)
+
+
+def key_directory(settings: AuditSettings, env: Mapping[str, str]) -> Path | None:
+    """Where the keys are: the setting, else under the state directory; None if neither is set."""
+    if settings.key_dir:
+        return Path(settings.key_dir)
+    state = connections(env).paystream_state_dir
+    return Path(state) / FOLDER if state else None
+
+
+def new_sealer(
+    app: EngineApp,
+    settings: AuditSettings,
+    env: Mapping[str, str],
+    gives_rows: Callable[[str, bytes], bool],
+) -> Sealer | None:
+    """The sealer; None if there is no place for a key. Raises ConfigurationError."""
+    directory = key_directory(settings, env)
+    if directory is None:
+        _LOG.warning("ledger_chain_off", reason="neither [audit] key_dir nor PAYSTREAM_STATE_DIR")
+        return None
+    known = connections(env)
+    try:
+        signing, keys = signer(directory), public_keys(directory)
+    except (BadKey, OSError) as error:
+        raise ConfigurationError(f"[audit] key_dir: {error}") from error
+    store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
+    reader = LogReader(known.kafka_bootstrap_servers, gives_rows)
+    return Sealer(store, reader, signing, keys, lambda: _generation(app))
+
+
+def _generation(app: EngineApp) -> int:
+    ownership = app.engine.ownership
+    return 0 if ownership is None else ownership.generation
+
+
+def record_of(checkpoint: Checkpoint) -> tuple[str, bytes]:
+    """Key and value for the topic of checkpoints."""
+    record = msgspec.convert(checkpoint, LedgerCheckpoint, from_attributes=True)
+    return f"{checkpoint.topic}/{checkpoint.partition}", encode(record)
+
+
+def checkpoint_of(value: bytes | None) -> Checkpoint:
+    """What such a record says. Raises UndecodableRecord."""
+    return msgspec.convert(decode(LedgerCheckpoint, value or b""), Checkpoint, from_attributes=True)
+
+
+def publish(batch: Any, checkpoints: Sequence[Checkpoint]) -> None:
+    """Write them in the batch's own transaction."""
+    for checkpoint in checkpoints:
+        key, value = record_of(checkpoint)
+        batch.emit(LEDGER_CHECKPOINTS, key, value)
+
+
+def seal_tails_regularly(
+    app: EngineApp, seal_tails: Callable[[], Awaitable[list[Checkpoint]]], seconds: float
+) -> None:
+    """Sign what is not yet sealed, so that no row stays unsigned for much longer than that."""
+
+    @app.timer(interval=seconds)
+    async def seal() -> None:
+        try:
+            for checkpoint in await seal_tails():
+                key, value = record_of(checkpoint)
+                await app.produce(LEDGER_CHECKPOINTS, key=key, value=value)
+        except StoreUnavailable as error:
+            _LOG.info("ledger_tail_not_sealed", error=str(error))

@@ -1,0 +1,280 @@
+"""Reports and the bank's deposits, folded per report (pure).
+
+A report is paid when all its lines were read and a deposit is what they sum to, or when a actor
+says so. Then each of its lines is told, a page of lines per record.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from schemas.enums import BankLineKind, BreakKind, BreakState
+from schemas.enums import ReconciliationEventType as Type
+from schemas.enums import ReconciliationRequestKind as Kind
+from schemas.records import ReconciliationEvent, ReconciliationRequest
+from sinks.reconciliation.matching.breaks import Move, by_id, moved, refusal, renewed, with_break
+from sinks.reconciliation.matching.outcome import (
+    Outcome,
+    fan_out_request,
+    paid_request,
+    reconciliation_event_id,
+)
+from sinks.reconciliation.matching.rules import (
+    MatchingPolicy,
+    chosen_deposit,
+    pays,
+    report_verdicts,
+)
+from sinks.reconciliation.matching.state import (
+    Break,
+    Deposit,
+    ReportMatch,
+    ReportPage,
+    report_key,
+    subject_of,
+)
+
+_PAID_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY, BreakKind.MISSING_IN_REPORT)
+"""Differences after which a report counts as paid, once a actor has closed them."""
+
+
+class Table(Protocol):
+    """What a batch sees of a table partition; a dict in tests."""
+
+    def get(self, key: str, default: Any = None, /) -> Any: ...
+    def __setitem__(self, key: str, value: Any, /) -> None: ...
+
+
+class ReportAggregate:
+    """Requests about reports of one table partition, in order."""
+
+    def __init__(self, table: Table, policy: MatchingPolicy) -> None:
+        self._table = table
+        self._policy = policy
+        self._handlers: dict[str, Callable[[ReportMatch, ReconciliationRequest], ReportMatch]] = {
+            Kind.REPORT_LINE: self._with_line,
+            Kind.DEPOSIT: _with_deposit,
+            Kind.LOOK: _looked_at,
+        }
+
+    def request(self, request: ReconciliationRequest) -> Outcome:
+        """A line of the report, a deposit, a deadline, a decision, or a page to be told."""
+        if request.kind == Kind.FAN_OUT:
+            return self._fan_out(request)
+        found: ReportMatch | None = self._table.get(report_key(request.subject_id))
+        before = found or ReportMatch(report_id=request.subject_id)
+        book = ReportReconciler(before, self._policy, request.issued_at_ms)
+        if request.kind == Kind.DECIDE:
+            book.decide(request)
+        else:
+            book.report = self._handlers[request.kind](before, request)
+        outcome = Outcome(events=book.balance())
+        if book.report.paid and not before.paid:
+            outcome.requests.append(fan_out_request(before.report_id, 0, request.issued_at_ms))
+        if book.report != before:
+            at_ms = max(before.changed_at_ms, request.issued_at_ms)
+            changed = replace(book.report, changed_at_ms=at_ms)
+            self._table[report_key(before.report_id)] = changed
+        return outcome
+
+    def _with_line(self, report: ReportMatch, request: ReconciliationRequest) -> ReportMatch:
+        line_id, operation_id = request.line_id or "", request.operation_id or ""
+        subject_id = subject_of(operation_id, line_id)
+        recent, pages = (*report.recent, (subject_id, operation_id, line_id)), report.pages
+        if len(recent) >= self._policy.page_lines:
+            page = ReportPage(request.published_at_ms or 0, recent)
+            self._table[report_key(report.report_id, pages)] = page
+            recent, pages = (), pages + 1
+        return replace(
+            report,
+            network=request.network or "",
+            currency=request.currency or "",
+            lines_expected=request.report_lines or 0,
+            lines_seen=report.lines_seen + 1,
+            net_minor=request.report_net_minor or 0,
+            published_at_ms=request.published_at_ms or 0,
+            recent=recent,
+            pages=pages,
+        )
+
+    def _fan_out(self, request: ReconciliationRequest) -> Outcome:
+        """The lines of one page; the next page has a record of its own."""
+        report: ReportMatch | None = self._table.get(report_key(request.subject_id))
+        if report is None:
+            return Outcome()
+        number, at_ms = request.page or 0, request.issued_at_ms
+        if number < report.pages:
+            page: ReportPage = self._table.get(report_key(report.report_id, number))
+            lines = page.lines
+        else:
+            lines = report.recent
+        requests = [paid_request(report.report_id, line, at_ms) for line in lines]
+        if number < report.pages:
+            requests.append(fan_out_request(report.report_id, number + 1, at_ms))
+        return Outcome(requests=requests)
+
+
+class ReportReconciler:
+    """Brings postings and breaks of one report in line with its facts; collects the events."""
+
+    def __init__(self, report: ReportMatch, policy: MatchingPolicy, at_ms: int) -> None:
+        self.report = report
+        self._policy = policy
+        self._at_ms = at_ms
+        self._events: list[ReconciliationEvent] = []
+
+    def decide(self, request: ReconciliationRequest) -> None:
+        """Move a break as a actor asks, or note why not."""
+        move = Move(request.break_state or "", request.actor or "", request.reason or "")
+        found = by_id(self.report.breaks, request.break_id or "")
+        reason = refusal(found, move)
+        if found is None or reason:
+            actor = move.actor or None
+            self._tell(
+                Type.DECISION_REFUSED,
+                None,
+                break_id=request.break_id or "",
+                reason=reason,
+                actor=actor,
+            )
+            return
+        after = moved(found, move)
+        self._keep(after)
+        self._emit_break(after, actor=move.actor, reason=move.reason)
+
+    def balance(self) -> list[ReconciliationEvent]:
+        """All events that the facts ask for, in order; the report is what it is after them."""
+        report = self.report
+        verdicts = report_verdicts(report, self._policy)
+        breaks, changed = renewed(report.breaks, verdicts, report.report_id, self._at_ms)
+        self.report = replace(report, breaks=breaks)
+        for each in changed:
+            self._emit_break(each)
+        for deposit in self.report.deposits:
+            if deposit.line_id in verdicts and not deposit.posting_id:
+                self._suspend(deposit)
+        self._pay()
+        for each in self.report.breaks:
+            self._write_off(each)
+        return self._events
+
+    def _pay(self) -> None:
+        """Paid, once: what was in suspense goes out of it, since the lines post themselves."""
+        report = self.report
+        chosen = chosen_deposit(report)
+        fits = chosen is not None and pays(chosen, report)
+        if report.paid or not report.is_complete or not (fits or self._was_decided(chosen)):
+            return
+        self.report = replace(report, paid=True, paid_by=chosen.line_id if chosen else "")
+        if chosen is not None:
+            self._undo_write_off(chosen)
+        if chosen is not None and not chosen.posting_id:
+            self._tell(Type.DEPOSIT_MATCHED, chosen)
+        else:
+            corrects = chosen.posting_id if chosen else None
+            self._tell(Type.DEPOSIT_RECLASSIFIED, chosen, corrects=corrects)
+
+    def _undo_write_off(self, deposit: Deposit) -> None:
+        """The report came after its deposit had been written off: that is taken back."""
+        for each in self.report.breaks:
+            if each.subject == deposit.line_id and each.write_off_event_id:
+                amount_minor = -deposit.amount_minor
+                self._tell(
+                    Type.DIFFERENCE_WRITTEN_OFF,
+                    deposit,
+                    gross_minor=amount_minor,
+                    expected_minor=0,
+                    corrects=each.write_off_event_id,
+                )
+
+    def _was_decided(self, chosen: Deposit | None) -> bool:
+        subject = chosen.line_id if chosen else ""
+        return any(
+            each.subject == subject and each.is_final and each.kind in _PAID_BY_DECISION
+            for each in self.report.breaks
+        )
+
+    def _suspend(self, deposit: Deposit) -> None:
+        event = self._tell(Type.DEPOSIT_SUSPENDED, deposit)
+        posted = replace(deposit, posting_id=event.event_id)
+        deposits = tuple(
+            posted if d.line_id == deposit.line_id else d for d in self.report.deposits
+        )
+        self.report = replace(self.report, deposits=deposits)
+
+    def _write_off(self, each: Break) -> None:
+        if each.state != BreakState.WRITTEN_OFF or each.write_off_event_id:
+            return
+        deposit = self._deposit_of(each)
+        facts: dict[str, Any] = {"corrects": deposit.posting_id if deposit else None}
+        if each.kind not in _PAID_BY_DECISION:
+            facts["expected_minor"] = 0
+        event = self._tell(Type.DIFFERENCE_WRITTEN_OFF, deposit, **facts)
+        self._keep(replace(each, write_off_event_id=event.event_id))
+
+    def _keep(self, changed: Break) -> None:
+        self.report = replace(self.report, breaks=with_break(self.report.breaks, changed))
+
+    def _deposit_of(self, each: Break) -> Deposit | None:
+        return next((d for d in self.report.deposits if d.line_id == each.subject), None)
+
+    def _emit_break(self, each: Break, **facts: Any) -> None:
+        deposit = self._deposit_of(each) or chosen_deposit(self.report)
+        self._tell(
+            Type.BREAK_OPENED if each.version == 1 else Type.BREAK_CHANGED,
+            deposit,
+            break_id=each.break_id,
+            break_kind=each.kind,
+            break_state=each.state,
+            break_version=each.version,
+            found_at_ms=each.found_at_ms,
+            **({"actor": each.closed_by or None} | facts),
+        )
+
+    def _tell(self, kind: Type, deposit: Deposit | None, **facts: Any) -> ReconciliationEvent:
+        report = self.report
+        self.report = replace(report, sequence=report.sequence + 1)
+        currency = report.currency or (deposit.currency if deposit else "")
+        event = ReconciliationEvent(
+            event_id=reconciliation_event_id(report.report_id, report.sequence + 1),
+            subject_id=report.report_id,
+            sequence=report.sequence + 1,
+            type=kind,
+            occurred_at_ms=self._at_ms,
+            merchant_id="",
+            payment_id="",
+            mode=self._policy.mode_unknown,
+            line_id=deposit.line_id if deposit else None,
+            report_id=report.report_id,
+            network=report.network or None,
+            line_kind=BankLineKind.DEPOSIT,
+            currency=deposit.currency if deposit else currency,
+            gross_minor=deposit.amount_minor if deposit else 0,
+            fee_minor=0,
+            expected_currency=currency,
+            expected_minor=report.net_minor,
+        )
+        self._events.append(replace(event, **facts) if facts else event)
+        return self._events[-1]
+
+
+def _with_deposit(report: ReportMatch, request: ReconciliationRequest) -> ReportMatch:
+    deposit = Deposit(
+        line_id=request.line_id or "",
+        currency=request.currency or "",
+        amount_minor=request.gross_minor or 0,
+        booked_at_ms=request.published_at_ms or 0,
+    )
+    if any(known.line_id == deposit.line_id for known in report.deposits):
+        return report
+    return replace(report, deposits=(*report.deposits, deposit))
+
+
+def _looked_at(report: ReportMatch, request: ReconciliationRequest) -> ReportMatch:
+    return replace(report, checked_at_ms=max(report.checked_at_ms, request.issued_at_ms))
+
+
+def is_done(report: ReportMatch) -> bool:
+    """Whether nothing more is expected of the report, so that it can be forgotten."""
+    return report.paid and all(each.is_closed for each in report.breaks)

@@ -1,0 +1,153 @@
+"""Reads what is new at the network and the bank into Kafka, again and again.
+
+Nothing of it is remembered beyond the process: lines have ids, and the matching takes each once.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import httpx2
+
+from runtime import log
+from runtime.clock import now_ms
+from runtime.telemetry import counter
+from schemas.codec import encode
+from schemas.headers import record_headers
+from schemas.records import BankLine, SettlementLine
+from schemas.topics import BANK_STATEMENTS, NETWORK_SETTLEMENTS
+from sinks.reconciliation import reports
+from sinks.reconciliation.settings import ReconciliationSettings
+from workers.catalogue import WORKERS
+
+V = TypeVar("V")
+GROUP = WORKERS["reconciliation"].group
+Send = Callable[[str, str, bytes, Mapping[str, bytes]], Awaitable[None]]
+"""(topic, key, value, headers) -> acknowledged by the broker."""
+_LOG = log.get("sinks.reconciliation.report_poller")
+_REPORTS_REMEMBERED_MAX = 10_000
+
+
+class SourceUnavailable(Exception):
+    """The network or the bank did not answer well; it is asked again."""
+
+
+class ReportPoller:
+    """Polls while `may_read()`: one worker of the group does."""
+
+    def __init__(
+        self,
+        network_urls: Sequence[str],
+        bank_url: str,
+        send: Send,
+        settings: ReconciliationSettings,
+        may_read: Callable[[], bool],
+    ) -> None:
+        self._network_urls = network_urls
+        self._bank_url = bank_url
+        self._send = send
+        self._settings = settings
+        self._may_read = may_read
+        self._reports: OrderedDict[str, None] = OrderedDict()
+        self._bookings: OrderedDict[str, BankLine] = OrderedDict()
+
+    async def run(self, should_stop: Callable[[], bool]) -> None:
+        """Until `should_stop`, or cancelled."""
+        timeout = self._settings.read_timeout_seconds
+        async with httpx2.AsyncClient(timeout=timeout, trust_env=False) as client:
+            while not should_stop():
+                if self._may_read():
+                    for url in self._network_urls:
+                        await self._attempt("network", self._read_reports(client, url))
+                    await self._attempt("bank", self._read_bookings(client))
+                await asyncio.sleep(self._settings.poll_seconds)
+
+    async def _attempt(self, source: str, reading: Awaitable[None]) -> None:
+        """One that fails is tried again at the next poll: nothing was forgotten."""
+        try:
+            await reading
+        except Exception as error:
+            counter("paystream_reconciliation_read_failures_total").labels(source).inc()
+            _LOG.warning("source_not_read", source=source, error=repr(error))
+
+    async def _read_reports(self, client: httpx2.AsyncClient, network_url: str) -> None:
+        listed = await self._get(client, f"{network_url}/v1/settlements{self._since()}")
+        refused: Exception | None = None
+        for head in reports.read_list(listed):
+            if head.report_id in self._reports:
+                continue
+            try:
+                lines = await self._report(client, network_url, head.report_id)
+            except reports.ReportRefused as error:
+                refused = error  # the others are read all the same
+                continue
+            await self._publish_lines(lines)
+            _remember(self._reports, head.report_id, None, _REPORTS_REMEMBERED_MAX)
+        if refused is not None:
+            raise refused
+
+    async def _report(
+        self, client: httpx2.AsyncClient, network_url: str, report_id: str
+    ) -> list[SettlementLine]:
+        url = f"{network_url}/v1/settlements/{report_id}"
+        if self._settings.report_format == "csv":
+            return reports.read_csv(await self._get(client, f"{url}.csv"))
+        return reports.read_json(await self._get(client, url))
+
+    async def _read_bookings(self, client: httpx2.AsyncClient) -> None:
+        url = f"{self._bank_url}/v1/statements/lines{self._since()}"
+        found = reports.read_bookings(await self._get(client, url))
+        fresh = [line for line in found if self._bookings.get(line.line_id) != line]
+        await self._publish_bookings(fresh)
+        for line in fresh:
+            limit = self._settings.statement_lines_remembered_max
+            _remember(self._bookings, line.line_id, line, limit)
+
+    async def _publish_lines(self, lines: Sequence[SettlementLine]) -> None:
+        await self._publish(
+            NETWORK_SETTLEMENTS,
+            [(x.line_id, encode(x), "settlement.line", x.published_at_ms) for x in lines],
+        )
+        counter("paystream_reconciliation_lines_total").labels("network").inc(len(lines))
+
+    async def _publish_bookings(self, lines: Sequence[BankLine]) -> None:
+        await self._publish(
+            BANK_STATEMENTS,
+            [(x.line_id, encode(x), f"bank.{x.line_kind}", x.booked_at_ms) for x in lines],
+        )
+        counter("paystream_reconciliation_lines_total").labels("bank").inc(len(lines))
+
+    async def _publish(self, topic: str, rows: Sequence[tuple[str, bytes, str, int]]) -> None:
+        size = self._settings.sends_at_once_max
+        for start in range(0, len(rows), size):
+            sends = [
+                self._send(topic, key, value, record_headers(key, kind, at_ms, GROUP))
+                for key, value, kind, at_ms in rows[start : start + size]
+            ]
+            await asyncio.gather(*sends)
+
+    def _since(self) -> str:
+        now = datetime.fromtimestamp(now_ms() / 1000, UTC)
+        return f"?since={(now - timedelta(days=self._settings.lookback_days)).date().isoformat()}"
+
+    async def _get(self, client: httpx2.AsyncClient, url: str) -> bytes:
+        """The whole answer, within its bound. Raises SourceUnavailable."""
+        parts: list[bytes] = []
+        left = self._settings.answer_bytes_max
+        async with client.stream("GET", url) as answer:
+            if answer.status_code != httpx2.codes.OK:
+                raise SourceUnavailable(f"{url} answered {answer.status_code}")
+            async for part in answer.aiter_bytes():
+                parts.append(part)
+                left -= len(part)
+                if left < 0:
+                    raise SourceUnavailable(f"{url} is longer than answer_bytes_max: raise it")
+        return b"".join(parts)
+
+
+def _remember(known: OrderedDict[str, V], key: str, value: V, limit: int) -> None:
+    known[key] = value
+    while len(known) > limit:
+        known.popitem(last=False)

@@ -1,0 +1,81 @@
+"""Captures, voids and expiry: what becomes of an authorization.
+
+The fee is taken at capture: the percentage on each capture, the fixed part once, at the first. It
+is never above the captured amount, and it is not returned at a refund.
+"""
+
+from schemas.enums import EventType, Operation, PaymentStatus, RejectionReason
+from schemas.money import fee_minor
+from streams.domain.operations import new_operation
+from streams.domain.state import OperationState, PaymentState, idle_status
+from streams.domain.transition import CommandContext
+
+_CAPTURE, _CAPTURING = Operation.CAPTURE, PaymentStatus.CAPTURING
+_CAPTURE_REQUESTED = EventType.CAPTURE_REQUESTED
+
+
+def capture(turn: CommandContext) -> RejectionReason | None:
+    """Ask for a part of the authorization, or for all that is left of it."""
+    state, command = turn.state, turn.command
+    if command.currency is not None and command.currency != state.currency:
+        return RejectionReason.CURRENCY_INVALID
+    left_minor = state.capturable_minor
+    amount_minor = left_minor if command.amount_minor is None else command.amount_minor
+    if amount_minor <= 0:
+        return RejectionReason.AMOUNT_INVALID
+    if amount_minor > left_minor:
+        return RejectionReason.AMOUNT_TOO_LARGE
+    request_capture(turn, amount_minor, final=bool(command.final))
+    return None
+
+
+def capture_due(turn: CommandContext) -> RejectionReason | None:
+    """The delay of a background capture is over."""
+    due_at_ms = turn.state.capture_due_at_ms
+    if due_at_ms is None or turn.now_ms < due_at_ms:
+        return RejectionReason.NOT_DUE
+    request_capture(turn, turn.state.capturable_minor)
+    return None
+
+
+def request_capture(turn: CommandContext, amount_minor: int, *, final: bool = False) -> None:
+    """Record and ask for a capture that was found to be right."""
+    operation = new_operation(turn, _CAPTURE, amount_minor, final=final)
+    turn.happened(_CAPTURE_REQUESTED, _CAPTURING, operation)
+    turn.ask(operation)
+
+
+def void(turn: CommandContext) -> RejectionReason | None:
+    """Give back what is left of the authorization."""
+    operation = new_operation(turn, Operation.VOID, turn.state.capturable_minor)
+    turn.happened(EventType.VOID_REQUESTED, PaymentStatus.VOIDING, operation)
+    turn.ask(operation)
+    return None
+
+
+def expire(turn: CommandContext) -> RejectionReason | None:
+    """The authorization's time is over: the issuer has released what nobody captured."""
+    state = turn.state
+    if state.expires_at_ms is None or turn.now_ms < state.expires_at_ms:
+        return RejectionReason.NOT_DUE
+    captured_minor = state.captured_minor
+    turn.happened(
+        EventType.EXPIRED,
+        idle_status(captured_minor, captured_minor) if captured_minor else PaymentStatus.EXPIRED,
+        amount_minor=state.capturable_minor,
+        authorized_minor=captured_minor,
+    )
+    return None
+
+
+def capture_fee_minor(state: PaymentState, amount_minor: int) -> int:
+    """Fee of a capture of `amount_minor` in this state."""
+    fixed_minor = state.fee_fixed_minor if state.captured_minor == 0 else 0
+    return fee_minor(amount_minor, state.fee_basis_points, fixed_minor)
+
+
+def authorized_after_capture_minor(state: PaymentState, operation: OperationState) -> int:
+    """A final capture releases the rest of the authorization."""
+    if operation.final:
+        return state.captured_minor + operation.amount_minor
+    return state.authorized_minor

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from fakes import FakeMessage
+
+from engine.consumers.dead_letters import (
+    DETAIL_CHARACTERS_MAX,
+    DeadLetterLimit,
+    DeadLetters,
+    RawRecord,
+)
+from engine.errors import DeadLetterLimitExceeded
+from schemas.enums import DeadLetterReason
+
+
+def fuse() -> DeadLetterLimit:
+    return DeadLetterLimit(window_records=100, ratio_max=0.25, run_max=10)
+
+
+def test_a_few_failures_are_fine() -> None:
+    state = fuse()
+    for _ in range(50):
+        state = state.after([(True, 9), (False, 1)])
+    assert state.after([(False, 8)]) is not state
+
+
+def test_a_run_blows_it_across_transactions() -> None:
+    state = fuse().after([(True, 5), (False, 9)])
+    with pytest.raises(DeadLetterLimitExceeded, match="10 records in a row"):
+        state.after([(False, 1)])
+
+
+def test_a_share_blows_it() -> None:
+    state = fuse().after([(True, 1), (False, 5)] * 5)
+    with pytest.raises(DeadLetterLimitExceeded, match="26 of the last 100"):
+        state.after([(True, 1), (False, 1)])
+
+
+def test_old_failures_leave_the_window() -> None:
+    state = fuse().after([(True, 1), (False, 5)] * 5).after([(True, 96)])
+    state = state.after([(False, 9), (True, 1)])
+    assert state.after([(False, 9)]) is not None
+
+
+def test_an_aborted_transaction_is_not_counted() -> None:
+    state = fuse()
+    for _ in range(5):
+        state.after([(False, 9)])
+    assert state.after([(False, 9)]) is not None
+
+
+def test_a_dead_letter_keeps_key_and_headers_and_bounds_the_detail() -> None:
+    seen = []
+
+    def encode(record: RawRecord, reason: str, detail: str, app: str) -> bytes:
+        seen.append((record, reason, detail, app))
+        return b"letter"
+
+    message = FakeMessage(7, b"raw", b"key", headers=[("traceparent", b"00-1")])
+    letter = DeadLetters("dead", encode, "app").letter(
+        message, DeadLetterReason.UNDECODABLE, ValueError("x" * 9999)
+    )
+    assert (letter.topic, letter.key, letter.value) == ("dead", b"key", b"letter")
+    assert letter.headers == {"traceparent": b"00-1"}
+    record, reason, detail, app = seen[0]
+    assert (record.offset, record.value, reason, app) == (7, b"raw", "undecodable", "app")
+    assert detail.startswith("ValueError: xxx")
+    assert len(detail) == DETAIL_CHARACTERS_MAX

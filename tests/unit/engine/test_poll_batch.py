@@ -1,0 +1,294 @@
+"""BatchSlice to an agent, isolation of poison and retries, without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from fakes import FakeMessage, FakeTable
+
+from engine.agent import BatchChannel, check_agent_function
+from engine.consumers.batch_slice import deliveries
+from engine.consumers.dead_letters import DeadLetters
+from engine.consumers.poll_batch import PollBatch
+from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
+from engine.settings import EngineSettings
+
+Agent = Callable[[Any], Awaitable[None]]
+
+
+class FakeTopic:
+    def __init__(self) -> None:
+        self.feed = BatchChannel("in")
+        self.merge_partitions = False
+
+    @staticmethod
+    def decode(value: bytes) -> Any:
+        return json.loads(value)
+
+
+class Bench:
+    """A cycle over one topic with one agent; `state` is the table that the agent writes."""
+
+    def __init__(self, *, dead_letters: bool = True) -> None:
+        self.topic = FakeTopic()
+        self.table = FakeTable()
+        self.seen: list[list[int]] = []
+        self.dead_letters = (
+            DeadLetters("dead", lambda record, reason, detail, app: reason.encode(), "app")
+            if dead_letters
+            else None
+        )
+        self._agent: asyncio.Task[None] | None = None
+
+    def run_agent(self, function: Agent) -> None:
+        self._agent = asyncio.create_task(self.topic.feed.run(function))
+
+    def cycle(self, *values: Any, partition: int = 0) -> PollBatch:
+        messages = [
+            FakeMessage(offset, value if isinstance(value, bytes) else json.dumps(value).encode())
+            for offset, value in enumerate(values)
+        ]
+        settings, topics = EngineSettings(), {"in": self.topic}
+        return PollBatch(settings, topics, [self.table], self.dead_letters, messages)
+
+    async def summing(self, stream: Any) -> None:
+        async for batch in stream:
+            self.seen.append([record.offset for record in batch])
+            state = self.table.partition_state(batch.partition)
+            view = batch.scope.view(self.table)
+            assert state is not None
+            for record in batch:
+                view["sum"] = view.get("sum", 0) + record.value
+                batch.emit("out", key=record.key, value=b"%d" % record.value)
+
+    def merge_partitions(self, values: list[tuple[int, Any]]) -> PollBatch:
+        """(partition, value) in the order of the poll; offsets count per topic, as good as any."""
+        self.topic.merge_partitions = True
+        messages = [
+            FakeMessage(offset, json.dumps(value).encode(), partition=partition)
+            for offset, (partition, value) in enumerate(values)
+        ]
+        topics = {"in": self.topic}
+        return PollBatch(EngineSettings(), topics, [self.table], self.dead_letters, messages)
+
+    async def forwarding(self, stream: Any) -> None:
+        async for batch in stream:
+            self.seen.append([record.offset for record in batch])
+            for record in batch:
+                batch.emit("out", value=b"%d" % record.value)
+
+    def stop(self) -> None:
+        if self._agent is not None:
+            self._agent.cancel()
+
+
+@pytest.fixture
+async def bench() -> Any:
+    made = Bench()
+    yield made
+    made.stop()
+
+
+async def test_a_good_cycle_is_one_transaction(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    transaction, retry = await bench.cycle(1, 2, 3).transaction()
+    assert retry is None
+    assert transaction.offsets == {("in", 0): 3}
+    assert transaction.writes[bench.table, 0] == {"sum": b"6"}
+    assert [output.value for output in transaction.outputs] == [b"1", b"2", b"3"]
+    assert transaction.outcomes == [(True, 3)]
+
+
+async def test_poison_is_found_one_by_one_and_the_rest_survives(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    transaction, _ = await bench.cycle(1, "poison", 3).transaction()
+    assert bench.seen == [[0, 1, 2], [0], [1], [2]]
+    assert transaction.writes[bench.table, 0] == {"sum": b"4"}
+    assert [(o.topic, o.value) for o in transaction.outputs] == [
+        ("out", b"1"),
+        ("dead", b"handler_failed"),
+        ("out", b"3"),
+    ]
+    assert transaction.offsets == {("in", 0): 3}
+    assert transaction.outcomes == [(True, 1), (False, 1), (True, 1)]
+
+
+async def test_an_undecodable_record_does_not_reach_the_agent(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    transaction, _ = await bench.cycle(1, b"{", 3).transaction()
+    assert bench.seen == [[0, 2]]
+    assert transaction.outputs[-1].value == b"undecodable"
+    assert transaction.offsets == {("in", 0): 3}
+    alone, _ = await bench.cycle(b"{").transaction()
+    assert alone.offsets == {("in", 0): 1}
+
+
+async def test_without_dead_letters_a_failure_is_raised() -> None:
+    bench = Bench(dead_letters=False)
+    bench.run_agent(bench.summing)
+    with pytest.raises(BatchFailed, match=r"in\[0\]@1 cannot be processed"):
+        await bench.cycle(1, "poison").transaction()
+    with pytest.raises(BatchFailed, match="cannot be decoded"):
+        await bench.cycle(1, b"{").transaction()
+    bench.stop()
+
+
+async def test_a_value_that_cannot_be_encoded_is_poison(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            view = batch.scope.view(bench.table)
+            for record in batch:
+                view[f"k{record.offset}"] = object() if record.value == 0 else record.value
+
+    bench.run_agent(agent)
+    transaction, _ = await bench.cycle(1, 0, 2).transaction()
+    assert transaction.writes[bench.table, 0] == {"k0": b"1", "k2": b"2"}
+
+
+async def test_retry_keeps_what_was_handled_and_delivers_the_rest_again(bench: Bench) -> None:
+    down = [True]
+
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            bench.seen.append([record.offset for record in batch])
+            if down[0] and batch.records[0].value == 2:
+                raise Retry(1.5, "down")
+            batch.emit("out", value=b"x")
+
+    bench.run_agent(agent)
+    cycle = bench.cycle(1, 2)
+    cycle._pending = type(cycle._pending)(  # as two deliveries
+        type(cycle._pending[0])("in", 0, [message]) for message in cycle._pending[0].messages
+    )
+    transaction, retry = await cycle.transaction()
+    assert retry is not None
+    assert retry.seconds == 1.5
+    assert (transaction.offsets, cycle.done) == ({("in", 0): 1}, False)
+    down[0] = False
+    transaction, retry = await cycle.transaction()
+    assert (retry, transaction.offsets, cycle.done) == (None, {("in", 0): 2}, True)
+    assert bench.seen == [[0], [1], [1]]
+
+
+async def test_an_abandoned_batch_frees_the_agent_for_the_next(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            if batch.records[0].value == "hang":
+                await asyncio.sleep(3600)
+            batch.emit("out", value=b"x")
+
+    bench.run_agent(agent)
+    hanging = asyncio.create_task(bench.cycle("hang").transaction())
+    await asyncio.sleep(0.02)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    transaction, _ = await asyncio.wait_for(bench.cycle(1).transaction(), 5)
+    assert len(transaction.outputs) == 1
+
+
+async def test_an_agent_that_returns_ends_the_worker(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for _ in stream:
+            return
+
+    bench.run_agent(agent)
+    with pytest.raises(AgentEnded, match="iterate its stream"):
+        await bench.cycle(1).transaction()
+
+
+def test_an_agent_must_be_a_coroutine_without_yield() -> None:
+    async def generator(stream: Any) -> Any:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"batch\.emit"):
+        check_agent_function(generator)
+
+
+async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
+    """Also past a poison record, and when the agent does not look at every record."""
+    bench.table.expires_ms = lambda value: 1001
+
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            view = batch.scope.view(bench.table)
+            bench.seen.append(["a" in view])
+            view["a"] = 1
+
+    bench.run_agent(agent)
+    first, _ = await bench.cycle(1, 2, 3).transaction()
+    assert first.times == {("in", 0): 1002}
+    first.apply()
+    cycle = bench.cycle(1)
+    cycle._times = first.times
+    second, _ = await cycle.transaction()
+    assert second.times == {("in", 0): 1002}, "an older record does not turn time back"
+    assert bench.seen == [[False], [False]], "it expired at 1001, before the second cycle"
+
+
+async def test_a_whole_cycle_is_one_batch_with_the_offsets_of_all_partitions(bench: Bench) -> None:
+    bench.run_agent(bench.forwarding)
+    transaction, _ = await bench.merge_partitions(
+        [(1, 10), (0, 11), (1, 12), (2, 13)]
+    ).transaction()
+    assert bench.seen == [[0, 2, 1, 3]], "records of a partition are together, in order"
+    assert transaction.offsets == {("in", 1): 3, ("in", 0): 2, ("in", 2): 4}
+    assert transaction.outcomes == [(True, 4)]
+    assert transaction.record_count == 4
+
+
+async def test_poison_in_a_whole_cycle_is_found_by_halves(bench: Bench) -> None:
+    bench.run_agent(bench.forwarding)
+    values: list[tuple[int, Any]] = [(offset % 3, offset) for offset in range(4000)]
+    values[1234] = (values[1234][0], "poison")
+    transaction, _ = await bench.merge_partitions(values).transaction()
+    assert len(bench.seen) <= 30
+    assert [1234] in bench.seen, "it was tried alone"
+    letters = [output for output in transaction.outputs if output.topic == "dead"]
+    assert (len(letters), len(transaction.outputs)) == (1, 4000)
+    assert transaction.offsets == {("in", 0): 4000, ("in", 1): 3998, ("in", 2): 3999}
+    assert sum(count for good, count in transaction.outcomes if good) == 3999
+
+
+async def test_retry_in_a_whole_cycle_leaves_everything_for_later(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for _ in stream:
+            raise Retry(0.5)
+
+    bench.run_agent(agent)
+    cycle = bench.merge_partitions([(0, 1), (1, 2)])
+    transaction, retry = await cycle.transaction()
+    assert retry is not None
+    assert (bool(transaction), cycle.done) == (False, False)
+
+
+async def test_a_table_in_a_whole_cycle_is_the_agents_mistake_not_a_poison(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            assert batch.partitions == (0, 1)
+            batch.scope.view(bench.table)
+
+    bench.run_agent(agent)
+    with pytest.raises(AgentUsageError, match="ask its records"):
+        await bench.merge_partitions([(0, 1), (1, 2)]).transaction()
+
+
+async def test_a_batch_of_a_whole_cycle_has_no_partition_of_its_own(bench: Bench) -> None:
+    async def agent(stream: Any) -> None:
+        async for batch in stream:
+            batch.emit("out", partition=batch.partition)
+
+    bench.run_agent(agent)
+    with pytest.raises(AgentUsageError, match="many partitions"):
+        await bench.merge_partitions([(0, 1)]).transaction()
+
+
+def test_topics_of_whole_cycles_and_of_partitions_in_one_poll() -> None:
+    messages = [FakeMessage(0, topic="a"), FakeMessage(0, topic="b"), FakeMessage(0, partition=1)]
+    messages += [FakeMessage(5, topic="b", partition=1), FakeMessage(1, topic="a")]
+    found = [(made.topic, made.partition, len(made.messages)) for made in deliveries(messages, "b")]
+    assert found == [("a", 0, 2), ("b", None, 2), ("in", 1, 1)]

@@ -1,0 +1,45 @@
+"""How each worker's app is made from the environment: the same for all, but for its group."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.app import EngineApp
+from engine.settings import EngineSettings
+from runtime.dead_letters import encode_dead_letter
+from runtime.settings import connections, load
+from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, TOPICS
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all workers share; section [worker], PAYSTREAM_WORKER_*."""
+
+    partitions: int = TOPICS[PAYMENTS_EVENTS].partitions
+    """Of every topic and table; must be what the topics were created with."""
+    replication: int = 1
+    """Of changelogs: 3 where there are three brokers."""
+
+
+def new_app(group: str, slot: str, env: Mapping[str, str], **own: Any) -> EngineApp:
+    """The app of one worker, without agents yet; `own`: its EngineSettings that differ.
+
+    Raises ConfigurationError.
+    """
+    chosen = load(WorkerSettings, "worker", env)
+    known = connections(env).need("kafka_bootstrap_servers")
+    data_dir = Path(known.paystream_state_dir or tempfile.gettempdir()) / "paystream-engine"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    return EngineApp(
+        group,
+        bootstrap_servers=known.kafka_bootstrap_servers,
+        slot=slot,
+        settings=msgspec.structs.replace(load(EngineSettings, "engine", env), **own),
+        topic_partitions=chosen.partitions,
+        replication=chosen.replication,
+        data_dir=data_dir,
+        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
+        encode_dead_letter=encode_dead_letter,
+    )
