@@ -2,57 +2,62 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+UNIT_TESTS := tests/unit tests/properties tests/architecture -m "not services"
+RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install install-dev demo test test-fast lint format bench faults mutation lock generate
+.PHONY: help install up demo check fix test lint bench faults mutation generate lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/python-ok:
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python %d.%d is not supported: run make with PYTHON=python3.11, 3.12 or 3.13." % v[:2])'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python %d.%d is not supported. Run make with PYTHON=python3.11, 3.12 or 3.13." % v[:2])'
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/installed: requirements.lock pyproject.toml | .venv/python-ok
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+.venv/installed: requirements-dev.lock pyproject.toml | .venv/python-ok
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/paystream install-kafka
 	@touch $@
 
-.venv/installed-dev: requirements-dev.lock .venv/installed
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
-	@touch $@
+install: .venv/installed  ## build .venv: the pipeline, the local stack, the tools of tests and lint
 
-install: .venv/installed  ## build .venv with everything that the pipeline runs on
+up: install  ## start the local stack in the foreground (ARGS="--brokers 3 --workers 2")
+	$(BIN)/paystream up $(ARGS)
 
-install-dev: .venv/installed-dev  ## the same, and the tools of tests and lint
-
-demo: install  ## bring the stack up, send a shop's traffic, show the result (ARGS="--payments 2000 --exit")
+demo: install  ## start the local stack, send a shop's traffic, show the result (ARGS="--payments 2000 --exit")
 	$(BIN)/paystream demo $(ARGS)
 
-test: install-dev  ## the whole test suite, on the real parts
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
-
-test-fast: install-dev  ## the tests that need no service, under a minute
-	$(BIN)/pytest tests/unit tests/properties -m "not services" -x -q $(ARGS)
-
-lint: install-dev  ## style, types, layers, sizes
-	$(BIN)/ruff check .
+check: install  ## the inner loop, under a minute: format, lint, types, layers, unit tests
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(MAKE) lint
+	$(BIN)/pytest $(UNIT_TESTS) -n logical -q $(ARGS)
 
-format: install-dev  ## mend what ruff can mend
+fix: install  ## apply what the formatter, the linter and the generators can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/paystream generate
 
-bench: install-dev  ## measure; JSON into bench/results
+test: install  ## the whole test suite, on the real parts
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+lint: install  ## style, spelling, types, layers, links, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/paystream generate --check
+	$(BIN)/pytest tests/architecture -q
+
+bench: install  ## measure; JSON into bench/results
 	$(BIN)/python -m bench $(ARGS)
 
-faults: install-dev  ## the whole fault suite; figures into bench/results (ARGS="--seed 7" replays a schedule)
+faults: install  ## the whole fault suite; figures into bench/results (ARGS="--seed 7" replays a schedule)
 	$(BIN)/pytest tests/faults --run-all-faults --fault-figures bench/results/faults.json $(ARGS)
 
-.mutation/installed: install-dev
+.mutation/installed: install
 	@$(BIN)/python -m venv .mutation
 	.mutation/bin/pip install --quiet mutmut==3.8.1
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(.mutation/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pipeline.pth
@@ -63,10 +68,10 @@ mutation: .mutation/installed  ## change streams/domain in 2000 ways and see whi
 	.mutation/bin/mutmut export-cicd-stats
 	.mutation/bin/mutmut results
 
-generate: install-dev  ## write the generated pages and contracts anew
+generate: install  ## write the generated pages, contracts and locks of schema ids
 	$(BIN)/paystream generate
 
-lock:  ## resolve the locks anew (needs uv)
-	uv pip compile pyproject.toml --extra build --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
-	uv pip compile pyproject.toml --extra build --extra embedded --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock --output-file requirements-dev.lock
+lock:  ## resolve the locks (needs uv): production first, then with the local stack and the tools
+	$(RESOLVE) --extra build --output-file requirements.lock
+	$(RESOLVE) --extra build --extra embedded --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(BIN)/python -c 'from devstack.services.kafka_jars import write_lock; print(write_lock(), "jars")'

@@ -6,6 +6,7 @@ COMMANDS = {
     "load": "devstack.cli.load:load",
     "settle-day": "devstack.cli.settle_day:settle_day",
     "doctor": "devstack.cli.doctor:doctor",
+    "generate": "paystream.cli.generate:generate",
     "install-kafka": "devstack.cli.install_kafka:install_kafka",
 }
 """Command -> where it is; a command is imported when it is called."""

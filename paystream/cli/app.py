@@ -45,7 +45,6 @@ _COMMANDS = {
     "breaks": "paystream.cli.breaks:breaks",
     "worker": "paystream.cli.worker:worker",
     "api": "paystream.cli.api:api",
-    "generate": "paystream.cli.generate:generate",
 }
 """Command -> where it is; a command is imported when it is called."""
 _LOCAL_STACK = "devstack.cli"

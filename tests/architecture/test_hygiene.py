@@ -1,32 +1,24 @@
 """What must not stand in any file: machine paths, registries' hosts."""
 
 import re
-import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from repository import ROOT, tracked
+
 _REGISTRY = re.compile(
     r"https?://[^\s\"']+\.(whl|tar\.gz|tgz|jar|pom)\b|--(extra-)?index-url|\"resolved\":"
 )
 _MACHINE_PATH = re.compile(r"(?<![\w./-])/(home|root|Users)/\w")
 
 
-def tracked_files() -> list[Path]:
-    """Every text file that git knows, or the tree itself where there is no git."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-    )
-    return [ROOT / name for name in listed.stdout.split("\0") if name]
-
-
 def test_no_registry_host_and_no_machine_path_is_written_anywhere() -> None:
     found = []
-    for path in tracked_files():
-        if path == Path(__file__).resolve() or not path.is_file():
+    for path in tracked():
+        if ROOT / path == Path(__file__).resolve():
             continue
-        text = path.read_text(errors="replace")
+        text = (ROOT / path).read_text(errors="replace")
         found += [
-            f"{path.relative_to(ROOT)}: {m.group()}"
+            f"{path}: {m.group()}"
             for pattern in (_REGISTRY, _MACHINE_PATH)
             for m in pattern.finditer(text)
         ]

@@ -2,27 +2,14 @@
 
 import ast
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from repository import ROOT, tracked
 
-ROOT = Path(__file__).resolve().parents[2]
 _CALLED_BY_OTHERS = re.compile(r"test_|pytest_|visit_|do_[A-Z]+$|__")
 """Names that pytest, `http.server` and the language call."""
-
-
-def tracked(*patterns: str) -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *patterns],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
 def definitions(tree: ast.AST) -> Iterator[str]:
@@ -49,7 +36,7 @@ def unused(sources: dict[str, str]) -> list[str]:
 
 def test_each_function_and_class_is_named_where_it_is_used() -> None:
     files = tracked("*.py", "*.toml", "Makefile", ".ci/run")
-    assert unused({str(path.relative_to(ROOT)): path.read_text() for path in files}) == []
+    assert unused({str(path): (ROOT / path).read_text() for path in files}) == []
 
 
 @pytest.mark.parametrize(

@@ -4,32 +4,14 @@ import ast
 from pathlib import Path
 
 import pytest
+from repository import ROOT, modules
 
-ROOT = Path(__file__).resolve().parents[2]
-ROOMS = (
-    "schemas",
-    "runtime",
-    "engine",
-    "streams",
-    "sinks",
-    "ingest_api",
-    "dashboards",
-    "workers",
-    "paystream",
-    "devstack",
-)
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MEDIAN_MAX = 12
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "misc", "common"}
-GENERATED = {Path("schemas/records.py"), Path("schemas/generated_codecs.py")}
 
-MODULES = sorted(
-    path.relative_to(ROOT)
-    for room in ROOMS
-    for path in (ROOT / room).rglob("*.py")
-    if path.relative_to(ROOT) not in GENERATED
-)
+MODULES = modules()
 
 
 def functions(path: Path) -> list[tuple[str, int]]:
