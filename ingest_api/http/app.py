@@ -37,6 +37,12 @@ def build_app(parts: Services) -> Litestar:
     )
 
 
+def openapi_schema() -> dict[str, Any]:
+    """The OpenAPI document of the routes, without a running process."""
+    app = Litestar(ROUTES, request_class=ApiRequest, openapi_config=_openapi())
+    return app.openapi_schema.to_schema()
+
+
 def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="paystream",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from paystream.generate.api_documents import asyncapi_text, openapi_text
 from paystream.generate.default_config import default_config
 from paystream.generate.errors_page import errors_page
 from paystream.generate.lifecycle_page import lifecycle_page
@@ -54,6 +55,8 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/analysts/views.md": views_page,
     "docs/contributors/payment-lifecycle.md": lifecycle_page,
     "docs/producers/errors.md": errors_page,
+    "docs/producers/openapi.json": openapi_text,
+    "docs/consumers/asyncapi.yaml": asyncapi_text,
     "docs/operators/topics.md": topics_page,
     "docs/operators/metrics.md": metrics_page,
 }

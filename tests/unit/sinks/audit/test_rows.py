@@ -119,7 +119,9 @@ RECORDS: list[tuple[Table, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("table", "record"), RECORDS, ids=lambda each: getattr(each, "name", "") or str(each)[:60])
+@pytest.mark.parametrize(
+    ("table", "record"), RECORDS, ids=lambda each: getattr(each, "name", "") or str(each)[:60]
+)
 def test_every_row_has_a_value_per_column_and_its_origin(table: Table, record: Any) -> None:
     rows = list(table.rows(record, ORIGIN))
     assert rows
