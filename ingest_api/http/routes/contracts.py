@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from ingest_api.http import asyncapi as asyncapi_document
 from ingest_api.http import schema_registry
@@ -32,25 +33,25 @@ def subjects() -> list[str]:
 
 
 @get("/subjects/{subject:str}/versions", **_REGISTRY)
-def versions(subject: str) -> list[int]:
+def versions(subject: FromPath[str]) -> list[int]:
     """Versions of a subject."""
     return schema_registry.version_numbers(subject)
 
 
 @get("/subjects/{subject:str}/versions/{version:str}", **_REGISTRY)
-def version(subject: str, version: str) -> RegisteredSchema:
+def version(subject: FromPath[str], version: FromPath[str]) -> RegisteredSchema:
     """A version by number, or `latest`."""
     return schema_registry.version_of(subject, version)
 
 
 @get("/schemas/ids/{schema_id:int}", **_REGISTRY)
-def schema_by_id(schema_id: int) -> SchemaText:
+def schema_by_id(schema_id: FromPath[int]) -> SchemaText:
     """The schema whose id stands in a record's first five bytes."""
     return schema_registry.by_id(schema_id)
 
 
 @get("/schemas/ids/{schema_id:int}/schema", **_REGISTRY)
-def schema_text_by_id(schema_id: int) -> bytes:
+def schema_text_by_id(schema_id: FromPath[int]) -> bytes:
     """The schema itself."""
     return schema_registry.by_id(schema_id).schema.encode()
 

@@ -3,6 +3,7 @@
 import re
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath, JSONBody
 
 from ingest_api.http.authentication import OPERATOR
 from ingest_api.http.openapi_responses import problems
@@ -25,7 +26,9 @@ _NOT_YET = {"Retry-After": "2"}
     responses=problems(*_ERRORS, "unauthenticated", "forbidden"),
     summary="Register a merchant",
 )
-async def register_merchant(request: ApiRequest, data: RegisterMerchant) -> Response[NewMerchant]:
+async def register_merchant(
+    request: ApiRequest, data: JSONBody[RegisterMerchant]
+) -> Response[NewMerchant]:
     """The keys and the signing secret are shown this once. 202: they work in a few seconds."""
     _check_may_register(request, data)
     made, known = await request.parts.registration.merchant(data, request.traceparent)
@@ -48,7 +51,7 @@ def _check_may_register(request: ApiRequest, asked: RegisterMerchant) -> None:
     responses=problems(*_OF_MERCHANTS),
     summary="Add a webhook endpoint",
 )
-async def add_endpoint(request: ApiRequest, data: AddEndpoint) -> Response[NewEndpoint]:
+async def add_endpoint(request: ApiRequest, data: JSONBody[AddEndpoint]) -> Response[NewEndpoint]:
     """The signing secret is shown this once. 202: events go there in a few seconds."""
     merchant, _ = request.caller.acting()
     made, known = await request.parts.registration.endpoint(
@@ -76,7 +79,7 @@ async def list_endpoints(request: ApiRequest) -> list[EndpointView]:
     responses=problems(*_OF_MERCHANTS, "not_found"),
     summary="Remove a webhook endpoint",
 )
-async def remove_endpoint(request: ApiRequest, endpoint_id: str) -> None:
+async def remove_endpoint(request: ApiRequest, endpoint_id: FromPath[str]) -> None:
     """No further event goes there."""
     merchant, _ = request.caller.acting()
     known = {endpoint.endpoint_id for endpoint in merchant.endpoints}

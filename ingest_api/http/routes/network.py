@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from litestar import post
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
+from litestar.params import JSONBody
 
 from ingest_api.commands.status_store import StatusUnavailable, payment_of
 from ingest_api.http.notification_signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
@@ -55,7 +56,7 @@ class SignedOperation(Operation):
     ),
     summary="The card network tells what became of an operation",
 )
-async def take_notification(request: ApiRequest, data: NetworkNotification) -> None:
+async def take_notification(request: ApiRequest, data: JSONBody[NetworkNotification]) -> None:
     """202 once Kafka has it as a command. A repeat, or what the payment knows, changes nothing."""
     sent = [request.headers.get(name, "") for name in _HEADERS]
     request.parts.notifications.check(*sent, body=await request.body())

@@ -1,6 +1,7 @@
 """Probes, metrics, the catalogue of problems, and the card network's key."""
 
 from litestar import Response, get
+from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ingest_api.http.openapi_responses import problems
@@ -40,7 +41,7 @@ def metrics() -> Response[bytes]:
     responses=problems("not_found"),
     summary="What a problem type means",
 )
-def problem_type(code: str) -> dict[str, str | int]:
+def problem_type(code: FromPath[str]) -> dict[str, str | int]:
     """The `type` of every error answer leads here."""
     if code not in CATALOGUE:
         raise ApiProblem("not_found")

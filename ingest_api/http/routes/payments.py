@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
 
 from ingest_api.commands.status_store import StatusUnavailable, payment_of
 from ingest_api.commands.submission import is_owner, key_name
@@ -52,7 +53,9 @@ _OF_COMMAND = {**_DECIDED, **problems(*_ON_A_PAYMENT)}
     responses=_OF_CREATE,
     summary="Create a payment",
 )
-async def create_payment(request: ApiRequest, data: CreatePayment) -> Response[NewPayment]:
+async def create_payment(
+    request: ApiRequest, data: JSONBody[CreatePayment]
+) -> Response[NewPayment]:
     """202 once Kafka has the command; with `Prefer: wait=N` 200 when the network has answered."""
     merchant, mode = request.caller.acting()
     key = request.idempotency_key
@@ -94,7 +97,7 @@ async def create_payment(request: ApiRequest, data: CreatePayment) -> Response[N
     responses=problems("unauthenticated", "not_found", "rate_limited", "read_unavailable"),
     summary="A payment as it is now",
 )
-async def get_payment(request: ApiRequest, payment_id: str) -> Payment | PendingPayment:
+async def get_payment(request: ApiRequest, payment_id: FromPath[str]) -> Payment | PendingPayment:
     """Milliseconds behind the events; status `new` until a worker has handled the command."""
     _check_id(payment_id)
     caller = request.caller
@@ -124,7 +127,7 @@ async def get_payment(request: ApiRequest, payment_id: str) -> Payment | Pending
     summary="Capture an authorized payment",
 )
 async def capture_payment(
-    request: ApiRequest, payment_id: str, data: CapturePayment | None = None
+    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[CapturePayment | None] = None
 ) -> Response[AcceptedCommand]:
     """The whole rest without an amount; `final` releases what is left of the authorization."""
     asked = data or CapturePayment()
@@ -147,7 +150,7 @@ async def capture_payment(
     summary="Release an authorization",
 )
 async def void_payment(
-    request: ApiRequest, payment_id: str, data: EmptyBody | None = None
+    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[EmptyBody | None] = None
 ) -> Response[AcceptedCommand]:
     """Nothing of it may be captured."""
     return await _take(request, payment_id, CommandKind.VOID, {"kind": CommandKind.VOID.value})
@@ -162,7 +165,7 @@ async def void_payment(
     summary="Refund a captured payment",
 )
 async def refund_payment(
-    request: ApiRequest, payment_id: str, data: RefundPayment | None = None
+    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[RefundPayment | None] = None
 ) -> Response[AcceptedCommand]:
     """All that is captured and not refunded, or an amount of it."""
     asked = data or RefundPayment()
@@ -186,7 +189,7 @@ async def refund_payment(
     summary="Go on after 3-D Secure",
 )
 async def complete_action(
-    request: ApiRequest, payment_id: str, data: EmptyBody | None = None
+    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[EmptyBody | None] = None
 ) -> Response[AcceptedCommand]:
     """The customer came back from action_url: the network is asked for the answer."""
     kind = CommandKind.COMPLETE_ACTION

@@ -1,6 +1,7 @@
 """/v1/payouts: close a merchant's open items now."""
 
 from litestar import Response, post
+from litestar.params import JSONBody
 
 from ingest_api.http.openapi_responses import problems
 from ingest_api.http.problems import ApiProblem, invalid
@@ -33,7 +34,7 @@ _REQUEST_PREFIX = "por_"
     summary="Pay out now",
 )
 async def close_payouts(
-    request: ApiRequest, data: ClosePayouts | None = None
+    request: ApiRequest, data: JSONBody[ClosePayouts | None] = None
 ) -> Response[AcceptedPayoutRequest]:
     """With an Idempotency-Key, which is optional here, a repeat closes nothing again."""
     asked = data or ClosePayouts()
