@@ -1,4 +1,4 @@
-"""Seconds without events after kill -9, with the slot started again and with an heir at work."""
+"""Seconds without events after kill -9: the worker restarted, or another one at work."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ OUTAGE_SECONDS_MAX = 60.0
 
 def measure(arena: Arena, options: Options) -> list[Figure]:
     """From the kill to the events of all commands that were sent right after it."""
-    restart = [outage_seconds(arena, restart_slot) for _ in range(options.runs)]
+    restart = [outage_seconds(arena, restart_instance) for _ in range(options.runs)]
     heir = [outage_seconds(arena, leave_to_heir) for _ in range(options.runs)]
     session = EngineSettings().session_timeout_seconds
     return [
-        Figure("takeover", "kill -9, slot started again at once", "s", restart),
+        Figure("takeover", "kill -9, same instance id started again at once", "s", restart),
         Figure("takeover", f"kill -9, another worker takes over (session {session} s)", "s", heir),
     ]
 
 
 def outage_seconds(arena: Arena, then: Callable[[Callable[[str], Run]], list[Run]]) -> float:
-    """One kill under a steady load. `then` gets a way to start slots, answers who ends last."""
+    """One kill under a steady load. `then` gets a way to start instances, answers who ends last."""
     name = arena.new_name("takeover")
     arena.topics(f"{name}-commands", f"{name}-events")
 
-    def start(slot: str) -> Run:
+    def start(instance_id: str) -> Run:
         environment = {
             "BOOTSTRAP": arena.bootstrap,
             "NAME": name,
             "INPUT": f"{name}-commands",
-            "SLOT": slot,
+            "INSTANCE_ID": instance_id,
         }
-        return Run(OURS, arena.directory / f"{name}-{slot}", environment)
+        return Run(OURS, arena.directory / f"{name}-{instance_id}", environment)
 
     victims = [start("0")]
     victims[0].wait_for("ready", READY_SECONDS_MAX)
@@ -65,13 +65,13 @@ def outage_seconds(arena: Arena, then: Callable[[Callable[[str], Run]], list[Run
         watcher.close()
 
 
-def restart_slot(start: Callable[[str], Run]) -> list[Run]:
+def restart_instance(start: Callable[[str], Run]) -> list[Run]:
     """What a supervisor does."""
     return [start("0")]
 
 
 def leave_to_heir(start: Callable[[str], Run]) -> list[Run]:
-    """Nobody starts the slot again."""
+    """Nobody starts the killed instance again."""
     del start
     return []
 

@@ -42,8 +42,8 @@ default). Ours is a member only and never polled; whether the worker lives, the 
 class EngineApp(faust.App):
     """A Faust app whose batch agents are exactly-once.
 
-    `app_id`: consumer group and prefix of changelogs. `slot`: this worker's stable name within the
-    app, from which `transactional.id`, `group.instance.id` and metrics labels derive.
+    `app_id`: consumer group and prefix of changelogs. `instance_id`: this worker's stable name
+    within the app, from which `transactional.id` and `group.instance.id` derive.
     `topic_partitions`: of all batch topics and tables. `dead_letter_topic` None: a record that
     cannot be processed ends the worker. More keyword arguments go to Faust's settings.
     """
@@ -53,7 +53,7 @@ class EngineApp(faust.App):
         app_id: str,
         *,
         bootstrap_servers: str,
-        slot: str = "0",
+        instance_id: str = "0",
         settings: EngineSettings | None = None,
         topic_partitions: int = 12,
         replication: int = 1,
@@ -65,8 +65,8 @@ class EngineApp(faust.App):
         **faust_settings: Any,
     ) -> None:
         self.engine_settings = _with_extra(settings or EngineSettings(), extra)
-        self.slot = slot
-        config = ClientConfig(app_id, slot, bootstrap_servers, self.engine_settings)
+        self.instance_id = instance_id
+        config = ClientConfig(app_id, instance_id, bootstrap_servers, self.engine_settings)
         dead_letters = _dead_letters(app_id, dead_letter_topic, encode_dead_letter)
         self.engine = Engine(self, config, dead_letters)
         self.sender = IdempotentProducer(config)
@@ -74,7 +74,7 @@ class EngineApp(faust.App):
         self._topology = Topology(config, replication)
         self._watchdog = Watchdog(self.engine)
         directory = Path(data_dir or Path(tempfile.gettempdir()) / "paystream-engine")
-        self._slot_lock = InstanceLock(directory, app_id, slot)
+        self._instance_lock = InstanceLock(directory, app_id, instance_id)
         chosen = self._faust_settings(
             bootstrap_servers, topic_partitions, replication, web_port, directory
         )
@@ -189,7 +189,7 @@ class EngineApp(faust.App):
     async def on_start(self) -> None:
         """Checks first, so that a worker that cannot run says so before it joins the group."""
         library_internals.check()
-        self._slot_lock.take()
+        self._instance_lock.take()
         self._check_agents()
         wait = self.engine_settings.topic_wait_seconds + TOPOLOGY_SECONDS_MARGIN
         work = asyncio.to_thread(self._topology.ensure, self._wanted_topics(), self._changelogs())
@@ -209,7 +209,7 @@ class EngineApp(faust.App):
         await self.sender.close()
         await super().on_stop()
         self._watchdog.stop()
-        self._slot_lock.release()
+        self._instance_lock.release()
 
     def _batch_agent(
         self, topic: BatchTopic, options: dict[str, Any]

@@ -48,7 +48,7 @@ class Engine:
 
     @property
     def group_instance_id(self) -> str | None:
-        """Static membership: one per slot."""
+        """Static membership: one per instance id."""
         return self.config.transactional_id if self.config.settings.static_membership else None
 
     @property

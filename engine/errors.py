@@ -42,7 +42,7 @@ class ClosedBatch(EngineError):
 class TransactionAborted(EngineError):
     """Nothing of the cycle became visible, or nobody knows: state must come from the log.
 
-    `fenced`: another worker owns the partitions or the slot; a rebalance is expected.
+    `fenced`: another worker owns the partitions or the instance id; a rebalance is expected.
     """
 
     def __init__(self, reason: str, *, fenced: bool) -> None:
@@ -77,7 +77,7 @@ class DeadLetterLimitExceeded(EngineError):
 
 
 class InstanceIdInUse(EngineError):
-    """Another live worker runs under the same slot name."""
+    """Another live worker runs under the same instance id."""
 
 
 class LibraryInternalsChanged(EngineError):

@@ -26,8 +26,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 2.0
     """A fifth of the session: four heartbeats may be lost."""
     static_membership: bool = True
-    """A slot that restarts within the session gets its partitions back without a rebalance (2 s).
-    """
+    """A worker that restarts within the session keeps its partitions without a rebalance (2 s)."""
 
     # -- cycle
     batch_records_max: int = 4000

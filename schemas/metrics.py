@@ -34,21 +34,29 @@ CATALOGUE: dict[str, Metric] = {
             ("kind",),
         ),
         Metric("paystream_api_outstanding_records", "gauge", "Records not yet acknowledged."),
-        Metric("paystream_worker_records_total", "counter", "Records committed.", ("app", "slot")),
+        Metric(
+            "paystream_worker_records_total",
+            "counter",
+            "Records committed.",
+            ("app", "worker_instance"),
+        ),
         Metric(
             "paystream_worker_transactions_total",
             "counter",
             "Kafka transactions by outcome.",
-            ("app", "slot", "outcome"),
+            ("app", "worker_instance", "outcome"),
         ),
         Metric(
-            "paystream_worker_ready", "gauge", "1 when partitions are restored.", ("app", "slot")
+            "paystream_worker_ready",
+            "gauge",
+            "1 when partitions are restored.",
+            ("app", "worker_instance"),
         ),
         Metric(
             "paystream_worker_restore_seconds",
             "gauge",
             "Duration of the last restore.",
-            ("app", "slot"),
+            ("app", "worker_instance"),
         ),
         Metric("paystream_payment_events_total", "counter", "Payment events decided.", ("type",)),
         Metric(

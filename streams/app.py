@@ -35,10 +35,10 @@ from streams.state_codec import decode_marker, decode_state, encode_marker, enco
 from workers.app import WorkerSettings, new_app
 
 
-def build_payments_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `payments`: commands to events, and deadlines. Raises ConfigurationError."""
     settings = load(DeadlineSettings, "deadlines", env)
-    app = new_app(payments.GROUP, slot, env)
+    app = new_app(payments.GROUP, instance_id, env)
     table = app.transactional_table(
         "payments", encode=encode_state, decode=decode_state, due_ms=next_due_at_ms
     )
@@ -76,11 +76,11 @@ def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, 
             logger.warning("archive_commands_not_sent", error=repr(error))
 
 
-def build_network_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_network_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `network`: intents to calls to results. Raises ConfigurationError."""
     settings = load(NetworkSettings, "network", env)
     known = connections(env).need("network_url")
-    app = new_app(network.GROUP, slot, env)
+    app = new_app(network.GROUP, instance_id, env)
     clients: dict[str, NetworkClient] = {}
     agents: list[network.NetworkCallHandler] = []
 
@@ -142,9 +142,9 @@ def _add_history(app: EngineApp, clickhouse_url: str, env: Mapping[str, str]) ->
         await asyncio.to_thread(store.close)
 
 
-def build_merchants_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_merchants_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `merchants`: registrations to the compacted topic. Raises ConfigurationError."""
-    app = new_app(merchants.GROUP, slot, env)
+    app = new_app(merchants.GROUP, instance_id, env)
     agent = merchants.MerchantsAgent(merchant_policy(env))
     table = app.transactional_table(
         "merchants", encode=merchants.encode_merchant, decode=merchants.decode_merchant

@@ -23,7 +23,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of changelogs: 3 where there are three brokers."""
 
 
-def new_app(group: str, slot: str, env: Mapping[str, str], **own: Any) -> EngineApp:
+def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) -> EngineApp:
     """The app of one worker, without agents yet; `own`: its EngineSettings that differ.
 
     Raises ConfigurationError.
@@ -35,7 +35,7 @@ def new_app(group: str, slot: str, env: Mapping[str, str], **own: Any) -> Engine
     return EngineApp(
         group,
         bootstrap_servers=known.kafka_bootstrap_servers,
-        slot=slot,
+        instance_id=instance_id,
         settings=msgspec.structs.replace(load(EngineSettings, "engine", env), **own),
         topic_partitions=chosen.partitions,
         replication=chosen.replication,

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from engine.stats import EngineStats
 from schemas.metrics import CATALOGUE
 
-_LABELS = ["app", "slot"]
+_LABELS = ["app", "worker_instance"]
 _TOTAL = "_total"
 
 
@@ -17,9 +17,9 @@ class EngineMetricsCollector:
     """Prometheus collector of one worker: give it to `prometheus_client.REGISTRY.register`."""
 
     def __init__(
-        self, app: str, slot: str, stats: EngineStats, is_ready: Callable[[], bool]
+        self, app: str, instance_id: str, stats: EngineStats, is_ready: Callable[[], bool]
     ) -> None:
-        self._labels = [app, slot]
+        self._labels = [app, instance_id]
         self._stats = stats
         self._is_ready = is_ready
 

@@ -23,7 +23,7 @@ SETTINGS = msgspec.json.decode(os.environ.get("SETTINGS", "{}"), type=EngineSett
 app = EngineApp(
     NAME,
     bootstrap_servers=os.environ["BOOTSTRAP"],
-    slot=os.environ.get("SLOT", "0"),
+    instance_id=os.environ.get("INSTANCE_ID", "0"),
     settings=SETTINGS,
     topic_partitions=PARTITIONS,
     data_dir=os.environ["WORK_DIR"],

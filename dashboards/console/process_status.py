@@ -54,7 +54,7 @@ def _said(metrics: str, base: str) -> dict[str, Any]:
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
             if sample.name == "paystream_worker_ready":
-                said["name"] = f"{sample.labels['app']} {sample.labels['slot']}"
+                said["name"] = f"{sample.labels['app']} {sample.labels['worker_instance']}"
             elif sample.name == "paystream_webhook_pending":
                 said["webhooks_pending"] = int(sample.value)
             elif sample.name == "paystream_network_circuit_breaker_state":

@@ -53,7 +53,9 @@ def claim(
     state: StateDir, book: PortBook, payments_workers: int, *, fallback_network: bool = False
 ) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""
-    health = (f"{name}-{slot}-health" for name, slot in worker_names(payments_workers))
+    health = (
+        f"{name}-{instance_id}-health" for name, instance_id in worker_names(payments_workers)
+    )
     fallback = (FALLBACK,) if fallback_network else ()
     names = ("clickhouse", "valkey", "api", "console", *SIMULATORS, *fallback, *health)
     secrets = {

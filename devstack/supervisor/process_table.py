@@ -62,7 +62,9 @@ def own_processes(
 ) -> list[Entry]:
     """Simulators, workers, API and console, with the variables of the stack."""
     ours = _Programs(state, given, {**environment, **options.environment})
-    workers = [ours.worker(name, slot) for name, slot in worker_names(options.workers)]
+    workers = [
+        ours.worker(name, instance_id) for name, instance_id in worker_names(options.workers)
+    ]
     return [
         *(ours.simulator(name) for name in SIMULATORS),
         *([ours.fallback_network()] if options.fallback_network else []),
@@ -99,11 +101,11 @@ class _Programs:
         needs = ("network-simulator",)
         return self._process(f"{FALLBACK}-simulator", FALLBACK, module, Stage.SIMULATORS, needs)
 
-    def worker(self, name: str, slot: str) -> Process:
-        health = f"{name}-{slot}-health"
-        command = ("workers", name, "--instance-id", slot)
+    def worker(self, name: str, instance_id: str) -> Process:
+        health = f"{name}-{instance_id}-health"
+        command = ("workers", name, "--instance-id", instance_id)
         needs = (TOPICS, MIGRATIONS) if WORKERS[name].needs_ledger else (TOPICS,)
-        return self._process(f"{name}-{slot}", health, command, Stage.WORKERS, needs)
+        return self._process(f"{name}-{instance_id}", health, command, Stage.WORKERS, needs)
 
     def server(self, name: str, module: str, stage: Stage) -> Process:
         command = (module, "--port", str(self._given.ports[name]))

@@ -16,21 +16,23 @@ CONNECTION_SETUP_MS = 5_000
 class ClientConfig:
     """Derives the settings of consumers, producers and admin clients for one worker.
 
-    `bootstrap_servers`: "host:port,host:port". `slot` names the worker within its app.
+    `bootstrap_servers`: "host:port,host:port". `instance_id` names the worker within its app.
     """
 
     def __init__(
-        self, app_id: str, slot: str, bootstrap_servers: str, settings: EngineSettings
+        self, app_id: str, instance_id: str, bootstrap_servers: str, settings: EngineSettings
     ) -> None:
         self.app_id = app_id
-        self.slot = slot
+        self.instance_id = instance_id
         self.bootstrap_servers = bootstrap_servers
         self.settings = settings
 
     @property
     def transactional_id(self) -> str:
-        """Stable per slot: a restarted worker fences its predecessor, aborts what it left open."""
-        return f"{self.app_id}-{self.slot}"
+        """Stable over restarts: a restarted worker fences its predecessor and aborts what it left
+        open.
+        """
+        return f"{self.app_id}-{self.instance_id}"
 
     def base(self) -> LibrdkafkaSettings:
         """Shared by all clients; the default back-off of 10 s and time-outs of 60, 30 and 10 s
@@ -38,7 +40,7 @@ class ClientConfig:
         """
         return {
             "bootstrap.servers": self.bootstrap_servers,
-            "client.id": f"{self.app_id}-{self.slot}",
+            "client.id": f"{self.app_id}-{self.instance_id}",
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 1000,
             "socket.timeout.ms": int(self.settings.request_timeout_seconds * 1000),

@@ -1,4 +1,4 @@
-"""One live worker per slot name."""
+"""One live worker per instance id."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from engine.errors import InstanceIdInUse, NonRetriableBrokerError
 ANSWER_SECONDS = 5.0
 REQUEST_SECONDS = 3600.0
 """Longer than a coordinator is away: librdkafka 2.16 aborts the process (`eonce->refcnt > 0`) soon
-after such a question timed out while the group's coordinator was looked for.
+after such a request timed out during the search for the group's coordinator.
 """
 UNANSWERED_MAX = 16
 EXIT_CODE = 1
 log = logging.getLogger(__name__)
 _unanswered: deque[AdminClient] = deque(maxlen=UNANSWERED_MAX)
-"""Clients that live on until their question is answered."""
+"""Clients that are kept alive until their request is answered."""
 
 
 def warn_if_member_exists(config: ClientConfig) -> None:
-    """Log when the group has a member under this slot: killed within the session, or alive.
+    """Log when the group has a member with this instance id: killed within the session, or alive.
 
-    Blocking, up to 5 s. Kafka cannot tell the two apart, so it is no refusal. Raises
-    `NonRetriableBrokerError` when this worker may not be in the group: joining would wait without
-    a word.
+    Blocking, up to 5 s. Kafka cannot distinguish the two, so the worker starts anyway. Raises
+    `NonRetriableBrokerError` when this worker may not join the group: joining would wait silently.
     """
     for member in _members(config):
         log.warning(
-            "slot %s has a member in the group already, %s on %s: it was killed a moment ago "
-            "or may be alive; then it is fenced and ends, and must get another slot",
-            config.slot,
+            "The group already has a member with instance id %s: %s on %s. If it was killed a "
+            "moment ago, nothing is to be done. If it is alive, it will be fenced and exit: give "
+            "it another instance id.",
+            config.instance_id,
             member.member_id,
             member.host,
         )
 
 
 def exit_if_instance_id_in_use(config: ClientConfig, former_member_id: str) -> None:
-    """For a member that the broker no longer knows: end the process when another has its slot.
+    """For a member that the broker no longer knows: exit when another worker has its instance id.
 
-    Only a worker that joined later can have it. To join again would throw that one out, which would
-    do the same in turn: neither would ever get on. So this one ends at once; nothing is lost, since
-    it can no longer commit. Blocking, up to 5 s.
+    Another worker joined later with the same instance id. Rejoining would fence it, and it would
+    fence us in return, forever. So this worker exits. Nothing is lost, because it can no longer
+    commit. Blocking, up to 5 s.
     """
     for member in _members(config):
         if member.member_id != former_member_id:
             log.critical(
                 "InstanceIdInUse: instance id %r of %s is used by another live worker, %s on %s, "
                 "that started later. This worker exits. Give each worker its own instance id.",
-                config.slot,
+                config.instance_id,
                 config.app_id,
                 member.member_id,
                 member.host,
@@ -66,7 +66,7 @@ def exit_if_instance_id_in_use(config: ClientConfig, former_member_id: str) -> N
 
 
 def _members(config: ClientConfig) -> list[Any]:
-    """Members of the group under this slot; [] when nobody can say."""
+    """Members of the group with this instance id; [] when the broker does not answer."""
     admin = AdminClient(config.base())
     try:
         asked = admin.describe_consumer_groups(
@@ -75,17 +75,21 @@ def _members(config: ClientConfig) -> list[Any]:
         group = asked[config.app_id].result(ANSWER_SECONDS)
     except TimeoutError:
         _unanswered.append(admin)
-        log.info("slot %s: nobody answers for the group within %.0f s", config.slot, ANSWER_SECONDS)
+        log.info(
+            "instance id %s: no answer about the group within %.0f s",
+            config.instance_id,
+            ANSWER_SECONDS,
+        )
         return []
     except KafkaException as exc:
         raise_if_unauthorized(exc.args[0], f"group {config.app_id}")
-        log.info("slot %s: the group is not known yet: %s", config.slot, exc)
+        log.info("instance id %s: the group is not known yet: %s", config.instance_id, exc)
         return []
     allowed = group.authorized_operations
     if allowed and AclOperation.READ not in allowed:
         raise NonRetriableBrokerError(
-            f"group {config.app_id}: this worker may not read it; check the rights of this worker; "
-            "nothing was committed"
+            f"This worker may not read the consumer group {config.app_id}; nothing was committed. "
+            "Grant it READ on the group."
         )
     own = config.transactional_id
     return [member for member in group.members if member.group_instance_id == own]
@@ -94,13 +98,13 @@ def _members(config: ClientConfig) -> list[Any]:
 class InstanceLock:
     """A file lock that the kernel releases with the process, also after kill -9.
 
-    Workers on other machines are found by Kafka: the later one takes the slot's membership and
-    producer epoch and says so (`warn_if_member_exists`), the earlier one is fenced and ends
+    Workers on other machines are found through Kafka: the later one takes over the membership and
+    the producer epoch and logs it (`warn_if_member_exists`). The earlier one is fenced and exits
     (`exit_if_instance_id_in_use`).
     """
 
-    def __init__(self, directory: Path, app_id: str, slot: str) -> None:
-        self._path = directory / f"{app_id}-{slot}.lock"
+    def __init__(self, directory: Path, app_id: str, instance_id: str) -> None:
+        self._path = directory / f"{app_id}-{instance_id}.lock"
         self._file: IO[str] | None = None
 
     def take(self) -> None:
@@ -114,8 +118,8 @@ class InstanceLock:
             holder = handle.read().strip()
             handle.close()
             raise InstanceIdInUse(
-                f"slot lock {self._path} is held by process {holder}: stop it, or give this worker "
-                "another slot"
+                f"Instance lock {self._path} is held by process {holder}. Stop that process, or "
+                "give this worker another instance id."
             ) from exc
         handle.truncate(0)
         handle.write(str(os.getpid()))

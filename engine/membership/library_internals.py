@@ -124,7 +124,7 @@ def _check_names() -> None:
 
 
 def _check_metadata_bytes() -> None:
-    for instance in (None, "slot-1"):
+    for instance in (None, "instance-1"):
         settings = {"group.id": "group-1", "bootstrap.servers": "127.0.0.1:1", "log_level": 0}
         if instance is not None:
             settings["group.instance.id"] = instance

@@ -1,4 +1,4 @@
-"""The slot's transactional producer: one transaction per cycle, every step with a limit."""
+"""The worker's transactional producer: one transaction per cycle, every step with a limit."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ class TransactionalProducer:
             await self._replace()
         if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
             raise InstanceIdInUse(
-                f"slot {self._config.slot!r} of {self._config.app_id} is used by another live "
-                "worker: give each worker a slot of its own"
+                f"The instance id {self._config.instance_id!r} of {self._config.app_id} is used by "
+                "another live worker. Give each worker its own instance id."
             ) from exc
         _raise_if_refused(exc)
         fenced = fenced or (error is not None and error.fatal())

@@ -60,14 +60,14 @@ SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
 _LOG = log.get(__name__)
 
 
-def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The sink as a worker of group sinks-audit.
 
     Needs KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL. Raises ConfigurationError.
     """
     settings = load(AuditSettings, "audit", env)
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
-    app = new_app(APP_ID, slot, env, **settings.engine)
+    app = new_app(APP_ID, instance_id, env, **settings.engine)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
     sealer = new_sealer(app, settings, env, gives_rows)
     ingest = LedgerWriter(store, settings.insert_records_max, sealer)

@@ -22,12 +22,12 @@ from workers.app import new_app
 REGISTRY_RETRY_SECONDS = 0.2
 
 
-def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `payouts`. Raises ConfigurationError."""
     settings = load(PayoutSettings, "payouts", env)
     known = connections(env).need("kafka_bootstrap_servers", "bank_url")
-    app = new_app(GROUP, slot, env)
-    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{slot}-registry")
+    app = new_app(GROUP, instance_id, env)
+    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{instance_id}-registry")
     payouts = app.transactional_table(
         "payouts",
         encode=state.encode,

@@ -36,11 +36,11 @@ READING_PARTITION = 0
 """Whoever owns this partition reads the reports and statements."""
 
 
-def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `reconciliation`. Raises ConfigurationError."""
     settings = load(ReconciliationSettings, "reconciliation", env)
     known = connections(env).need("kafka_bootstrap_servers", "network_url", "bank_url")
-    app = new_app(GROUP, slot, env)
+    app = new_app(GROUP, instance_id, env)
     policy = settings.policy()
     table = app.transactional_table(
         "matching",

@@ -18,11 +18,11 @@ from workers.catalogue import WORKERS
 GROUP = WORKERS["status"].group
 
 
-def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `status`. Raises ConfigurationError."""
     settings = load(StatusSettings, "status", env)
     known = connections(env).need("kafka_bootstrap_servers", "redis_url")
-    app = new_app(GROUP, slot, env)
+    app = new_app(GROUP, instance_id, env)
     store = StatusStore(known.redis_url, settings)
     logger = log.get("sinks.status")
 

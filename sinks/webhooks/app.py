@@ -30,12 +30,12 @@ from sinks.webhooks.settings import WebhookSettings
 from workers.app import new_app
 
 
-def build_app(slot: str, env: Mapping[str, str]) -> EngineApp:
+def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `webhooks`. Raises ConfigurationError."""
     settings = load(WebhookSettings, "webhooks", env)
     known = connections(env).need("kafka_bootstrap_servers", "paystream_master_key")
-    app = new_app(GROUP, slot, env)
-    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{slot}-registry")
+    app = new_app(GROUP, instance_id, env)
+    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{instance_id}-registry")
     deliveries = app.transactional_table(
         "deliveries",
         encode=msgspec.msgpack.Encoder().encode,

@@ -22,7 +22,7 @@ def two_workers(replicated: Scenario) -> list[Worker]:
     replicated.load(BACKLOG)
     replicated.follow()
     slow: dict[str, Any] = {"settings": {"batch_records_max": 20}, "HOOK": SLOW_COMMITS}
-    workers = [replicated.start(slot, **slow) for slot in ("a", "b")]
+    workers = [replicated.start(instance_id, **slow) for instance_id in ("a", "b")]
     for worker in workers:
         worker.wait_for(lambda report: report["owned"] == 2, timeout_seconds=90)
     return workers
@@ -73,9 +73,9 @@ def test_two_of_three_brokers_at_once(
         cluster.kill(0, 1)
         time.sleep(OUTAGE_SECONDS)
         cluster.restart(0, 1)
-    for slot, worker in zip(("a", "b"), list(replicated.workers), strict=True):
+    for instance_id, worker in zip(("a", "b"), list(replicated.workers), strict=True):
         if worker.process.poll() is not None:  # as its supervisor would
-            replicated.start(slot)
+            replicated.start(instance_id)
     replicated.wait_done(180)
     check_exactly_once(replicated)
 

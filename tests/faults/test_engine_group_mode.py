@@ -17,7 +17,7 @@ from stream.engine_harness import FAST_SESSION, Scenario, Worker, check_exactly_
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1200)]
 RECORDS = 100_000
 KILLS_PER_WORKER = 3
-SLOTS = ("a", "b", "c")
+INSTANCE_IDS = ("a", "b", "c")
 
 
 class Killer(threading.Thread):
@@ -34,14 +34,14 @@ class Killer(threading.Thread):
         self.done = threading.Event()
 
     def run(self) -> None:
-        workers = {slot: self._start(slot) for slot in SLOTS}
-        order = list(SLOTS) * KILLS_PER_WORKER
+        workers = {instance_id: self._start(instance_id) for instance_id in INSTANCE_IDS}
+        order = list(INSTANCE_IDS) * KILLS_PER_WORKER
         self._rng.shuffle(order)
-        for slot in order:
+        for instance_id in order:
             time.sleep(self._rng.uniform(4, 12))
-            print("schedule: kill worker", slot, flush=True)
-            workers[slot].kill()
-            workers[slot] = self._start(slot)
+            print("schedule: kill worker", instance_id, flush=True)
+            workers[instance_id].kill()
+            workers[instance_id] = self._start(instance_id)
         self.done.set()
         self._stop_asked.wait()
 
@@ -49,10 +49,10 @@ class Killer(threading.Thread):
         self._stop_asked.set()
         self.join(10)
 
-    def _start(self, slot: str) -> Worker:
+    def _start(self, instance_id: str) -> Worker:
         slow = "before_commit:0:sleep0.2"  # else the input ends before the faults do
         settings = FAST_SESSION | {"batch_records_max": 100}
-        return self._replicated.start(slot, settings, HOOK=slow)
+        return self._replicated.start(instance_id, settings, HOOK=slow)
 
 
 def test_group_mode_transactions(

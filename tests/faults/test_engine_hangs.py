@@ -31,9 +31,9 @@ PATIENT: dict[str, Any] = FAST_SESSION | {
 }
 
 
-def hanging(scenario: Scenario, slot: str, step: str) -> Worker:
+def hanging(scenario: Scenario, instance_id: str, step: str) -> Worker:
     """A worker whose client call does not return at this step of its third transaction."""
-    worker = scenario.start(slot, PATIENT, HOOK=f"{step}:3:hang")
+    worker = scenario.start(instance_id, PATIENT, HOOK=f"{step}:3:hang")
     assert worker.hangs.wait(WAIT_SECONDS)
     return worker
 

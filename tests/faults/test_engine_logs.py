@@ -118,7 +118,7 @@ def test_a_million_keys(single: Scenario, figures: Figures) -> None:
             "queue.buffering.max.messages": 2_000_000,
         }
     )
-    single.start(slot="maker").wait_ready()
+    single.start(instance_id="maker").wait_ready()
     assert single.workers[-1].terminate() == 0
     value = b'{"count":1,"sum":500,"due_ms":null}'
     for number in range(1_000_000):

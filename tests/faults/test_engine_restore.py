@@ -20,10 +20,10 @@ def leaders_of_the_changelog(replicated: Scenario) -> list[int]:
     return [part.leader - 1 for _, part in sorted(found.topics[topic].partitions.items())]
 
 
-def restoring(replicated: Scenario, slot: str) -> Worker:
+def restoring(replicated: Scenario, instance_id: str) -> Worker:
     """A worker some way into a slow restore."""
-    worker = replicated.start(slot, FAST_SESSION, SLOW_RESTORE="0.5")
-    log = replicated.directory / f"worker-{slot}.log"
+    worker = replicated.start(instance_id, FAST_SESSION, SLOW_RESTORE="0.5")
+    log = replicated.directory / f"worker-{instance_id}.log"
     worker.wait_for_line(log, "records read,")
     assert not worker.latest.get("ready"), "the restore was over before its leader died"
     return worker

@@ -1,4 +1,4 @@
-"""Workers that are killed, stopped, restarted, scaled; zombies; one slot twice."""
+"""Workers that are killed, stopped, restarted, scaled; zombies; one instance id twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stream.engine_harness import (
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 SLOW_COMMITS = "before_commit:0:sleep0.02"
-SLOTS = ("a", "b", "c", "d")
+INSTANCE_IDS = ("a", "b", "c", "d")
 
 
 def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> None:
@@ -29,14 +29,17 @@ def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> 
     rng = random.Random(seed)
     settings = FAST_SESSION | {"batch_records_max": 200}
     single.follow()
-    workers = {slot: single.start(slot, settings, HOOK=SLOW_COMMITS) for slot in SLOTS[:3]}
+    workers = {
+        instance_id: single.start(instance_id, settings, HOOK=SLOW_COMMITS)
+        for instance_id in INSTANCE_IDS[:3]
+    }
     for worker in workers.values():
         worker.wait_ready()
     with Load(single, per_second=400):
         for _ in range(12):
-            slot, action = rng.choice(SLOTS[:3]), rng.choice(["kill", "stop", "term"])
-            print("schedule:", seed, slot, action, flush=True)
-            worker = workers[slot]
+            instance_id, action = rng.choice(INSTANCE_IDS[:3]), rng.choice(["kill", "stop", "term"])
+            print("schedule:", seed, instance_id, action, flush=True)
+            worker = workers[instance_id]
             began = time.monotonic()
             if action == "stop":
                 worker.signal(signal.SIGSTOP)
@@ -44,9 +47,11 @@ def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> 
                 worker.signal(signal.SIGCONT)
             else:
                 worker.kill() if action == "kill" else worker.terminate()
-                workers[slot] = single.start(slot, settings, HOOK=SLOW_COMMITS)
-                workers[slot].wait_ready()
-                figures.add(f"worker {action}, same slot", ready_seconds=time.monotonic() - began)
+                workers[instance_id] = single.start(instance_id, settings, HOOK=SLOW_COMMITS)
+                workers[instance_id].wait_ready()
+                figures.add(
+                    f"worker {action}, same instance id", ready_seconds=time.monotonic() - began
+                )
             time.sleep(rng.uniform(0.5, 4))
     single.wait_done(120)
     check_exactly_once(single)
@@ -66,11 +71,13 @@ def test_scale_under_load(single: Scenario, figures: Figures) -> None:
     wait_owned(workers)
     with Load(single, per_second=400):
         with figures.pauses("scale from 1 to 4", single, 2.0):
-            workers |= {slot: single.start(slot, settings) for slot in SLOTS[1:]}
+            workers |= {
+                instance_id: single.start(instance_id, settings) for instance_id in INSTANCE_IDS[1:]
+            }
             wait_owned(workers)
         with figures.pauses("scale from 4 to 2, clean", single, 2.0):
-            for slot in SLOTS[2:]:
-                assert workers.pop(slot).terminate() == 0
+            for instance_id in INSTANCE_IDS[2:]:
+                assert workers.pop(instance_id).terminate() == 0
             wait_owned(workers)
         with figures.pauses("scale from 2 to 1, killed", single, 2.0):
             workers.pop("b").kill()
@@ -81,15 +88,15 @@ def test_scale_under_load(single: Scenario, figures: Figures) -> None:
 
 def test_rolling_restart_under_load(single: Scenario, figures: Figures) -> None:
     single.follow()
-    workers = {slot: single.start(slot, FAST_SESSION) for slot in SLOTS}
+    workers = {instance_id: single.start(instance_id, FAST_SESSION) for instance_id in INSTANCE_IDS}
     wait_owned(workers)
     with Load(single, per_second=400):
-        for slot in SLOTS:
+        for instance_id in INSTANCE_IDS:
             began = time.monotonic()
-            assert workers[slot].terminate() == 0
-            workers[slot] = single.start(slot, FAST_SESSION)
-            workers[slot].wait_for(lambda report: report["ready"] and report["owned"] == 1)
-            figures.add(f"rolling restart of {slot}", ready_seconds=time.monotonic() - began)
+            assert workers[instance_id].terminate() == 0
+            workers[instance_id] = single.start(instance_id, FAST_SESSION)
+            workers[instance_id].wait_for(lambda report: report["ready"] and report["owned"] == 1)
+            figures.add(f"rolling restart of {instance_id}", ready_seconds=time.monotonic() - began)
     single.wait_done()
     check_exactly_once(single)
 
@@ -103,7 +110,10 @@ def test_two_zombies(single: Scenario) -> None:
     """Both stop with an open transaction; one heir; both wake and find that they are former."""
     single.load(3000)
     settings = FAST_SESSION | {"batch_records_max": 300}
-    zombies = [single.start(slot, settings, HOOK="before_commit:2:stop") for slot in SLOTS[:2]]
+    zombies = [
+        single.start(instance_id, settings, HOOK="before_commit:2:stop")
+        for instance_id in INSTANCE_IDS[:2]
+    ]
     for zombie in zombies:
         zombie.wait_stopped(60)
     heir = single.start("heir", FAST_SESSION)
@@ -189,15 +199,15 @@ def test_random_stops(single: Scenario, seed: int, figures: Figures, beyond: str
 def _stopped(
     single: Scenario, settings: dict[str, float], where: str, step: str, rng: random.Random
 ) -> Worker:
-    """A worker of its own slot, stopped there."""
-    slot = f"sleeper-{len(single.workers)}"
+    """A worker of its own instance id, stopped there."""
+    instance_id = f"sleeper-{len(single.workers)}"
     if where == "at a step":
-        sleeper = single.start(slot, settings, HOOK=f"{step}:{rng.randrange(2, 9)}:stop")
+        sleeper = single.start(instance_id, settings, HOOK=f"{step}:{rng.randrange(2, 9)}:stop")
         sleeper.wait_stopped()
         return sleeper
     extra = {"SLOW_RESTORE": "0.3"} if where == "restore" else {"HOOK": SLOW_COMMITS}
-    sleeper = single.start(slot, settings, **extra)
-    log = single.directory / f"worker-{slot}.log"
+    sleeper = single.start(instance_id, settings, **extra)
+    log = single.directory / f"worker-{instance_id}.log"
     if where == "restore":
         sleeper.wait_for_line(log, "Worker ready")
     else:
@@ -228,8 +238,10 @@ def test_stopped_while_it_restores(single: Scenario) -> None:
 
 
 @pytest.mark.parametrize("per_second", [0, 200], ids=["idle", "under load"])
-def test_two_machines_with_one_slot(single: Scenario, per_second: int, figures: Figures) -> None:
-    """The later says that it takes over, the earlier that it lost the slot; nothing twice."""
+def test_two_machines_with_one_instance_id(
+    single: Scenario, per_second: int, figures: Figures
+) -> None:
+    """The later reports the takeover, the earlier the lost instance id; nothing twice."""
     single.load(500)
     first = single.start("0", FAST_SESSION, HOST="one")
     first.wait_ready()
@@ -239,7 +251,8 @@ def test_two_machines_with_one_slot(single: Scenario, per_second: int, figures: 
         began = time.monotonic()
         assert first.process.wait(WAIT_SECONDS) == 1
         figures.add(
-            f"one slot twice, {per_second} records/s", former_ended_seconds=time.monotonic() - began
+            f"one instance id twice, {per_second} records/s",
+            former_ended_seconds=time.monotonic() - began,
         )
         time.sleep(8)
     assert second.process.poll() is None, "the one that started later stays"

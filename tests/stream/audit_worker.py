@@ -2,7 +2,7 @@
 
 HOOK=before_commit:2 kills it with SIGKILL when it comes to that step of a commit for the second
 time. STOP_BEFORE_INSERT=3 stops it with SIGSTOP before it sends its third insert of ledger entries.
-SLOT=1 makes it another worker.
+INSTANCE_ID=1 makes it another worker.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def stop_before_insert(number: int) -> None:
 if __name__ == "__main__":
     stop_before_insert(int(os.environ.get("STOP_BEFORE_INSERT", "-1")))
     log.configure("audit")
-    app = build_app(os.environ.get("SLOT", "0"), os.environ)
+    app = build_app(os.environ.get("INSTANCE_ID", "0"), os.environ)
     wanted, _, times = os.environ.get("HOOK", "never:1").partition(":")
     seen = 0
 

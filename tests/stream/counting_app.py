@@ -1,7 +1,7 @@
 """A worker for tests: per key a running count and sum; started as a process of its own.
 
-Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME, SLOT,
-WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
+Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME,
+INSTANCE_ID, WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
 HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead),
 UPTIME (seconds that the group's client thinks it has been up longer than it has).
 Files in WORK_DIR: `store-is-down` makes the agent retry; `agent-fault` holds what goes wrong.
@@ -47,7 +47,7 @@ def encode_dead_letter(record: RawRecord, reason_code: str, detail: str, source_
 app = EngineApp(
     NAME,
     bootstrap_servers=os.environ["BOOTSTRAP"],
-    slot=os.environ.get("SLOT", "0"),
+    instance_id=os.environ.get("INSTANCE_ID", "0"),
     settings=SETTINGS,
     topic_partitions=int(os.environ.get("PARTITIONS", "4")),
     replication=int(os.environ.get("REPLICATION", "1")),

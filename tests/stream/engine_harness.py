@@ -159,19 +159,19 @@ class Scenario:
             answer.result(20)
 
     def start(
-        self, slot: str = "0", settings: dict[str, Any] | None = None, **environment: str
+        self, instance_id: str = "0", settings: dict[str, Any] | None = None, **environment: str
     ) -> Worker:
         module = environment.pop("MODULE", "stream.counting_app")
         chosen = {
             "BOOTSTRAP": self.bootstrap,
             "NAME": self.name,
-            "SLOT": slot,
+            "INSTANCE_ID": instance_id,
             "WORK_DIR": str(self.directory),
             "SETTINGS": json.dumps(settings or {}),
             "PARTITIONS": str(self.partitions),
             "REPLICATION": str(self.replication),
         }
-        worker = Worker(module, chosen | environment, self.directory / f"worker-{slot}.log")
+        worker = Worker(module, chosen | environment, self.directory / f"worker-{instance_id}.log")
         self.workers.append(worker)
         return worker
 

@@ -40,7 +40,7 @@ def encode_dead_letter(record: RawRecord, reason_code: str, detail: str, source_
 app = EngineApp(
     NAME,
     bootstrap_servers=os.environ["BOOTSTRAP"],
-    slot=os.environ.get("SLOT", "0"),
+    instance_id=os.environ.get("INSTANCE_ID", "0"),
     settings=msgspec.convert(json.loads(os.environ["SETTINGS"]), EngineSettings),
     topic_partitions=int(os.environ["PARTITIONS"]),
     data_dir=WORK_DIR,

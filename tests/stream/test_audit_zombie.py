@@ -110,7 +110,9 @@ def test_a_zombie_that_inserts_late_is_never_seen(house: AuditHouse) -> None:
         status = Path(f"/proc/{zombie.pid}/status")
         try:
             house.until(lambda: "State:\tT" in status.read_text())
-            house.start_worker(SLOT="1")  # in its own slot it would be told to end, not to insert
+            house.start_worker(
+                INSTANCE_ID="1"
+            )  # with the same id the zombie would exit, not insert
             house.wait_committed()
             house.check(shop)
             for table in ("ledger_entries", "payment_events"):

@@ -127,13 +127,13 @@ def test_a_lost_changelog_is_refused(scenario: Scenario) -> None:
     scenario.wait_done()
 
 
-def test_a_missing_topic_and_a_taken_slot_are_named(scenario: Scenario) -> None:
+def test_a_missing_topic_and_an_instance_id_in_use_are_named(scenario: Scenario) -> None:
     running = scenario.start()
     running.wait_ready()
     second = scenario.start()
     assert second.process.wait(40) == 1
-    assert "slot" in scenario.logs()
+    assert "another instance id" in scenario.logs()
     scenario.name += "-absent"
-    absent = scenario.start(slot="absent", settings={"topic_wait_seconds": 0.5})
+    absent = scenario.start(instance_id="absent", settings={"topic_wait_seconds": 0.5})
     assert absent.process.wait(40) == 1
     assert "paystream topics create" in scenario.logs()

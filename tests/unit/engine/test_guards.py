@@ -1,4 +1,4 @@
-"""What stops or refuses a worker: watchdog, slot lock, topology; and the cut of a poll by bytes."""
+"""What stops or refuses a worker: watchdog, instance lock, topology; the cut of a poll by bytes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_watchdog_complains_of_a_group_that_is_never_joined() -> None:
     assert "assigned nothing" in (outside.complaint(now + 301) or "")
 
 
-def test_a_slot_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
+def test_an_instance_id_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
     holder = (
         "import sys, time, pathlib; from engine.membership.instance_id import InstanceLock; "
         "lock = InstanceLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.take(); "

@@ -280,12 +280,12 @@ async def test_a_missing_right_is_named(clients: list[ScriptedClient], step: str
         await (await opened()).commit(transaction(), b"")
 
 
-async def test_another_worker_in_this_slot_is_named(clients: list[ScriptedClient]) -> None:
+async def test_another_worker_with_this_instance_id_is_named(clients: list[ScriptedClient]) -> None:
     producer = await opened()
     ScriptedClient.script = {
         "send_offsets": fails(KafkaError.FENCED_INSTANCE_ID, txn_requires_abort=True)
     }
-    with pytest.raises(InstanceIdInUse, match="slot '3'"):
+    with pytest.raises(InstanceIdInUse, match="instance id '3'"):
         await producer.commit(transaction(), b"")
 
 
