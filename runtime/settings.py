@@ -50,19 +50,33 @@ class Connections(msgspec.Struct, frozen=True):
     """Where the parts are, and the secrets to reach them; empty if a process does not need it."""
 
     kafka_bootstrap_servers: str = ""
+    """Brokers as `host:port,host:port`."""
     clickhouse_url: str = ""
+    """The ledger's ClickHouse over HTTP, as a user who may write."""
     redis_url: str = ""
+    """Valkey or Redis."""
     network_url: str = ""
+    """The card network."""
     network_fallback_url: str = ""
+    """A second card network for authorizations that were never sent to the first. Optional."""
     bank_url: str = ""
+    """The bank that pays merchants."""
     receiver_url: str = ""
+    """The webhook receiver of the local stack. Not used in production."""
     api_url: str = ""
+    """The HTTP API, for commands that speak to it."""
     console_url: str = ""
+    """The console, for people."""
     admin_token: str = ""
+    """Bearer token that registers merchants."""
     paystream_master_key: str = ""
+    """32 random bytes in base64; encrypts merchants' signing secrets."""
     network_notification_secret: str = ""
+    """Verifies the card network's notifications."""
     paystream_state_dir: str = ""
+    """Directory for local files: instance locks, chain keys, logs of the local stack."""
     health_port: int = 0
+    """Port of `/livez`, `/readyz` and `/metrics` of this process; 0 serves none."""
 
     def need(self, *names: str) -> "Connections":
         """Itself, if all these are set. Raises ConfigurationError with the names of the missing."""
@@ -75,7 +89,7 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 def connections(env: Mapping[str, str]) -> Connections:
-    """The well-known variables of DESIGN as values. Raises ConfigurationError."""
+    """The variables that all processes share, as values. Raises ConfigurationError."""
     names = (f.name for f in msgspec.structs.fields(Connections))
     values = {name: env[name.upper()] for name in names if env.get(name.upper())}
     try:

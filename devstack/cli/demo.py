@@ -38,16 +38,15 @@ def demo(
 
     Example: paystream demo --payments 2000 --exit
 
-    Parameters
-    ----------
-    payments: How many customers come.
-    rate: Payments per second.
-    seed: The same seed sends the same mix.
-    brokers: 1, or 3 with replication 3.
-    workers: Copies of the payments worker.
-    exit: Leave when all is settled; exit code 0 only if `paystream verify` holds.
-    json: Print JSON (with --exit).
-    state_dir: Where the stack keeps everything.
+    Args:
+        payments: How many customers come.
+        rate: Payments per second.
+        seed: The same seed sends the same mix.
+        brokers: 1, or 3 with replication 3.
+        workers: Copies of the payments worker.
+        exit: Leave when all is settled; exit code 0 only if `paystream verify` holds.
+        json: Print JSON (with --exit).
+        state_dir: Where the stack keeps everything.
     """
     with tempfile.TemporaryDirectory(prefix="paystream-demo-") as scratch:
         env_file = Path(scratch) / "stack.env"

@@ -10,9 +10,8 @@ def doctor(*, json: bool = False) -> int:
 
     Example: paystream doctor
 
-    Parameters
-    ----------
-    json: Print JSON.
+    Args:
+        json: Print JSON.
     """
     from devstack.doctor import run
 

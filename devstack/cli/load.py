@@ -24,14 +24,13 @@ def load(
 
     Example: paystream load --payments 5000 --rate 200 --seed 7
 
-    Parameters
-    ----------
-    payments: How many.
-    rate: Payments per second, whatever the answers take; 0 is as fast as they come.
-    seed: The same seed sends the same mix.
-    merchants: How many shops; the first takes about 40 percent.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        payments: How many.
+        rate: Payments per second, whatever the answers take; 0 is as fast as they come.
+        seed: The same seed sends the same mix.
+        merchants: How many shops; the first takes about 40 percent.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
     need(env, "API_URL", "PAYSTREAM_STATE_DIR")

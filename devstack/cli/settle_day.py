@@ -21,13 +21,13 @@ def settle_day(
 
     Example: paystream settle-day --inject amount=1,missing=2
 
-    Parameters
-    ----------
-    plant: Differences to plant, as kind=count; an unknown kind is answered with all that can be.
-    days_ahead: Publish as if it were so many days later: what was held back is late then.
-    timeout_seconds: How long to wait.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        plant: Differences to plant, as kind=count; an unknown kind is answered with all that
+            can be.
+        days_ahead: Publish as if it were so many days later: what was held back is late then.
+        timeout_seconds: How long to wait.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from devstack import settlement_day
     from runtime.clock import now_ms

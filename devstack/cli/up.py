@@ -20,13 +20,12 @@ def up(
 
     Example: paystream up --env-file stack.env --brokers 3 --workers 2
 
-    Parameters
-    ----------
-    state_dir: Where everything is kept; the same directory goes on where it was.
-    env_file: Written when everything is ready: the addresses of the parts.
-    brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
-    workers: Copies of the payments worker.
-    fallback_network: Another card network, as fallback for what the first surely did not take.
+    Args:
+        state_dir: Where everything is kept; the same directory goes on where it was.
+        env_file: Written when everything is ready: the addresses of the parts.
+        brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
+        workers: Copies of the payments worker.
+        fallback_network: Another card network, as fallback for what the first surely did not take.
     """
     from devstack.doctor import run as doctor_checks
     from devstack.supervisor import UpOptions, run_up

@@ -12,11 +12,10 @@ def api(*, port: int = 8080, workers: int = 1, env_file: Path | None = None) -> 
 
     Example: paystream api --port 8080
 
-    Parameters
-    ----------
-    port: Loopback port.
-    workers: Processes that share the port.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        port: Loopback port.
+        workers: Processes that share the port.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     command = [sys.executable, "-m", "ingest_api", "--port", str(port), "--workers", str(workers)]
     os.execve(sys.executable, command, dict(environment(env_file)))  # noqa: S606 - our own module

@@ -26,15 +26,14 @@ def breaks(
 
     Example: paystream breaks resolve brk_… --reason "the network pays it tomorrow"
 
-    Parameters
-    ----------
-    action: What to do; resolve leaves a difference in suspense, write-off takes it as cost.
-    ids: Which breaks, as the list names them.
-    all: List also what is closed.
-    reason: Why, for the record; each decision needs one.
-    actor: Who decides; the user of this machine if left out.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        action: What to do; resolve leaves a difference in suspense, write-off takes it as cost.
+        ids: Which breaks, as the list names them.
+        all: List also what is closed.
+        reason: Why, for the record; each decision needs one.
+        actor: Who decides; the user of this machine if left out.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
     need(env, "KAFKA_BOOTSTRAP_SERVERS")

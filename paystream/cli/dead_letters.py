@@ -24,14 +24,13 @@ def dead_letters(
 
     Example: paystream dead-letters replay 3-17 --note "bug 42 is mended"
 
-    Parameters
-    ----------
-    action: list, show, replay or drop.
-    ids: Which letters, as the list names them.
-    all: List also what was replayed or dropped.
-    note: Why, for the record; drop needs one.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        action: list, show, replay or drop.
+        ids: Which letters, as the list names them.
+        all: List also what was replayed or dropped.
+        note: Why, for the record; drop needs one.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
     need(env, "KAFKA_BOOTSTRAP_SERVERS")

@@ -11,11 +11,10 @@ def explain(payment_id: str, *, json: bool = False, env_file: Path | None = None
 
     Example: paystream explain pay_01hzy3…
 
-    Parameters
-    ----------
-    payment_id: pay_…
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        payment_id: pay_…
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from paystream.operations.payment_timeline import explain as story_of
     from paystream.operations.payment_timeline import print_story

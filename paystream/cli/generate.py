@@ -11,10 +11,9 @@ def generate(*, check: bool = False, json: bool = False) -> int:
 
     Example: paystream generate --check
 
-    Parameters
-    ----------
-    check: Write nothing; only say what is stale.
-    json: Print JSON.
+    Args:
+        check: Write nothing; only say what is stale.
+        json: Print JSON.
     """
     from paystream.generate.files import stale_files, write
 

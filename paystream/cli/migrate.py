@@ -22,12 +22,11 @@ def migrate(
 
     Example: paystream migrate
 
-    Parameters
-    ----------
-    status: Say of each file whether it was applied; change nothing. Exit code 1 if one was not.
-    show: Print the SQL that would run now; change nothing.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        status: Say of each file whether it was applied; change nothing. Exit code 1 if one was not.
+        show: Print the SQL that would run now; change nothing.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from runtime.settings import load
     from sinks.audit import migrations

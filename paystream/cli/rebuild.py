@@ -36,13 +36,13 @@ def rebuild(
 
     Example: paystream rebuild ledger
 
-    Parameters
-    ----------
-    what: status or audit.
-    force: audit: swap also if tables differ; the replaced ones are kept in a database of their own.
-    keep_expired: audit: copy the rows from the live tables whose records Kafka has deleted.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        what: status or audit.
+        force: audit: swap also if tables differ; the replaced ones are kept in a database of
+            their own.
+        keep_expired: audit: copy the rows from the live tables whose records Kafka has deleted.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
     if what == "audit":

@@ -24,11 +24,10 @@ def sql(statement: str = "", *, format: str | None = None, env_file: Path | None
 
     Example: paystream sql "SELECT status, count() FROM payments GROUP BY status"
 
-    Parameters
-    ----------
-    statement: One SELECT; without it a prompt opens.
-    format: A ClickHouse format such as CSVWithNames, JSON, Parquet; printed as it comes.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        statement: One SELECT; without it a prompt opens.
+        format: A ClickHouse format such as CSVWithNames, JSON, Parquet; printed as it comes.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from paystream.cli.sql_prompt import first_line, print_answer, prompt
 

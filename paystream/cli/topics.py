@@ -20,12 +20,11 @@ def topics(
 
     Example: paystream topics create --replication 3
 
-    Parameters
-    ----------
-    action: list or create.
-    replication: Copies of each partition, when creating.
-    json: Print JSON.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        action: list or create.
+        replication: Copies of each partition, when creating.
+        json: Print JSON.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
     need(env, "KAFKA_BOOTSTRAP_SERVERS")

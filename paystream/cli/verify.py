@@ -20,13 +20,13 @@ def verify(
 
     Example: paystream verify --json
 
-    Parameters
-    ----------
-    chain: Check the ledger against its signed hash chain instead: needs SELECT and a public key.
-    public_key: With --chain: the key to trust, a PEM file or a directory of them.
-    json: Print JSON.
-    allow_skipped: Also succeed when evidence for a rule was not to be had.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        chain: Check the ledger against its signed hash chain instead: needs SELECT and a public
+            key.
+        public_key: With --chain: the key to trust, a PEM file or a directory of them.
+        json: Print JSON.
+        allow_skipped: Also succeed when evidence for a rule was not to be had.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from paystream.verify.chain import PUBLIC_KEY_VARIABLE
     from paystream.verify.printing import print_report

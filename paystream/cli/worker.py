@@ -11,11 +11,10 @@ def worker(name: str, *, instance_id: str = "0", env_file: Path | None = None) -
 
     Example: paystream worker payments --instance-id 1
 
-    Parameters
-    ----------
-    name: Which worker, or `list`.
-    instance_id: Stable id among the workers of this kind; two live workers never share one.
-    env_file: Addresses of the stack, as written by `paystream up`.
+    Args:
+        name: Which worker, or `list`.
+        instance_id: Stable id among the workers of this kind; two live workers never share one.
+        env_file: Addresses of the stack, as written by `paystream up`.
     """
     from paystream.cli.output import console
     from workers.catalogue import WORKERS

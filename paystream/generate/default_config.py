@@ -39,20 +39,28 @@ _HEAD = """\
 
 def default_config() -> str:
     """The text of the file."""
-    return _HEAD + "".join(_section(name, *where) for name, where in SECTIONS.items())
+    return _HEAD + "".join(map(_section, SECTIONS))
 
 
-def _section(name: str, module: str, type_name: str) -> str:
-    cls = getattr(import_module(module), type_name)
+def settings_type(section: str) -> type[msgspec.Struct]:
+    """The type that the process loads for a section."""
+    module, name = SECTIONS[section]
+    found: type[msgspec.Struct] = getattr(import_module(module), name)
+    return found
+
+
+def _section(name: str) -> str:
+    cls = settings_type(name)
     docs = attribute_docs(cls)
     lines = [f"\n# {(cls.__doc__ or '').splitlines()[0]}", f"[{name}]"]
     for field in msgspec.structs.fields(cls):
         lines += [f"# {line}" for line in docs.get(field.name, [])]
-        lines.append(_setting(field))
+        lines.append(setting_line(field))
     return "\n".join(lines) + "\n"
 
 
-def _setting(field: msgspec.structs.FieldInfo) -> str:
+def setting_line(field: msgspec.structs.FieldInfo) -> str:
+    """`name = default` as TOML, a remark where it has none."""
     value = field.default
     if value is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
         value = field.default_factory()

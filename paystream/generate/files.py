@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from paystream.generate.api_documents import asyncapi_text, openapi_text
+from paystream.generate.cli_page import cli_page
+from paystream.generate.configuration_page import configuration_page
+from paystream.generate.decisions_page import decisions_page
 from paystream.generate.default_config import default_config
 from paystream.generate.errors_page import errors_page
+from paystream.generate.events_page import events_page
 from paystream.generate.lifecycle_page import lifecycle_page
 from paystream.generate.views_page import views_page
+from paystream.generate.workers_page import workers_page
 from schemas import metrics, topics
 from schemas.codegen.generate import codecs_text, lock_text, records_text
 
@@ -56,7 +61,12 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/contributors/payment-lifecycle.md": lifecycle_page,
     "docs/producers/errors.md": errors_page,
     "docs/producers/openapi.json": openapi_text,
+    "docs/consumers/README.md": events_page,
     "docs/consumers/asyncapi.yaml": asyncapi_text,
+    "docs/operators/cli.md": cli_page,
+    "docs/operators/configuration.md": configuration_page,
+    "docs/operators/workers.md": workers_page,
+    "docs/decisions/README.md": decisions_page,
     "docs/operators/topics.md": topics_page,
     "docs/operators/metrics.md": metrics_page,
 }

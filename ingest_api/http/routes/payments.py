@@ -40,7 +40,11 @@ _ON_A_PAYMENT = (
     "amount_too_large",
     "command_rejected",
 )
-_DECIDED = {200: ResponseSpec(Payment, description="The outcome; with `Prefer: wait` only.")}
+_DECIDED = {
+    200: ResponseSpec(
+        Payment, description="The outcome; with `Prefer: wait` only.", generate_examples=False
+    )
+}
 _OF_CREATE = {**_DECIDED, **problems(*_ERRORS)}
 _OF_COMMAND = {**_DECIDED, **problems(*_ON_A_PAYMENT)}
 
