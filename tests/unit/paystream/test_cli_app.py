@@ -86,3 +86,15 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "argv", ["paystream", "worker", "payments"])
     with pytest.raises(KeyError):
         cli.main()
+
+
+def test_help_explains_every_option_of_every_command() -> None:
+    app = cli.build()
+    silent = [
+        f"{name} {argument.names[0]}"
+        for name in app
+        if not name.startswith("-")
+        for argument in app[name].assemble_argument_collection(parse_docstring=True)
+        if argument.show and not argument.parameter.help
+    ]
+    assert silent == []
