@@ -1,4 +1,4 @@
-"""Bytes that a payment takes while it is in the table, and while a marker stands for it."""
+"""Bytes that a payment takes while it is in the table, and while its archive stub stands for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.records import PaymentCommand
 from streams.domain import PaymentState, Policy, decide
 from streams.domain.archive import archive_stub
 from streams.domain.history_codec import pack
-from streams.state_codec import encode_marker, encode_state
+from streams.state_codec import encode_archived, encode_state
 
 ENTRIES = 5_000
 
@@ -24,14 +24,14 @@ def measure_memory(options: Options) -> list[Figure]:
     """Encoded sizes, and memory per entry of the default store; the same in every run."""
     states = [_captured(create_command(number)) for number in range(ENTRIES)]
     live = {state.payment_id: encode_state(state) for state in states}
-    markers = {state.payment_id: encode_marker(archive_stub(state)) for state in states}
+    stubs = {state.payment_id: encode_archived(archive_stub(state)) for state in states}
     history = [encode(event) for _, event in life_of(create_command(0))]
     bytes_of = {
         "captured payment: encoded": _mean(map(len, live.values())),
         "captured payment: in the store": _stored(live),
         "due time in the index": _indexed(list(live)),
-        "marker: encoded": _mean(map(len, markers.values())),
-        "marker: in the store": _stored(markers),
+        "stub: encoded": _mean(map(len, stubs.values())),
+        "stub: in the store": _stored(stubs),
         "payment id": float(len(states[0].payment_id)),
         f"history of {len(history)} events, packed": float(len(pack(history))),
     }

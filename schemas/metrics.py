@@ -83,13 +83,13 @@ CATALOGUE: dict[str, Metric] = {
         Metric(
             "paystream_archive_operations_total",
             "counter",
-            "Payments that left the table, were asked for, came back; histories refused.",
-            ("move",),
+            "Payments archived and restored; histories requested and rejected.",
+            ("operation",),
         ),
         Metric(
             "paystream_history_requests_total",
             "counter",
-            "Questions for the history of an archived payment: answered, behind, unavailable.",
+            "Requests for the history of an archived payment: ok, lagging, unavailable.",
             ("result",),
         ),
         Metric("paystream_network_in_flight", "gauge", "Network calls in flight."),

@@ -316,7 +316,7 @@ class ReconciliationEvent(Struct, frozen=True, gc=False):
 
 
 class ReconciliationRequest(Struct, frozen=True, gc=False):
-    """Something that reconciliation must look at: a line, a deposit, a passed deadline, a actor's decision. Key: subject_id."""
+    """Something that reconciliation must look at: a line, a deposit, a passed deadline, an operator's decision. Key: subject_id."""
 
     request_id: str
     subject_id: str

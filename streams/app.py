@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 
 from engine import EngineApp, ProducerRecord, Record, TransactionalTable
 from runtime import log
-from runtime.clock import now_ms
 from runtime.settings import Connections, connections, load
 from schemas.codec import decoder
 from schemas.enums import Network
@@ -18,7 +17,7 @@ from schemas.topics import (
 )
 from streams.agents import merchants, network, payments
 from streams.agents.archiving import ArchiveScheduler
-from streams.agents.deadlines import DeadlineScheduler
+from streams.agents.deadlines import deadline_commands
 from streams.agents.event_store import ClickHouseEvents
 from streams.agents.history import HistoryCallHandler
 from streams.agents.network_client import NetworkClient
@@ -31,8 +30,9 @@ from streams.settings import (
     merchant_policy,
     policy,
 )
-from streams.state_codec import decode_marker, decode_state, encode_marker, encode_state
+from streams.state_codec import decode_archived, decode_state, encode_archived, encode_state
 from workers.app import WorkerSettings, new_app
+from workers.due_commands import run_regularly
 
 
 def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
@@ -42,38 +42,24 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     table = app.transactional_table(
         "payments", encode=encode_state, decode=decode_state, due_ms=next_due_at_ms
     )
-    markers = app.transactional_table("archived", encode=encode_marker, decode=decode_marker)
+    archive = app.transactional_table("archived", encode=encode_archived, decode=decode_archived)
     agent = payments.PaymentsAgent(policy(env), load(WorkerSettings, "worker", env).partitions)
-    deadlines = DeadlineScheduler(table, app.produce, settings)
-    logger = log.get("streams.deadlines")
 
     @app.agent(app.batch_topic(PAYMENTS_COMMANDS, decode=decoder(PaymentCommand)))
-    async def take_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def handle_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
         async for batch in stream:
-            agent.handle(batch, table.partition(batch), markers.partition(batch))
+            agent.handle(batch, table.partition(batch), archive.partition(batch))
 
-    @app.timer(interval=settings.interval_seconds)
-    async def send_deadlines() -> None:
-        try:
-            await deadlines.tick(now_ms())
-        except Exception as error:  # the broker is away: the next tick sends them
-            logger.warning("deadlines_not_sent", error=repr(error))
-
+    deadlines = deadline_commands(table, app.produce, settings)
+    run_regularly(app, settings.interval_seconds, deadlines.run_due, "streams.deadlines")
     _add_archiving(app, table, env)
     return app
 
 
 def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, str]) -> None:
     settings = load(ArchiveSettings, "archive", env)
-    archiving = ArchiveScheduler(table, app.produce, policy(env), settings)
-    logger = log.get("streams.archiving")
-
-    @app.timer(interval=settings.interval_seconds)
-    async def sweep() -> None:
-        try:
-            await archiving.tick(now_ms())
-        except Exception as error:  # the broker is away: the next sweep sends them
-            logger.warning("archive_commands_not_sent", error=repr(error))
+    scheduler = ArchiveScheduler(table, app.produce, policy(env), settings)
+    run_regularly(app, settings.interval_seconds, scheduler.run_due, "streams.archiving")
 
 
 def build_network_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
@@ -82,21 +68,21 @@ def build_network_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     known = connections(env).need("network_url")
     app = new_app(network.GROUP, instance_id, env)
     clients: dict[str, NetworkClient] = {}
-    agents: list[network.NetworkCallHandler] = []
+    handlers: list[network.NetworkCallHandler] = []
 
     def is_new(record: Record) -> bool:
-        since_ms = lane.assigned_at_ms.get((record.topic, record.partition))
+        since_ms = consumer.assigned_at_ms.get((record.topic, record.partition))
         margin_ms = int(settings.fallback_ownership_margin_seconds * 1000)
         return since_ms is not None and record.timestamp_ms > since_ms + margin_ms
 
     async def call(record: Record) -> list[ProducerRecord]:
-        """Made at the first call: clients belong to the running event loop."""
-        if not agents:
+        """The clients are made at the first call: they belong to the running event loop."""
+        if not handlers:
             clients.update(_network_clients(known, settings))
-            agents.append(network.NetworkCallHandler(clients, settings, is_new))
-        return await agents[0].call(record)
+            handlers.append(network.NetworkCallHandler(clients, settings, is_new))
+        return await handlers[0].call(record)
 
-    lane = app.parallel_consumer(
+    consumer = app.parallel_consumer(
         NETWORK_REQUESTS,
         decode=decoder(NetworkRequest),
         call=call,
@@ -122,17 +108,17 @@ def _network_clients(
 
 
 def _add_history(app: EngineApp, clickhouse_url: str, env: Mapping[str, str]) -> None:
-    """The lane that fetches archived payments; without an audit store they stay archived."""
+    """Calls that fetch archived payments; without ClickHouse these stay archived."""
     settings = load(HistorySettings, "history", env)
     if not clickhouse_url:
-        log.get("streams.history").warning("no_audit_store", advice="set CLICKHOUSE_URL")
+        log.get("streams.history").warning("history_calls_disabled", advice="Set CLICKHOUSE_URL.")
         return
     store = ClickHouseEvents(clickhouse_url, settings.views_database, settings.timeout_seconds)
-    agent = HistoryCallHandler(store, settings)
+    handler = HistoryCallHandler(store, settings)
     app.parallel_consumer(
         HISTORY_REQUESTS,
         decode=decoder(HistoryRequest),
-        call=agent.call,
+        call=handler.call,
         in_flight_max=settings.in_flight_max,
         call_seconds_max=3.0 * settings.timeout_seconds,
     )
@@ -151,7 +137,7 @@ def build_merchants_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     )
 
     @app.agent(app.batch_topic(MERCHANTS_COMMANDS, decode=decoder(MerchantCommand)))
-    async def take_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def handle_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
         async for batch in stream:
             agent.handle(batch, table.partition(batch))
 

@@ -1,4 +1,4 @@
-"""Payment states, and markers of archived ones, as MessagePack arrays for tables and changelogs.
+"""Payment states and archive stubs as MessagePack arrays for tables and changelogs.
 
 Fields stand by position: new ones go to the end with a default, so that old bytes stay readable.
 """
@@ -10,7 +10,7 @@ from streams.domain.state import PaymentState
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PaymentState)
-_marker_decoder = msgspec.msgpack.Decoder(ArchivedPayment)
+_archived_decoder = msgspec.msgpack.Decoder(ArchivedPayment)
 
 
 def encode_state(state: PaymentState) -> bytes:
@@ -23,11 +23,11 @@ def decode_state(data: bytes) -> PaymentState:
     return _decoder.decode(data)
 
 
-def encode_marker(marker: ArchivedPayment) -> bytes:
-    """The same bytes for the same marker."""
-    return _encoder.encode(marker)
+def encode_archived(archived: ArchivedPayment) -> bytes:
+    """The same bytes for the same stub."""
+    return _encoder.encode(archived)
 
 
-def decode_marker(data: bytes) -> ArchivedPayment:
-    """The marker. Raises msgspec.ValidationError or DecodeError for anything else."""
-    return _marker_decoder.decode(data)
+def decode_archived(data: bytes) -> ArchivedPayment:
+    """The stub. Raises msgspec.ValidationError or DecodeError for anything else."""
+    return _archived_decoder.decode(data)

@@ -1,4 +1,4 @@
-"""What was sent a short while ago: a table calls an entry due until the sending had its effect."""
+"""What was sent a short while ago: a table reports an entry as due until the record had effect."""
 
 from collections import OrderedDict
 
@@ -6,27 +6,27 @@ _MS = 1000
 
 
 class RecentlySent:
-    """Keys with the time of their sending; they stand in the order of sending. Pure: no clock."""
+    """Ids with the time of their sending, in the order of sending. Pure: no clock."""
 
-    def __init__(self, again_after_seconds: float) -> None:
-        self._again_after_ms = int(again_after_seconds * _MS)
+    def __init__(self, resend_after_seconds: float) -> None:
+        self._resend_after_ms = int(resend_after_seconds * _MS)
         self._sent_at_ms: OrderedDict[str, int] = OrderedDict()
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._sent_at_ms
+    def __contains__(self, record_id: str) -> bool:
+        return record_id in self._sent_at_ms
 
     def __len__(self) -> int:
         return len(self._sent_at_ms)
 
-    def note(self, key: str, now_ms: int) -> None:
-        """It was sent now."""
-        self._sent_at_ms[key] = now_ms
+    def add(self, record_id: str, now_ms: int) -> None:
+        """The record was sent now."""
+        self._sent_at_ms[record_id] = now_ms
 
-    def forget(self, now_ms: int) -> None:
-        """Those that were sent long ago may be sent again."""
-        oldest_ms = now_ms - self._again_after_ms
+    def expire(self, now_ms: int) -> None:
+        """Remove the ids that may be sent again."""
+        oldest_ms = now_ms - self._resend_after_ms
         while self._sent_at_ms:
-            key, sent_at_ms = next(iter(self._sent_at_ms.items()))
+            record_id, sent_at_ms = next(iter(self._sent_at_ms.items()))
             if sent_at_ms > oldest_ms:
                 return
-            del self._sent_at_ms[key]
+            del self._sent_at_ms[record_id]

@@ -21,9 +21,9 @@ absorbed: no event, the first outcome stands. The same id with another body is r
 ends in events: a refused one in `command.rejected` with its reason, which moves nothing. Commands
 of people are remembered as long as the payment is in the table, at most {commands}; later ones
 are refused as `too_many_commands`, none is forgotten. Of the system's own commands (network
-results, deadlines) the last {echoes} are remembered; older ones are told apart by operation and
-attempt. A remembered command costs about 70 bytes of state; a captured payment takes about 400
-bytes and its references.
+results, deadlines) the last {system_commands} are remembered; older ones are distinguished by
+operation and attempt. A remembered command costs about 70 bytes of state; a captured payment
+takes about 400 bytes and its references.
 
 Only `create` leads from `new` to `authorizing`. Its payment id is derived from merchant, mode and
 idempotency key, and checked; a create under another key or in another partition than that of its
@@ -48,7 +48,7 @@ retries; a new capture or refund has a new number. The request is committed befo
 answer comes back as a command. Without a clear answer the outcome is `unknown`, which is a state:
 nothing else may move the payment's money until it is resolved. Then the network is asked how the
 operation ended ({backoff} s after the first answerless attempt, doubling up to {backoff_max} h,
-{attempts} times at most; a actor may ask at any time). An operation without any result is asked
+{attempts} times at most; an operator may ask at any time). An operation without any result is asked
 about after {silence} minutes, so that a lost request cannot leave a payment stuck.
 
 Which results are believed:
@@ -98,10 +98,10 @@ def lifecycle_page() -> str:
     policy = Policy()
     prose = _PROSE.format(
         commands=COMMANDS_REMEMBERED_MAX,
-        echoes=SYSTEM_COMMANDS_MAX,
-        backoff=policy.resolve_backoff_seconds,
-        backoff_max=policy.resolve_backoff_seconds_max // 3600,
-        attempts=policy.resolve_attempts_max,
+        system_commands=SYSTEM_COMMANDS_MAX,
+        backoff=policy.status_inquiry_backoff_seconds,
+        backoff_max=policy.status_inquiry_backoff_seconds_max // 3600,
+        attempts=policy.status_inquiry_attempts_max,
         silence=policy.network_timeout_seconds // 60,
         action=policy.action_timeout_seconds // 60,
         settlement=policy.settlement_due_seconds // 86_400,

@@ -10,9 +10,7 @@ from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
 from schemas import topics
 from schemas.records import PaymentCommand, PaymentEvent
-from streams.domain import PaymentState, Policy, SequenceGap, evolve
-from streams.domain.archive import ArchivedPayment
-from streams.domain.archived_payments import take
+from streams.domain import PaymentState, Policy, SequenceGap, Stored, evolve, handle
 from streams.settings import policy
 
 States = dict[str, PaymentState | None]
@@ -57,12 +55,12 @@ def _folded(events: list[PaymentEvent]) -> States:
 def _recomputed(
     commands: list[PaymentCommand], states: States, rules: Policy
 ) -> Iterator[PaymentEvent]:
-    markers: dict[str, ArchivedPayment | None] = {}
+    stored: dict[str, Stored] = dict(states)
     for command in commands:
         payment_id = command.payment_id
-        taken = take(states.get(payment_id), markers.get(payment_id), command, rules)
-        states[payment_id], markers[payment_id] = taken.state, taken.marker
-        for decision, _ in taken.decisions:
+        handled = handle(stored.get(payment_id), command, rules)
+        stored[payment_id] = handled.stored
+        for decision, _ in handled.decisions:
             yield from decision.events
 
 

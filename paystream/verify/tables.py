@@ -13,7 +13,7 @@ from paystream.verify.result import Findings
 from schemas.public_view import is_unknown_payment, public_view
 from streams.domain import PaymentState
 from streams.domain.archive import ArchivedPayment, archive_stub
-from streams.state_codec import decode_marker, decode_state
+from streams.state_codec import decode_archived, decode_state
 
 PAYMENTS_CHANGELOG = "streams-payments-payments-changelog"
 ARCHIVED_CHANGELOG = "streams-payments-archived-changelog"
@@ -24,7 +24,7 @@ def tables_match_events(evidence: Evidence, findings: Findings) -> None:
     """Changelogs of the payments tables, and payment status in Valkey, against the events."""
     archived = evidence.last_values(ARCHIVED_CHANGELOG)
     _changelog_is_fold(evidence, findings, archived.keys())
-    _markers_fit(evidence, findings, archived)
+    _stubs_fit(evidence, findings, archived)
     _status_is_view(evidence, findings)
 
 
@@ -48,7 +48,7 @@ def _changelog_is_fold(evidence: Evidence, findings: Findings, archived: Collect
         findings.expect(False, key, "is in the changelog and has no event")
 
 
-def _markers_fit(evidence: Evidence, findings: Findings, archived: Mapping[str, bytes]) -> None:
+def _stubs_fit(evidence: Evidence, findings: Findings, archived: Mapping[str, bytes]) -> None:
     """What stayed of archived payments is what their events lead to."""
     for payment_id, stored in archived.items():
         state = evidence.states.get(payment_id)
@@ -56,16 +56,16 @@ def _markers_fit(evidence: Evidence, findings: Findings, archived: Mapping[str, 
             findings.expect(False, payment_id, "is archived and has no event")
             continue
         try:
-            fits = _fits(decode_marker(stored), state)
+            fits = _fits(decode_archived(stored), state)
         except msgspec.MsgspecError as error:
-            findings.expect(False, payment_id, f"marker cannot be decoded: {error}")
+            findings.expect(False, payment_id, f"archive stub cannot be decoded: {error}")
             continue
-        findings.expect(fits, payment_id, "the marker of the archive differs from the events")
+        findings.expect(fits, payment_id, "the archive stub differs from the events")
 
 
-def _fits(marker: ArchivedPayment, state: PaymentState) -> bool:
+def _fits(stub: ArchivedPayment, state: PaymentState) -> bool:
     wanted = archive_stub(state)
-    return (marker.sequence, marker.status, marker.digest) == (
+    return (stub.sequence, stub.status, stub.digest) == (
         wanted.sequence,
         wanted.status,
         wanted.digest,

@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any
 
 from engine import Batch, EngineApp, TransactionalTable
-from runtime import log
-from runtime.clock import now_ms
 from runtime.settings import connections, load
 from runtime.telemetry import counter
 from schemas.codec import decoder, encode
@@ -27,10 +25,11 @@ from sinks.reconciliation.matching.payments import PaymentAggregate
 from sinks.reconciliation.matching.reports import ReportAggregate
 from sinks.reconciliation.matching.retention import retained_until_ms
 from sinks.reconciliation.matching.rules import MatchingPolicy, next_check_at_ms
-from sinks.reconciliation.overdue_checks import OverdueChecks
+from sinks.reconciliation.overdue_checks import overdue_checks
 from sinks.reconciliation.report_poller import GROUP, ReportPoller
 from sinks.reconciliation.settings import ReconciliationSettings
 from workers.app import new_app
+from workers.due_commands import run_regularly
 
 READING_PARTITION = 0
 """Whoever owns this partition reads the reports and statements."""
@@ -51,7 +50,9 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     )
     _add_sources(app, table)
     _add_matching(app, table, policy)
-    _add_looks(app, table, settings)
+    checks = overdue_checks(table, app.produce, settings)
+    logger_name = "sinks.reconciliation.overdue_checks"
+    run_regularly(app, settings.overdue_check_interval_seconds, checks.run_due, logger_name)
     reading = ReportPoller(
         [url for url in (known.network_url, known.network_fallback_url) if url],
         known.bank_url,
@@ -103,18 +104,6 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
                 fold = reports if is_about_report(record.value) else payments
                 outcome = fold.request(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
-
-
-def _add_looks(app: EngineApp, table: TransactionalTable, settings: ReconciliationSettings) -> None:
-    looks = OverdueChecks(table, app.produce, settings)
-    logger = log.get("sinks.reconciliation.overdue_checks")
-
-    @app.timer(interval=settings.overdue_check_interval_seconds)
-    async def send_looks() -> None:
-        try:
-            await looks.tick(now_ms())
-        except Exception as error:  # the broker is away: the next tick sends them
-            logger.warning("looks_not_sent", error=repr(error))
 
 
 def _emit(batch: Batch, outcome: Outcome, trace: bytes | None) -> None:

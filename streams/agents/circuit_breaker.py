@@ -1,4 +1,4 @@
-"""A circuit breaker as a value: what it says depends on what it was told and on the time given."""
+"""A circuit breaker: a pure function of the calls' results and of the time passed in."""
 
 from collections import deque
 from enum import IntEnum
@@ -12,11 +12,11 @@ class BreakerState(IntEnum):
     OPEN = 2
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed while calls mostly succeed; open for a while when too many of the last ones failed.
 
-    After that while one call at a time may try: its success closes the breaker, its failure opens
-    it again. `now` is in seconds of any clock that does not jump.
+    After that while one trial call at a time is allowed: its success closes the breaker, its
+    failure opens it again. `now` is in seconds of any clock that does not jump.
     """
 
     def __init__(self, window_calls: int, failure_ratio: float, open_seconds: float) -> None:
@@ -28,7 +28,7 @@ class Breaker:
         self._trial_ends_at: float | None = None
 
     def state(self, now: float) -> BreakerState:
-        """What the breaker is at a time."""
+        """The state of the breaker at a time."""
         if self._opened_at is None:
             return BreakerState.CLOSED
         if now < self._opened_at + self._open_seconds:
@@ -49,14 +49,14 @@ class Breaker:
         return 0.0
 
     def succeeded(self) -> None:
-        """A call was answered, whatever the answer."""
+        """A call had a response, whatever it said."""
         if self._opened_at is not None:
             self._outcomes.clear()
         self._opened_at = self._trial_ends_at = None
         self._outcomes.append(True)
 
     def failed(self, now: float) -> None:
-        """A call had no answer, or one that said: not now."""
+        """A call had no response, or one that asked to retry later."""
         if self._opened_at is not None:
             self._opened_at, self._trial_ends_at = now, None
             return

@@ -1,10 +1,4 @@
-"""DeadlineScheduler: what the table says is due becomes commands, once each while they are on
-their way.
-"""
-
-import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Protocol
+"""Deadlines of payments: the command of each deadline that has passed."""
 
 from schemas.codec import encode
 from schemas.headers import record_headers
@@ -13,58 +7,30 @@ from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.payments import GROUP
 from streams.domain import PaymentState, deadline_command
 from streams.settings import DeadlineSettings
-from workers.recently_sent import RecentlySent
+from workers.due_commands import DueCommands, DueLimits, DueRecord, DueTable
+from workers.send import Send
 
 
-class DueTable(Protocol):
-    """The part of the table of payments that deadlines need."""
-
-    def due(self, now_ms: int, limit: int) -> list[tuple[str, PaymentState]]:
-        """Committed entries that are due, earliest first."""
-
-
-class Send(Protocol):
-    """`EngineApp.produce`."""
-
-    def __call__(
-        self, topic: str, /, key: str, value: bytes, headers: Mapping[str, bytes]
-    ) -> Awaitable[None]: ...
-
-
-class DeadlineScheduler:
+def deadline_commands(table: DueTable, send: Send, settings: DeadlineSettings) -> DueCommands:
     """Sends the commands of deadlines that have passed.
 
-    The table goes on to report a deadline until its command had its effect. So a command that was
-    sent is left alone for `resend_after_seconds`; command ids derive from the deadline, so one that
-    was sent twice has one effect all the same.
+    Command ids derive from the deadline, so a command that is sent twice has one effect.
     """
+    limits = DueLimits(
+        settings.sends_max, settings.resend_after_seconds, in_flight_max=settings.in_flight_max
+    )
+    return DueCommands(table, to_record, send, limits)
 
-    def __init__(self, table: DueTable, send: Send, settings: DeadlineSettings) -> None:
-        self._table = table
-        self._send = send
-        self._settings = settings
-        self._sent = RecentlySent(settings.resend_after_seconds)
 
-    async def tick(self, now_ms: int) -> int:
-        """Send what is due and not on its way; how many were sent. Raises what `send` raises."""
-        self._sent.forget(now_ms)
-        limit = self._settings.sends_max + len(self._sent)
-        commands: list[PaymentCommand] = []
-        for _, state in self._table.due(now_ms, limit):
-            command = deadline_command(state, now_ms)
-            if command is not None and self._may_send(command, len(commands)):
-                commands.append(command)
-        await asyncio.gather(*(self._send_one(command, now_ms) for command in commands))
-        return len(commands)
+def to_record(_: str, state: PaymentState, now_ms: int) -> DueRecord | None:
+    """The command of a payment's deadline, if it has passed."""
+    command = deadline_command(state, now_ms)
+    return None if command is None else command_record(command)
 
-    def _may_send(self, command: PaymentCommand, chosen: int) -> bool:
-        room = self._settings.in_flight_max - len(self._sent) - chosen
-        wanted = command.command_id not in self._sent
-        return wanted and chosen < self._settings.sends_max and room > 0
 
-    async def _send_one(self, command: PaymentCommand, now_ms: int) -> None:
-        headers = record_headers(command.command_id, command.kind, command.issued_at_ms, GROUP)
-        await self._send(
-            PAYMENTS_COMMANDS, key=command.payment_id, value=encode(command), headers=headers
-        )
-        self._sent.note(command.command_id, now_ms)
+def command_record(command: PaymentCommand) -> DueRecord:
+    """A payment command that this worker sends to itself."""
+    headers = record_headers(command.command_id, command.kind, command.issued_at_ms, GROUP)
+    return DueRecord(
+        command.command_id, PAYMENTS_COMMANDS, command.payment_id, encode(command), headers
+    )

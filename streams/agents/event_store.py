@@ -1,4 +1,4 @@
-"""Reading a payment's events whole from the audit store, through its stable view."""
+"""Reads all events of a payment from ClickHouse, through its stable view."""
 
 import asyncio
 from base64 import b64decode
@@ -18,11 +18,11 @@ ORDER BY sequence
 
 
 class EventStoreUnavailable(Exception):
-    """The audit store did not answer, or not with events; nothing is known about the payment."""
+    """ClickHouse did not respond, or not with events; nothing is known about the payment."""
 
 
 class ClickHouseEvents:
-    """The view `payment_events`; connects at the first question and after each failure anew."""
+    """The view `payment_events`; connects at the first query and again after each failure."""
 
     def __init__(self, url: str, views_database: str, timeout_seconds: int) -> None:
         self._url = url
@@ -32,7 +32,7 @@ class ClickHouseEvents:
         self._lock = Lock()
 
     async def records(self, merchant_id: str, payment_id: str, sequence: int) -> list[bytes]:
-        """Up to `sequence` events in their order, as they stand on the topic.
+        """Up to `sequence` events in their order, as they are on the topic.
 
         Raises EventStoreUnavailable.
         """
@@ -44,13 +44,13 @@ class ClickHouseEvents:
         return await asyncio.to_thread(self._records, parameters)
 
     def close(self) -> None:
-        """Close the connection; the next question makes a new one."""
+        """Close the connection; the next query makes a new one."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _records(self, parameters: dict[str, str | int]) -> list[bytes]:
-        with self._lock:  # one connection, one question at a time
+        with self._lock:  # one connection, one query at a time
             try:
                 if self._client is None:
                     self._client = connect(self._url, self._timeout_seconds)

@@ -28,11 +28,11 @@ def decode_merchant(data: bytes) -> MerchantState:
     return _decoder.decode(data)
 
 
-class States(Protocol):
+class MerchantTable(Protocol):
     """The partition of the table that a batch works on; `engine.PartitionView` is one."""
 
     def get(self, key: str, /) -> MerchantState | None:
-        """State of a merchant, None if it was never heard of."""
+        """State of a merchant; None if it is unknown."""
 
     def __setitem__(self, key: str, value: MerchantState, /) -> None: ...
 
@@ -43,22 +43,24 @@ class MerchantsAgent:
     def __init__(self, policy: MerchantPolicy) -> None:
         self._policy = policy
 
-    def handle(self, batch: Batch, states: States) -> None:
-        """Decide every command of the batch, in order."""
+    def handle(self, batch: Batch, merchants: MerchantTable) -> None:
+        """Handle every command of the batch, in order. Raises KeyMismatch."""
         for record in batch:
-            self.take(batch, states, record)
+            self._handle(batch, merchants, record)
 
-    def take(self, batch: Batch, states: States, record: Record) -> None:
-        """Decide one command. Raises KeyMismatch."""
+    def _handle(self, batch: Batch, merchants: MerchantTable, record: Record) -> None:
         command: MerchantCommand = record.value
         merchant_id = command.merchant_id
         if record.key != merchant_id:
-            raise KeyMismatch(f"key {record.key!r} of a command for {merchant_id!r}")
-        decision = decide_merchant(states.get(merchant_id), command, self._policy)
+            raise KeyMismatch(
+                f"The command for {merchant_id!r} has the key {record.key!r}. "
+                "Produce it with the merchant id as its key."
+            )
+        decision = decide_merchant(merchants.get(merchant_id), command, self._policy)
         event = decision.event
         if event is None:
             return
-        states[merchant_id] = decision.state
+        merchants[merchant_id] = decision.state
         trace = record.headers.get(TRACEPARENT)
         headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
         batch.emit(MERCHANTS_EVENTS, merchant_id, encode(event), headers)

@@ -14,7 +14,7 @@ from schemas.records import NetworkRequest
 REASON_CHARACTERS_MAX = 200
 _OUTCOMES = frozenset(Outcome) - {Outcome.UNKNOWN, Outcome.NOT_PROCESSED}
 _NOT_NOW = frozenset({401, 403, 408, 409, 425, 429})
-"""Refusals that say nothing about the operation: ours to mend, or the network's to get over."""
+"""Client errors that say nothing about the operation: fix our request, or wait for the network."""
 
 
 class NotFound(msgspec.Struct, frozen=True):
@@ -22,22 +22,22 @@ class NotFound(msgspec.Struct, frozen=True):
 
 
 class Unavailable(msgspec.Struct, frozen=True):
-    """No answer, or one that decides nothing; the operation may have taken effect."""
+    """No response, or an inconclusive one; the operation may have taken effect."""
 
     reason: str
 
 
 class NotProcessed(Unavailable, frozen=True):
-    """No connection was made, or the network said that it did nothing: it surely has not got it."""
+    """The operation had no effect: no connection was made, or the network said so."""
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """The network does not take the request as it is: this call moved nothing."""
+class Rejected(msgspec.Struct, frozen=True):
+    """The network rejected the request as it is: this call had no effect."""
 
     reason: str
 
 
-Reply = NetworkAnswer | NotFound | Unavailable | Refused
+Reply = NetworkAnswer | NotFound | Unavailable | Rejected
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -58,11 +58,11 @@ class NetworkClient:
         self._http = HttpClient(url, timeout_seconds, connections_max)
 
     async def operate(self, request: NetworkRequest, trace: str | None) -> Reply:
-        """Ask for the operation under its key; a repeat has no second effect there."""
+        """Request the operation under its key; a repeat has no second effect."""
         return await self._call("POST", "/v1/operations", trace, _refusal, json=body_of(request))
 
     async def status(self, operation_id: str, trace: str | None) -> Reply:
-        """Ask what became of the operation with this key."""
+        """The status of the operation with this key."""
         return await self._call("GET", f"/v1/operations/{operation_id}", trace, _no_status)
 
     async def close(self) -> None:
@@ -87,7 +87,7 @@ class NetworkClient:
 
 
 def body_of(request: NetworkRequest) -> dict[str, Any]:
-    """The same body for the first call and for a repeat that a status request makes."""
+    """The same body for the first call and for a repeat after a status inquiry."""
     body = {
         "idempotency_key": request.operation_id,
         "operation": request.subject_operation or request.operation,
@@ -120,7 +120,7 @@ def _understood(response: HttpResponse, refused: Callable[[HttpResponse], Reply]
 
 
 def _says_not_processed(response: HttpResponse) -> bool:
-    """Only `"processed": false` in so many words; a 503 alone may come from anything between."""
+    """Only `"processed": false` counts; a 503 alone may come from any proxy in between."""
     try:
         return not msgspec.json.decode(response.content, type=_NotNow).processed
     except msgspec.DecodeError:
@@ -128,7 +128,7 @@ def _says_not_processed(response: HttpResponse) -> bool:
 
 
 def _refusal(response: HttpResponse) -> Reply:
-    return Refused(f"HTTP {response.status}: {response.text}"[:REASON_CHARACTERS_MAX])
+    return Rejected(f"HTTP {response.status}: {response.text}"[:REASON_CHARACTERS_MAX])
 
 
 def _no_status(response: HttpResponse) -> Reply:

@@ -1,4 +1,4 @@
-"""The payments agent: a batch of commands in, events and network requests out, states kept."""
+"""The payments agent: a batch of commands in, events and requests out, what is stored updated."""
 
 from typing import Any, Protocol
 
@@ -11,9 +11,7 @@ from schemas.headers import TRACEPARENT, record_headers
 from schemas.partitioning import partition_of
 from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
 from schemas.topics import HISTORY_REQUESTS, NETWORK_REQUESTS, PAYMENTS_EVENTS
-from streams.domain import Decision, PaymentState, Policy, decide
-from streams.domain.archive import ArchivedPayment
-from streams.domain.archived_payments import STORAGE_KINDS, Taken, take
+from streams.domain import ArchivedPayment, Decision, Handled, PaymentState, Policy, Stored, handle
 from workers.catalogue import WORKERS
 
 GROUP = WORKERS["payments"].group
@@ -21,28 +19,28 @@ _LOG = log.get("streams.payments")
 
 
 class KeyMismatch(Exception):
-    """A command stands under another key or in another partition than its payment's.
+    """A command has another key, or is in another partition, than its payment's.
 
-    Taken as it is, two partitions could each hold the payment: it goes to the dead letters.
+    Two partitions could each hold the payment if it were handled: it goes to the dead letters.
     """
 
 
-class States(Protocol):
+class PaymentTable(Protocol):
     """The partition of the table that a batch works on; `engine.PartitionView` is one."""
 
     def get(self, key: str, /) -> PaymentState | None:
-        """State of a payment, None if it was never heard of or is archived."""
+        """State of a payment; None if it is unknown or archived."""
 
     def __setitem__(self, key: str, value: PaymentState, /) -> None: ...
 
     def __delitem__(self, key: str, /) -> None: ...
 
 
-class Markers(Protocol):
+class ArchiveTable(Protocol):
     """The same partition of the table of archived payments."""
 
     def get(self, key: str, /) -> ArchivedPayment | None:
-        """What stayed of a payment, None if it is not archived."""
+        """The stub of a payment; None if it is not archived."""
 
     def __setitem__(self, key: str, value: ArchivedPayment, /) -> None: ...
 
@@ -55,68 +53,56 @@ class PaymentsAgent:
     def __init__(self, policy: Policy, partitions: int) -> None:
         self._policy = policy
         self._partitions = partitions
-        self._repeats = counter("paystream_duplicate_commands_total")
+        self._duplicates = counter("paystream_duplicate_commands_total")
         self._events = counter("paystream_payment_events_total")
-        self._moves = counter("paystream_archive_operations_total")
+        self._archive_operations = counter("paystream_archive_operations_total")
 
-    def handle(self, batch: Batch, states: States, markers: Markers) -> None:
-        """Decide every command of the batch, in order."""
+    def handle(self, batch: Batch, payments: PaymentTable, archive: ArchiveTable) -> None:
+        """Handle every command of the batch, in order. Raises KeyMismatch, TooManyWaiting."""
         for record in batch:
-            self.take(batch, states, markers, record)
+            self._handle(batch, payments, archive, record)
 
-    def take(self, batch: Batch, states: States, markers: Markers, record: Record) -> None:
-        """Decide one command. Raises KeyMismatch, TooManyWaiting."""
-        command: PaymentCommand = record.value
-        payment_id = command.payment_id
-        if record.key != payment_id:
-            raise KeyMismatch(f"key {record.key!r} of a command for {payment_id!r}")
-        state = states.get(payment_id)
-        if state is None or command.kind in STORAGE_KINDS:
-            marker = markers.get(payment_id)
-            if marker is not None or command.kind in STORAGE_KINDS:
-                self._take_archived(batch, states, markers, record, state, marker)
-                return
-            if command.kind == CommandKind.CREATE:
-                self._check_partition(record, payment_id)
-        decision = decide(state, command, self._policy)
-        if decision.events and decision.state is not None:
-            states[payment_id] = decision.state
-        self._emit(batch, decision, record.headers.get(TRACEPARENT))
-
-    def _take_archived(
-        self,
-        batch: Batch,
-        states: States,
-        markers: Markers,
-        record: Record,
-        state: PaymentState | None,
-        marker: ArchivedPayment | None,
+    def _handle(
+        self, batch: Batch, payments: PaymentTable, archive: ArchiveTable, record: Record
     ) -> None:
-        """A payment that leaves the table, is out of it, or comes back."""
         command: PaymentCommand = record.value
-        taken = take(state, marker, command, self._policy, record.headers.get(TRACEPARENT))
-        _keep(states, command.payment_id, state, taken.state)
-        _keep(markers, command.payment_id, marker, taken.marker)
-        for decision, trace in taken.decisions:
-            self._emit(batch, decision, trace)
-        if taken.question is not None:
-            _emit_question(batch, taken.question, record.headers.get(TRACEPARENT))
-        self._tell(command, marker, taken)
+        payment_id, trace = command.payment_id, record.headers.get(TRACEPARENT)
+        if record.key != payment_id:
+            raise KeyMismatch(
+                f"The command for {payment_id!r} has the key {record.key!r}. "
+                "Produce it with the payment id as its key."
+            )
+        stored: Stored = payments.get(payment_id)
+        if stored is None:
+            stored = archive.get(payment_id)
+            if stored is None and command.kind == CommandKind.CREATE:
+                self._check_partition(record, payment_id)
+        handled = handle(stored, command, self._policy, trace)
+        _store(payments, archive, payment_id, stored, handled.stored)
+        for decision, decision_trace in handled.decisions:
+            self._emit(batch, decision, decision_trace)
+        if handled.history_request is not None:
+            _emit_history_request(batch, handled.history_request, trace)
+        if not handled.decisions or isinstance(stored, ArchivedPayment):
+            self._report(command, stored, handled)
 
-    def _tell(self, command: PaymentCommand, marker: ArchivedPayment | None, taken: Taken) -> None:
-        if taken.refused is not None:
-            self._moves.labels("refused").inc()
-            _LOG.error("history_refused", payment=command.payment_id, reason=taken.refused)
-        elif marker is None and taken.marker is not None:
-            self._moves.labels("archived").inc()
-        elif marker is not None and taken.marker is None:
-            self._moves.labels("restored").inc()
-        elif taken.question is not None:
-            self._moves.labels("asked").inc()
+    def _report(self, command: PaymentCommand, before: Stored, handled: Handled) -> None:
+        was_archived = isinstance(before, ArchivedPayment)
+        is_archived = isinstance(handled.stored, ArchivedPayment)
+        if handled.history_rejected is not None:
+            self._archive_operations.labels("history_rejected").inc()
+            reason = handled.history_rejected
+            _LOG.error("history_rejected", payment=command.payment_id, reason=reason)
+        elif is_archived and not was_archived:
+            self._archive_operations.labels("archived").inc()
+        elif was_archived and not is_archived:
+            self._archive_operations.labels("restored").inc()
+        elif handled.history_request is not None:
+            self._archive_operations.labels("history_requested").inc()
 
     def _emit(self, batch: Batch, decision: Decision, trace: bytes | None) -> None:
         if not decision.events:
-            self._repeats.inc()
+            self._duplicates.inc()
             return
         for event in decision.events:
             self._events.labels(event.type).inc()
@@ -125,24 +111,28 @@ class PaymentsAgent:
             _emit_request(batch, request, trace)
 
     def _check_partition(self, record: Record, payment_id: str) -> None:
-        """A payment is created where every other copy of its create would come to."""
+        """A payment is created in the partition to which every other copy of its create goes."""
         expected = partition_of(payment_id, self._partitions)
         if record.partition != expected:
             raise KeyMismatch(
-                f"{payment_id} belongs to partition {expected}, the command stands in "
-                f"{record.partition}: produce with the murmur2 partitioner of the Java client "
-                "(librdkafka: partitioner=murmur2_random)"
+                f"{payment_id} belongs to partition {expected}, but its command is in partition "
+                f"{record.partition}. Produce with the murmur2 partitioner of the Java client "
+                "(librdkafka: partitioner=murmur2_random)."
             )
 
 
-def _keep(table: Any, key: str, before: object, after: object) -> None:
-    """Write what changed; None is deleted, which is a tombstone on the changelog."""
+def _store(payments: Any, archive: Any, key: str, before: Stored, after: Stored) -> None:
+    """Write what changed; a deletion is a tombstone on the changelog."""
     if after is before:
         return
-    if after is None:
-        del table[key]
-    else:
-        table[key] = after
+    if isinstance(after, PaymentState):
+        payments[key] = after
+    elif isinstance(before, PaymentState):
+        del payments[key]
+    if isinstance(after, ArchivedPayment):
+        archive[key] = after
+    elif isinstance(before, ArchivedPayment):
+        del archive[key]
 
 
 def _emit_event(batch: Batch, event: PaymentEvent, trace: bytes | None) -> None:
@@ -156,9 +146,7 @@ def _emit_request(batch: Batch, request: NetworkRequest, trace: bytes | None) ->
     batch.emit(NETWORK_REQUESTS, request.payment_id, encode(request), headers)
 
 
-def _emit_question(batch: Batch, question: HistoryRequest, trace: bytes | None) -> None:
-    question_id = f"{question.payment_id}#history#{question.attempt}"
-    headers = record_headers(
-        question_id, "history.requested", question.requested_at_ms, GROUP, trace
-    )
-    batch.emit(HISTORY_REQUESTS, question.payment_id, encode(question), headers)
+def _emit_history_request(batch: Batch, request: HistoryRequest, trace: bytes | None) -> None:
+    request_id = f"{request.payment_id}#history#{request.attempt}"
+    headers = record_headers(request_id, "history.requested", request.requested_at_ms, GROUP, trace)
+    batch.emit(HISTORY_REQUESTS, request.payment_id, encode(request), headers)

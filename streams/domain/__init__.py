@@ -1,5 +1,7 @@
-"""The life of a payment as pure functions: `decide` what happens, `evolve` what is then true."""
+"""The life of a payment as pure functions: `handle` a command, `decide` its events, `evolve`."""
 
+from streams.domain.archive import ArchivedPayment
+from streams.domain.archived_payments import Handled, Stored, handle
 from streams.domain.decide import decide
 from streams.domain.evolve import SequenceGap, evolve
 from streams.domain.policy import Policy
@@ -8,14 +10,18 @@ from streams.domain.state import PaymentState
 from streams.domain.transition import Decision
 
 __all__ = [
+    "ArchivedPayment",
     "Decision",
     "Due",
+    "Handled",
     "PaymentState",
     "Policy",
     "SequenceGap",
+    "Stored",
     "deadline_command",
     "decide",
     "evolve",
+    "handle",
     "next_due",
     "next_due_at_ms",
 ]

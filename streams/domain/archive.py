@@ -1,4 +1,4 @@
-"""What stays of a payment that left the table: a marker, against which its history is checked."""
+"""What stays of an archived payment: a stub, against which its history is checked."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -14,10 +14,14 @@ from streams.domain.history_codec import HistoryMismatch
 from streams.domain.policy import Policy
 from streams.domain.schedule import next_due
 from streams.domain.state import OperationState, PaymentState
-from streams.domain.transitions import FINAL
+from streams.domain.transitions import TERMINAL_STATUSES
 
-ARCHIVABLE_STATUSES = FINAL | {PaymentStatus.NEW, PaymentStatus.CAPTURED, PaymentStatus.SETTLED}
-"""Main states in which nothing happens by itself; NEW has only refused commands."""
+ARCHIVABLE_STATUSES = TERMINAL_STATUSES | {
+    PaymentStatus.NEW,
+    PaymentStatus.CAPTURED,
+    PaymentStatus.SETTLED,
+}
+"""Main states in which nothing happens by itself; NEW has only rejected commands."""
 _DIGEST_BYTES = 16
 _MS = 1000
 
@@ -30,7 +34,10 @@ class WaitingCommand(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ArchivedPayment(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """An archived payment. `attempt`: of the question for its history, 0 if nobody asked."""
+    """The stub of an archived payment.
+
+    `attempt` counts the requests for its history; `waiting` are commands that need it.
+    """
 
     merchant_id: str
     mode: str
@@ -38,7 +45,7 @@ class ArchivedPayment(msgspec.Struct, frozen=True, array_like=True, kw_only=True
     status: str
     digest: bytes
     attempt: int = 0
-    asked_at_ms: int = 0
+    requested_at_ms: int = 0
     waiting: tuple[WaitingCommand, ...] = ()
 
 
@@ -58,19 +65,19 @@ def archive_command(state: PaymentState, now_ms: int, policy: Policy) -> Payment
     due_at_ms = archive_due_at_ms(state, policy)
     if due_at_ms is None or now_ms < due_at_ms:
         return None
-    return storage_command(
+    return archive_control_command(
         state, ArchiveCommandKind.ARCHIVE, f"{state.sequence}@{due_at_ms}", now_ms
     )
 
 
-def storage_command(
+def archive_control_command(
     payment: PaymentState | HistoryRequest,
     kind: ArchiveCommandKind,
     subject: str,
     now_ms: int,
     **fields: Any,
 ) -> PaymentCommand:
-    """A command about where the payment is kept; `subject` tells it from others of its kind."""
+    """A command about where the payment is kept; `subject` distinguishes it from others."""
     return PaymentCommand(
         command_id=command_id(payment.payment_id, kind, subject),
         payment_id=payment.payment_id,
@@ -85,7 +92,7 @@ def storage_command(
 
 
 def archive_stub(state: PaymentState) -> ArchivedPayment:
-    """What stays of the payment."""
+    """What stays of the payment in the table of archived payments."""
     return ArchivedPayment(
         merchant_id=state.merchant_id,
         mode=state.mode,
@@ -95,10 +102,10 @@ def archive_stub(state: PaymentState) -> ArchivedPayment:
     )
 
 
-def restored(
-    payment_id: str, marker: ArchivedPayment, events: Iterable[PaymentEvent]
+def rehydrate(
+    payment_id: str, archived: ArchivedPayment, events: Iterable[PaymentEvent]
 ) -> PaymentState:
-    """The payment as it was when the marker took its place. Raises HistoryMismatch."""
+    """The payment as it was when it was archived. Raises HistoryMismatch."""
     state: PaymentState | None = None
     for event in events:
         if event.payment_id != payment_id:
@@ -108,9 +115,9 @@ def restored(
         except (SequenceGap, ValueError) as error:
             raise HistoryMismatch(str(error)) from error
     sequence = 0 if state is None else state.sequence
-    if state is None or sequence != marker.sequence:
-        raise HistoryMismatch(f"{sequence} events came, the payment had {marker.sequence}")
-    if digest(state) != marker.digest:
+    if state is None or sequence != archived.sequence:
+        raise HistoryMismatch(f"{sequence} events came, the payment had {archived.sequence}")
+    if digest(state) != archived.digest:
         raise HistoryMismatch("the events lead to another state than the payment had")
     return state
 
@@ -118,25 +125,25 @@ def restored(
 def digest(state: PaymentState) -> bytes:
     """128 bits over all that a decision could depend on.
 
-    The facts are named one by one, so that a field that a later release adds changes no digest; the
-    memory of our own commands (`echoes`) is left out, since its length is a setting of the code.
+    The fields are named one by one, so that a field that a later release adds changes no digest.
+    `system_commands` is left out, since its length is a setting of the code.
     """
-    facts = (
+    fields = (
         (state.payment_id, state.merchant_id, state.mode, state.status, state.sequence),
         (state.currency, state.requested_minor, state.authorized_minor, state.captured_minor),
         (state.refunded_minor, state.fees_minor, state.fee_basis_points, state.fee_fixed_minor),
         (state.capture_method, state.capture_delay_seconds, state.idempotency_key),
         (state.reference, state.return_url, state.network_reference, state.network),
         (state.decline_code, state.created_at_ms, state.updated_at_ms, state.settled_at_ms),
-        [_facts_of(operation) for operation in state.operations],
+        [_fields_of(operation) for operation in state.operations],
         [(d.dispute_id, d.amount_minor, d.status) for d in state.disputes],
-        [(c.command_id, c.fingerprint, c.reason) for c in state.commands],
+        [(c.command_id, c.fingerprint, c.reason) for c in state.client_commands],
         state.create_fingerprint,
     )
-    return blake2b(msgspec.msgpack.encode(facts), digest_size=_DIGEST_BYTES).digest()
+    return blake2b(msgspec.msgpack.encode(fields), digest_size=_DIGEST_BYTES).digest()
 
 
-def _facts_of(operation: OperationState) -> tuple[object, ...]:
+def _fields_of(operation: OperationState) -> tuple[object, ...]:
     done = (operation.attempt, operation.status, operation.final)
     named = (operation.refund_id, operation.network_reference)
     return (operation.operation, operation.number, operation.amount_minor, done, named)

@@ -1,7 +1,8 @@
-"""Where a payment is kept, around `decide`: in the table, or as a marker until it is needed.
+"""The front door of the domain: one command for one payment, in the table or archived (pure).
 
-`take` is to `decide` what a warehouse is to a shop. With and without archiving the same commands
-lead to the same events; only commands of `ArchiveCommandKind` have none. Pure.
+`handle` wraps `decide` for payments that may be archived: it archives or rehydrates the payment and
+calls `decide` with the result. With and without archiving the same commands lead to the same
+events; commands of `ArchiveCommandKind` lead to none.
 """
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from streams.domain.archive import (
     WaitingCommand,
     archive_command,
     archive_stub,
-    restored,
+    rehydrate,
 )
 from streams.domain.decide import decide
 from streams.domain.history_codec import HistoryMismatch, unpack
@@ -22,118 +23,117 @@ from streams.domain.policy import Policy
 from streams.domain.state import PaymentState
 from streams.domain.transition import Decision
 
-STORAGE_KINDS = frozenset(ArchiveCommandKind)
+Stored = PaymentState | ArchivedPayment | None
+"""What the tables hold of a payment: its state, its archive stub, or nothing. Never both."""
+ARCHIVE_KINDS = frozenset(ArchiveCommandKind)
 WAITING_MAX = 16
 """Commands that wait for one payment's history; more go to the dead letters, to be replayed."""
-ASK_AGAIN_AFTER_MS = 86_400_000
-"""A command that comes so long after the question asks again: the question may be lost."""
+REQUEST_AGAIN_AFTER_MS = 86_400_000
+"""A command that comes this long after a history request repeats the request: it may be lost."""
 
 
 class TooManyWaiting(Exception):
     """More commands came than may wait for one payment's history."""
 
 
-class Taken(Struct, frozen=True):
-    """Where the payment is after a command, and what the command led to.
+class Handled(Struct, frozen=True, gc=False):
+    """What a command leads to: what is stored of the payment now, and what to emit.
 
-    `decisions` with the trace that each belongs to; `question` for the audit store; `refused` says
-    why a history was not taken.
+    Each decision comes with the trace of its command. `history_rejected` says why a history was
+    not accepted.
     """
 
-    state: PaymentState | None = None
-    marker: ArchivedPayment | None = None
+    stored: Stored = None
     decisions: tuple[tuple[Decision, bytes | None], ...] = ()
-    question: HistoryRequest | None = None
-    refused: str | None = None
+    history_request: HistoryRequest | None = None
+    history_rejected: str | None = None
 
 
-def take(
-    state: PaymentState | None,
-    marker: ArchivedPayment | None,
-    command: PaymentCommand,
-    policy: Policy,
-    trace: bytes | None = None,
-) -> Taken:
-    """What a command leads to, wherever the payment is. Raises TooManyWaiting."""
-    if command.kind == ArchiveCommandKind.ARCHIVE:
-        return _archived(state, marker, command, policy)
-    if command.kind == ArchiveCommandKind.HISTORY:
-        return _answered(state, marker, command, policy)
-    if marker is not None:
-        return _waits(marker, command, trace)
-    decision = decide(state, command, policy)
-    return Taken(decision.state, None, ((decision, trace),))
+def handle(
+    stored: Stored, command: PaymentCommand, policy: Policy, trace: bytes | None = None
+) -> Handled:
+    """What a command leads to, wherever the payment is kept. Raises TooManyWaiting."""
+    if command.kind in ARCHIVE_KINDS:
+        if command.kind == ArchiveCommandKind.ARCHIVE:
+            return _archive(stored, command, policy)
+        return _restore(stored, command, policy)
+    if isinstance(stored, ArchivedPayment):
+        return _wait(stored, command, trace)
+    decision = decide(stored, command, policy)
+    return Handled(decision.state, ((decision, trace),))
 
 
-def _archived(
-    state: PaymentState | None,
-    marker: ArchivedPayment | None,
-    command: PaymentCommand,
-    policy: Policy,
-) -> Taken:
+def _archive(stored: Stored, command: PaymentCommand, policy: Policy) -> Handled:
     """Only if nothing happened since the command was sent; it is checked as of its own time."""
-    if state is None:
-        return Taken(None, marker)
-    wanted = archive_command(state, command.issued_at_ms, policy)
-    if wanted is None or wanted.command_id != command.command_id:
-        return Taken(state)
-    return Taken(None, archive_stub(state))
+    if not isinstance(stored, PaymentState):
+        return Handled(stored)
+    due = archive_command(stored, command.issued_at_ms, policy)
+    if due is None or due.command_id != command.command_id:
+        return Handled(stored)
+    return Handled(archive_stub(stored))
 
 
-def _waits(marker: ArchivedPayment, command: PaymentCommand, trace: bytes | None) -> Taken:
-    """The first to wait asks; a copy of one that waits would be absorbed anyway."""
-    longer = marker if _is_waiting(marker, command) else _with_waiting(marker, command, trace)
-    if marker.waiting and command.issued_at_ms < marker.asked_at_ms + ASK_AGAIN_AFTER_MS:
-        return Taken(None, longer)
-    return _asked(longer, command)
+def _wait(archived: ArchivedPayment, command: PaymentCommand, trace: bytes | None) -> Handled:
+    """The first command that waits requests the history; a copy of one that waits adds nothing."""
+    waiting = archived if _is_waiting(archived, command) else _enqueue(archived, command, trace)
+    again_at_ms = archived.requested_at_ms + REQUEST_AGAIN_AFTER_MS
+    if archived.waiting and command.issued_at_ms < again_at_ms:
+        return Handled(waiting)
+    return _request_history(waiting, command)
 
 
-def _is_waiting(marker: ArchivedPayment, command: PaymentCommand) -> bool:
-    known = ((w.command.command_id, w.command.fingerprint) for w in marker.waiting)
+def _is_waiting(archived: ArchivedPayment, command: PaymentCommand) -> bool:
+    known = ((w.command.command_id, w.command.fingerprint) for w in archived.waiting)
     return (command.command_id, command.fingerprint) in known
 
 
-def _with_waiting(
-    marker: ArchivedPayment, command: PaymentCommand, trace: bytes | None
+def _enqueue(
+    archived: ArchivedPayment, command: PaymentCommand, trace: bytes | None
 ) -> ArchivedPayment:
-    if len(marker.waiting) >= WAITING_MAX:
+    if len(archived.waiting) >= WAITING_MAX:
         raise TooManyWaiting(
-            f"{command.payment_id} is archived and {WAITING_MAX} commands wait for its history:"
-            " replay this one when they are done"
+            f"{command.payment_id} is archived and {WAITING_MAX} commands wait for its history."
+            " Replay this one when they are done."
         )
-    return replace(marker, waiting=(*marker.waiting, WaitingCommand(command, trace)))
+    return replace(archived, waiting=(*archived.waiting, WaitingCommand(command, trace)))
 
 
-def _asked(marker: ArchivedPayment, command: PaymentCommand, refused: str | None = None) -> Taken:
-    asking = replace(marker, attempt=marker.attempt + 1, asked_at_ms=command.issued_at_ms)
-    question = HistoryRequest(
+def _request_history(
+    archived: ArchivedPayment, command: PaymentCommand, rejected: str | None = None
+) -> Handled:
+    attempt, at_ms = archived.attempt + 1, command.issued_at_ms
+    request = HistoryRequest(
         payment_id=command.payment_id,
-        merchant_id=marker.merchant_id,
-        mode=marker.mode,
-        sequence=marker.sequence,
-        attempt=asking.attempt,
-        requested_at_ms=command.issued_at_ms,
-        command_id=marker.waiting[0].command.command_id,
+        merchant_id=archived.merchant_id,
+        mode=archived.mode,
+        sequence=archived.sequence,
+        attempt=attempt,
+        requested_at_ms=at_ms,
+        command_id=archived.waiting[0].command.command_id,
     )
-    return Taken(None, asking, question=question, refused=refused)
+    requested = replace(archived, attempt=attempt, requested_at_ms=at_ms)
+    return Handled(requested, history_request=request, history_rejected=rejected)
 
 
-def _answered(
-    state: PaymentState | None,
-    marker: ArchivedPayment | None,
-    command: PaymentCommand,
-    policy: Policy,
-) -> Taken:
-    """The history that was asked for last; any other answer changes nothing."""
-    if marker is None or not marker.waiting or command.attempt != marker.attempt:
-        return Taken(state, marker)
+def _restore(stored: Stored, command: PaymentCommand, policy: Policy) -> Handled:
+    """The history that was requested last; any other history changes nothing."""
+    if not isinstance(stored, ArchivedPayment) or not stored.waiting:
+        return Handled(stored)
+    if command.attempt != stored.attempt:
+        return Handled(stored)
     try:
-        back: PaymentState | None = restored(command.payment_id, marker, unpack(command.history))
+        state = rehydrate(command.payment_id, stored, unpack(command.history))
     except HistoryMismatch as error:
-        return _asked(marker, command, str(error))
+        return _request_history(stored, command, str(error))
+    return _decide_waiting(state, stored.waiting, policy)
+
+
+def _decide_waiting(
+    state: PaymentState | None, waiting: tuple[WaitingCommand, ...], policy: Policy
+) -> Handled:
     decisions = []
-    for waiting in marker.waiting:
-        decision = decide(back, waiting.command, policy)
-        back = decision.state
-        decisions.append((decision, waiting.trace))
-    return Taken(back, None, tuple(decisions))
+    for each in waiting:
+        decision = decide(state, each.command, policy)
+        state = decision.state
+        decisions.append((decision, each.trace))
+    return Handled(state, tuple(decisions))

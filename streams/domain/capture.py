@@ -1,4 +1,4 @@
-"""Captures, voids and expiry: what becomes of an authorization.
+"""Captures, voids and expiry of an authorization.
 
 The fee is taken at capture: the percentage on each capture, the fixed part once, at the first. It
 is never above the captured amount, and it is not returned at a refund.
@@ -14,9 +14,9 @@ _CAPTURE, _CAPTURING = Operation.CAPTURE, PaymentStatus.CAPTURING
 _CAPTURE_REQUESTED = EventType.CAPTURE_REQUESTED
 
 
-def capture(turn: CommandContext) -> RejectionReason | None:
+def capture(context: CommandContext) -> RejectionReason | None:
     """Ask for a part of the authorization, or for all that is left of it."""
-    state, command = turn.state, turn.command
+    state, command = context.state, context.command
     if command.currency is not None and command.currency != state.currency:
         return RejectionReason.CURRENCY_INVALID
     left_minor = state.capturable_minor
@@ -25,41 +25,41 @@ def capture(turn: CommandContext) -> RejectionReason | None:
         return RejectionReason.AMOUNT_INVALID
     if amount_minor > left_minor:
         return RejectionReason.AMOUNT_TOO_LARGE
-    request_capture(turn, amount_minor, final=bool(command.final))
+    request_capture(context, amount_minor, final=bool(command.final))
     return None
 
 
-def capture_due(turn: CommandContext) -> RejectionReason | None:
+def capture_due(context: CommandContext) -> RejectionReason | None:
     """The delay of a background capture is over."""
-    due_at_ms = turn.state.capture_due_at_ms
-    if due_at_ms is None or turn.now_ms < due_at_ms:
+    due_at_ms = context.state.capture_due_at_ms
+    if due_at_ms is None or context.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    request_capture(turn, turn.state.capturable_minor)
+    request_capture(context, context.state.capturable_minor)
     return None
 
 
-def request_capture(turn: CommandContext, amount_minor: int, *, final: bool = False) -> None:
-    """Record and ask for a capture that was found to be right."""
-    operation = new_operation(turn, _CAPTURE, amount_minor, final=final)
-    turn.happened(_CAPTURE_REQUESTED, _CAPTURING, operation)
-    turn.ask(operation)
+def request_capture(context: CommandContext, amount_minor: int, *, final: bool = False) -> None:
+    """Record and request a valid capture."""
+    operation = new_operation(context, _CAPTURE, amount_minor, final=final)
+    context.record_event(_CAPTURE_REQUESTED, _CAPTURING, operation)
+    context.request_operation(operation)
 
 
-def void(turn: CommandContext) -> RejectionReason | None:
+def void(context: CommandContext) -> RejectionReason | None:
     """Give back what is left of the authorization."""
-    operation = new_operation(turn, Operation.VOID, turn.state.capturable_minor)
-    turn.happened(EventType.VOID_REQUESTED, PaymentStatus.VOIDING, operation)
-    turn.ask(operation)
+    operation = new_operation(context, Operation.VOID, context.state.capturable_minor)
+    context.record_event(EventType.VOID_REQUESTED, PaymentStatus.VOIDING, operation)
+    context.request_operation(operation)
     return None
 
 
-def expire(turn: CommandContext) -> RejectionReason | None:
+def expire(context: CommandContext) -> RejectionReason | None:
     """The authorization's time is over: the issuer has released what nobody captured."""
-    state = turn.state
-    if state.expires_at_ms is None or turn.now_ms < state.expires_at_ms:
+    state = context.state
+    if state.expires_at_ms is None or context.now_ms < state.expires_at_ms:
         return RejectionReason.NOT_DUE
     captured_minor = state.captured_minor
-    turn.happened(
+    context.record_event(
         EventType.EXPIRED,
         idle_status(captured_minor, captured_minor) if captured_minor else PaymentStatus.EXPIRED,
         amount_minor=state.capturable_minor,

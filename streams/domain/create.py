@@ -1,4 +1,4 @@
-"""Create: the one command that claims a payment, and what is wrong with one that cannot."""
+"""Create: the one command that makes a payment, and what is wrong with one that cannot."""
 
 from msgspec.structs import replace
 
@@ -24,19 +24,19 @@ _CAPTURE_METHODS = frozenset(CaptureMethod)
 _MODES = frozenset(Mode)
 
 
-def claim(turn: CommandContext) -> RejectionReason | None:
+def create(context: CommandContext) -> RejectionReason | None:
     """Move `new` to `authorizing` and ask the network: the compare-and-set of the payment."""
-    command = turn.command
-    if reason := invalid(command, turn.policy):
+    command = context.command
+    if reason := invalid(command, context.policy):
         return reason
     amount_minor = command.amount_minor or 0
-    operation = new_operation(turn, _AUTHORIZE, amount_minor)
-    turn.happened(
+    operation = new_operation(context, _AUTHORIZE, amount_minor)
+    context.record_event(
         _CREATED,
         _AUTHORIZING,
         operation,
-        moved=replace(
-            turn.state,
+        totals_of=replace(
+            context.state,
             merchant_id=command.merchant_id,
             mode=command.mode,
             currency=command.currency,
@@ -50,18 +50,18 @@ def claim(turn: CommandContext) -> RejectionReason | None:
             fee_fixed_minor=command.fee_fixed_minor or 0,
         ),
     )
-    turn.ask(operation, card=command.card)
+    context.request_operation(operation, card=command.card)
     return None
 
 
-def already_created(turn: CommandContext) -> RejectionReason:
+def already_created(context: CommandContext) -> RejectionReason:
     """A second create under another command id: a copy, or another body for the same payment."""
-    same = turn.command.fingerprint[:FINGERPRINT_CHARACTERS] == turn.state.create_fingerprint
+    same = context.command.fingerprint[:FINGERPRINT_CHARACTERS] == context.state.create_fingerprint
     return RejectionReason.ALREADY_EXISTS if same else RejectionReason.IDEMPOTENCY_MISMATCH
 
 
 def invalid(command: PaymentCommand, policy: Policy) -> RejectionReason | None:
-    """Why a create cannot be taken, whatever the payment's state; None if it can."""
+    """Why a create is rejected, whatever the payment's state; None if it is valid."""
     if not 0 < (command.amount_minor or 0) <= AMOUNT_MINOR_MAX:
         return RejectionReason.AMOUNT_INVALID
     if command.currency not in CURRENCIES:

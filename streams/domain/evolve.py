@@ -21,9 +21,9 @@ from streams.domain.state import (
 )
 
 SYSTEM_COMMANDS_MAX = 6
-"""How many of the last results and deadlines are remembered by command id."""
+"""How many of the last network results and deadlines are remembered by command id."""
 COMMANDS_REMEMBERED_MAX = 256
-"""People's commands about one payment; later ones are refused, none is forgotten."""
+"""Clients' commands for one payment; later ones are rejected, none is forgotten."""
 SYSTEM_COMMAND_KINDS = frozenset(
     {
         CommandKind.NETWORK_RESULT,
@@ -34,7 +34,7 @@ SYSTEM_COMMAND_KINDS = frozenset(
         CommandKind.SETTLEMENT_DUE,
     }
 )
-"""Commands that the system sends to itself."""
+"""Commands that the system sends to itself, by kind."""
 
 _AUTOMATIC = CaptureMethod.AUTOMATIC
 _REJECTED, _TOO_MANY = EventType.COMMAND_REJECTED, RejectionReason.TOO_MANY_COMMANDS
@@ -48,8 +48,8 @@ class SequenceGap(ValueError):
     """An event is not the next one of its payment."""
 
 
-def blank(origin: PaymentCommand | PaymentEvent) -> PaymentState:
-    """A payment that was spoken of and not created."""
+def empty_state(origin: PaymentCommand | PaymentEvent) -> PaymentState:
+    """A payment that was not created yet."""
     return PaymentState(
         payment_id=origin.payment_id,
         merchant_id=origin.merchant_id,
@@ -63,12 +63,12 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
 
     A type that this release does not know changes the totals and the main state alone.
     """
-    before = state if state is not None else blank(event)
+    before = state if state is not None else empty_state(event)
     if event.sequence != before.sequence + 1:
         raise SequenceGap(
             f"{event.payment_id}: event {event.sequence} came after event {before.sequence}"
         )
-    commands, echoes = _memory(before, event)
+    client_commands, system_commands = _memory(before, event)
     after = replace(
         before,
         status=event.status,
@@ -78,8 +78,8 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
         refunded_minor=event.refunded_minor,
         fees_minor=event.fees_minor,
         updated_at_ms=event.occurred_at_ms,
-        commands=commands,
-        echoes=echoes,
+        client_commands=client_commands,
+        system_commands=system_commands,
         operations=_operations(before, event),
     )
     effect = _EFFECTS.get(event.type)
@@ -87,18 +87,18 @@ def evolve(state: PaymentState | None, event: PaymentEvent) -> PaymentState:
 
 
 def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
-    """People's commands and echoes with the event's command; its first event counts."""
-    commands, echoes = state.commands, state.echoes
+    """Client and system commands with the event's command; its first event counts."""
+    client_commands, system_commands = state.client_commands, state.system_commands
     reason = event.reason if event.type == _REJECTED else None
     if reason == _TOO_MANY:
-        return commands, echoes
+        return client_commands, system_commands
     seen = SeenCommand(event.command_id, event.fingerprint[:FINGERPRINT_CHARACTERS], reason)
     if event.command_kind in SYSTEM_COMMAND_KINDS:
-        if not echoes or echoes[-1] != seen:
-            echoes = (*echoes[1 - SYSTEM_COMMANDS_MAX :], seen)
-    elif not commands or commands[-1] != seen:
-        commands = (*commands, seen)
-    return commands, echoes
+        if not system_commands or system_commands[-1] != seen:
+            system_commands = (*system_commands[1 - SYSTEM_COMMANDS_MAX :], seen)
+    elif not client_commands or client_commands[-1] != seen:
+        client_commands = (*client_commands, seen)
+    return client_commands, system_commands
 
 
 def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationState, ...]:
@@ -132,7 +132,7 @@ _NOT_DONE = frozenset(
         EventType.REVERSAL_FAILED,
     }
 )
-"""The network refused it, or never got it; a refusal has a decline code."""
+"""The network declined it, or never got it; a decline has a code."""
 _STATUSES: dict[str, OperationStatus] = {
     EventType.CREATED: OperationStatus.IN_FLIGHT,
     EventType.REQUIRES_ACTION: OperationStatus.REQUIRES_ACTION,
@@ -153,7 +153,7 @@ _STATUSES: dict[str, OperationStatus] = {
     EventType.REVERSED: OperationStatus.APPROVED,
     **dict.fromkeys(_NOT_DONE, OperationStatus.FAILED),
 }
-"""Where an event takes its operation; other events are about none."""
+"""Status of the event's operation after it; other events are about none."""
 
 
 def _new_operation(event: PaymentEvent, status: str, due_at_ms: int | None) -> OperationState:
@@ -201,7 +201,7 @@ def _requires_action(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 
 def _rerouted(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    """The earlier authorization is over: the network had surely not taken it."""
+    """The earlier authorization is over: it never reached the network."""
     *earlier, again = state.operations
     over = (replace(o, status=OperationStatus.FAILED, due_at_ms=None) for o in earlier)
     return replace(state, operations=(*over, again), network=event.network)

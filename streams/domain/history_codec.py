@@ -1,4 +1,4 @@
-"""A payment's events as one value, as commands of kind `history` carry them.
+"""A payment's events as one value, carried by commands of kind `history`.
 
 zlib (RFC 1950) over the events one after another: 4 bytes of length (big endian), then the event as
 it stands on the topic. A history of 300 events takes about 15 KB so.
@@ -21,7 +21,7 @@ class HistoryTooLarge(ValueError):
 
 
 class HistoryMismatch(ValueError):
-    """What was sent as a payment's events are not the events that the payment had."""
+    """The events that were sent are not the events of the payment."""
 
 
 def pack(records: Sequence[bytes]) -> bytes:

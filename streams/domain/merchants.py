@@ -13,7 +13,7 @@ from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, Merchan
 from streams.domain.state import SeenCommand
 
 COMMANDS_REMEMBERED_MAX = 128
-"""The last commands about one merchant; an older repeat is refused by what it would do twice."""
+"""The last commands for one merchant; an older duplicate is rejected by its effect."""
 ENDPOINTS_MAX = 20
 SECRETS_MAX = 2
 KEYS_PER_MODE_MAX = 5
@@ -21,7 +21,7 @@ PAYOUT_SCHEDULES = frozenset({"daily", "manual"})
 
 
 class MerchantPolicy(Struct, frozen=True, kw_only=True):
-    """What a merchant gets that asked for nothing else."""
+    """Defaults of a new merchant."""
 
     fee_basis_points: int = 150
     """1/100 percent of each capture."""
@@ -31,7 +31,7 @@ class MerchantPolicy(Struct, frozen=True, kw_only=True):
 
 
 class MerchantState(Struct, frozen=True, array_like=True):
-    """One merchant's registration; `merchant` None while there were only refused commands."""
+    """One merchant's registration; `merchant` None while there were only rejected commands."""
 
     merchant: Merchant | None = None
     sequence: int = 0
@@ -39,7 +39,7 @@ class MerchantState(Struct, frozen=True, array_like=True):
 
 
 class MerchantDecision(Struct, frozen=True):
-    """`event` None for a repeat; `state.merchant` is the record to publish if it was applied."""
+    """`event` None for a duplicate; `state.merchant` is the record to publish if it was applied."""
 
     state: MerchantState
     event: MerchantEvent | None = None
@@ -57,7 +57,7 @@ Change = Callable[[Merchant, MerchantCommand], Merchant | RejectionReason]
 def decide_merchant(
     state: MerchantState | None, command: MerchantCommand, policy: MerchantPolicy
 ) -> MerchantDecision:
-    """What the command does; a repeat does nothing."""
+    """What the command does; a duplicate does nothing."""
     before = state or MerchantState()
     known = [seen for seen in before.commands if seen.command_id == command.command_id]
     if any(seen.fingerprint == command.fingerprint for seen in known):
@@ -186,7 +186,7 @@ def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | 
 
 
 def _endpoint_removed(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
-    """Disabled, so that what is on its way to it ends with a reason."""
+    """Disabled, so that its pending deliveries end with a reason."""
     return _with_endpoint(merchant, command, lambda found: replace(found, enabled=False))
 
 

@@ -1,9 +1,9 @@
-"""Network results: which are believed, and what each outcome of each operation means.
+"""Network results: which are accepted, and what each outcome of each operation means.
 
 All attempts of an operation carry one idempotency key, so the network does the operation at most
-once: `approved` is true whichever attempt it answers. Any other outcome is believed from the last
-attempt alone, because an older question may have been answered before the money moved. A result
-for an operation that has its outcome is stale; one that says the opposite goes to `contradicting`.
+once: `approved` is true whichever attempt it belongs to. Any other outcome counts only from the
+last attempt, because the network may have replied to an older one before the money moved. A result
+for an operation that has its outcome is stale; one that says the opposite goes to `late_results`.
 """
 
 from collections.abc import Callable
@@ -50,25 +50,25 @@ _CONCLUDES: dict[str, OperationStatus] = {
 }
 
 
-def network_result(turn: CommandContext) -> RejectionReason | None:
-    """Take the network's answer, if it is the answer to an open question."""
-    command = turn.command
-    operation = turn.state.operation_of(command.operation_id)
+def network_result(context: CommandContext) -> RejectionReason | None:
+    """Apply the network's result, if it belongs to an open operation."""
+    command = context.command
+    operation = context.state.operation_of(command.operation_id)
     if operation is None:
         return RejectionReason.STALE_RESULT
-    if not answers(operation, command) and not can_apply_late(turn.state, operation, command):
-        return handle_conflicting_result(turn, operation)
+    if not is_current(operation, command) and not can_apply_late(context.state, operation, command):
+        return handle_conflicting_result(context, operation)
     outcome = command.outcome or ""
     conclude = _CONCLUSIONS.get((operation.operation, outcome))
     if conclude is None:
         return RejectionReason.FIELD_INVALID
     concluded = replace(operation, status=_CONCLUDES[outcome], due_at_ms=None)
-    conclude(turn, concluded)
+    conclude(context, concluded)
     return None
 
 
-def answers(operation: OperationState, command: PaymentCommand) -> bool:
-    """Whether a result answers a question about this operation that is still open."""
+def is_current(operation: OperationState, command: PaymentCommand) -> bool:
+    """Whether a result concludes this operation, which is still open."""
     attempt = command.attempt or 0
     if command.outcome == _APPROVED:
         return 1 <= attempt <= operation.attempt and operation.status in _OPEN_FOR_MONEY
@@ -82,28 +82,28 @@ _OPEN_FOR_MONEY = frozenset(
 )
 
 
-def _authorized(turn: CommandContext, operation: OperationState) -> None:
-    state, command = turn.state, turn.command
-    turn.happened(
+def _authorized(context: CommandContext, operation: OperationState) -> None:
+    state, command = context.state, context.command
+    context.record_event(
         _AUTHORIZED,
         _STATUS_AUTHORIZED,
         operation,
-        moved=replace(
+        totals_of=replace(
             state,
             authorized_minor=state.requested_minor,
             network_reference=command.network_reference or state.network_reference,
         ),
-        due_at_ms=turn.policy.expires_at_ms(turn.now_ms),
+        due_at_ms=context.policy.expires_at_ms(context.now_ms),
     )
     if state.capture_method == _AUTOMATIC and not state.capture_delay_seconds:
-        request_capture(turn, state.requested_minor)
+        request_capture(context, state.requested_minor)
 
 
-def _requires_action(turn: CommandContext, operation: OperationState) -> None:
+def _requires_action(context: CommandContext, operation: OperationState) -> None:
     """The first deadline stays: asking again does not prolong the customer's time."""
-    state, command = turn.state, turn.command
-    due_at_ms = state.action_due_at_ms or turn.policy.action_due_at_ms(turn.now_ms)
-    turn.happened(
+    state, command = context.state, context.command
+    due_at_ms = state.action_due_at_ms or context.policy.action_due_at_ms(context.now_ms)
+    context.record_event(
         EventType.REQUIRES_ACTION,
         PaymentStatus.REQUIRES_ACTION,
         operation,
@@ -113,79 +113,79 @@ def _requires_action(turn: CommandContext, operation: OperationState) -> None:
     )
 
 
-def _not_authorized(turn: CommandContext, operation: OperationState) -> None:
-    command = turn.command
+def _not_authorized(context: CommandContext, operation: OperationState) -> None:
+    command = context.command
     declined = operation.status == OperationStatus.DECLINED
-    turn.happened(
+    context.record_event(
         EventType.DECLINED if declined else EventType.FAILED,
         PaymentStatus.DECLINED if declined else PaymentStatus.FAILED,
         operation,
-        network_reference=command.network_reference or turn.state.network_reference,
+        network_reference=command.network_reference or context.state.network_reference,
         decline_code=command.decline_code,
         reason=command.reason,
     )
 
 
-def _not_taken(turn: CommandContext, operation: OperationState) -> None:
-    """The first network surely has not got it: the fallback is asked, under a key of its own.
+def _not_processed(context: CommandContext, operation: OperationState) -> None:
+    """The operation did not reach the first network: request it from the fallback, with a new key.
 
-    The card comes with the answer, since nothing else keeps it.
+    The card comes with the result, since it is stored nowhere.
     """
-    command, state = turn.command, turn.state
+    command, state = context.command, context.state
     if command.card is None or state.network is not None:
-        _not_authorized(turn, operation)
+        _not_authorized(context, operation)
         return
-    again = new_operation(turn, Operation.AUTHORIZE, operation.amount_minor)
-    turn.happened(
+    again = new_operation(context, Operation.AUTHORIZE, operation.amount_minor)
+    context.record_event(
         EventType.REROUTED,
         PaymentStatus.AUTHORIZING,
         again,
         network=Network.FALLBACK,
         reason=command.reason,
     )
-    turn.ask(again, card=command.card)
+    context.request_operation(again, card=command.card)
 
 
-def _captured(turn: CommandContext, operation: OperationState) -> None:
-    state = turn.state
+def _captured(context: CommandContext, operation: OperationState) -> None:
+    state = context.state
     captured_minor = state.captured_minor + operation.amount_minor
     authorized_minor = authorized_after_capture_minor(state, operation)
     fee_minor = capture_fee_minor(state, operation.amount_minor)
-    turn.happened(
+    context.record_event(
         _CAPTURED,
         status_with_pending(state, operation, idle_status(captured_minor, authorized_minor)),
         operation,
-        moved=replace(
+        totals_of=replace(
             state,
             captured_minor=captured_minor,
             authorized_minor=authorized_minor,
             fees_minor=state.fees_minor + fee_minor,
         ),
-        due_at_ms=turn.policy.settlement_due_at_ms(turn.now_ms),
+        due_at_ms=context.policy.settlement_due_at_ms(context.now_ms),
         fee_minor=fee_minor,
     )
 
 
-def _voided(turn: CommandContext, operation: OperationState) -> None:
-    captured_minor = turn.state.captured_minor
-    resting = idle_status(captured_minor, captured_minor)
-    turn.happened(
+def _voided(context: CommandContext, operation: OperationState) -> None:
+    captured_minor = context.state.captured_minor
+    idle = idle_status(captured_minor, captured_minor)
+    context.record_event(
         EventType.VOIDED,
         status_with_pending(
-            turn.state, operation, resting if captured_minor else PaymentStatus.VOIDED
+            context.state, operation, idle if captured_minor else PaymentStatus.VOIDED
         ),
         operation,
         authorized_minor=captured_minor,
     )
 
 
-def _refunded(turn: CommandContext, operation: OperationState) -> None:
-    state = turn.state
-    turn.happened(
+def _refunded(context: CommandContext, operation: OperationState) -> None:
+    state = context.state
+    context.record_event(
         EventType.REFUND_SUCCEEDED,
-        _unmoved(turn, operation),
+        _status_unchanged_totals(context, operation),
         operation,
-        moved=replace(state, refunded_minor=state.refunded_minor + operation.amount_minor),
+        totals_of=replace(state, refunded_minor=state.refunded_minor + operation.amount_minor),
     )
 
 
@@ -196,51 +196,51 @@ _NOT_DONE = {
 }
 
 
-def _not_done(turn: CommandContext, operation: OperationState) -> None:
-    command = turn.command
+def _not_done(context: CommandContext, operation: OperationState) -> None:
+    command = context.command
     declined = operation.status == OperationStatus.DECLINED
-    turn.happened(
+    context.record_event(
         _NOT_DONE[Operation(operation.operation)],
-        _unmoved(turn, operation),
+        _status_unchanged_totals(context, operation),
         operation,
         decline_code=(command.decline_code or "generic_decline") if declined else None,
         reason=command.reason if declined else command.reason or command.decline_code,
     )
 
 
-def _reversed(turn: CommandContext, operation: OperationState) -> None:
-    turn.happened(EventType.REVERSED, turn.state.status, operation)
+def _reversed(context: CommandContext, operation: OperationState) -> None:
+    context.record_event(EventType.REVERSED, context.state.status, operation)
 
 
-def _not_reversed(turn: CommandContext, operation: OperationState) -> None:
-    """The network still holds the customer's money: for people, at once."""
-    command = turn.command
-    turn.happened(
+def _not_reversed(context: CommandContext, operation: OperationState) -> None:
+    """The network still holds the customer's money: operators must act at once."""
+    command = context.command
+    context.record_event(
         EventType.REVERSAL_FAILED,
-        turn.state.status,
+        context.state.status,
         operation,
         decline_code=command.decline_code,
         reason=command.reason,
     )
 
 
-def _unknown(turn: CommandContext, operation: OperationState) -> None:
-    due_at_ms = turn.policy.resolve_due_at_ms(turn.now_ms, operation.attempt)
-    turn.happened(
+def _unknown(context: CommandContext, operation: OperationState) -> None:
+    due_at_ms = context.policy.status_inquiry_due_at_ms(context.now_ms, operation.attempt)
+    context.record_event(
         EventType.OUTCOME_UNKNOWN,
-        turn.state.status if operation.is_reversal else PaymentStatus.UNKNOWN,
+        context.state.status if operation.is_reversal else PaymentStatus.UNKNOWN,
         replace(operation, due_at_ms=due_at_ms),
-        reason=turn.command.reason,
+        reason=context.command.reason,
     )
 
 
-def _unmoved(turn: CommandContext, operation: OperationState) -> PaymentStatus:
+def _status_unchanged_totals(context: CommandContext, operation: OperationState) -> PaymentStatus:
     """Main state when an operation ends that leaves authorized and captured as they are."""
-    state = turn.state
-    resting = idle_status(
+    state = context.state
+    idle = idle_status(
         state.captured_minor, state.authorized_minor, settled=state.settled_at_ms is not None
     )
-    return status_with_pending(state, operation, resting)
+    return status_with_pending(state, operation, idle)
 
 
 _CONCLUSIONS: dict[tuple[str, str], Callable[[CommandContext, OperationState], None]] = {
@@ -248,7 +248,7 @@ _CONCLUSIONS: dict[tuple[str, str], Callable[[CommandContext, OperationState], N
     (Operation.AUTHORIZE, Outcome.REQUIRES_ACTION): _requires_action,
     (Operation.AUTHORIZE, Outcome.DECLINED): _not_authorized,
     (Operation.AUTHORIZE, Outcome.FAILED): _not_authorized,
-    (Operation.AUTHORIZE, Outcome.NOT_PROCESSED): _not_taken,
+    (Operation.AUTHORIZE, Outcome.NOT_PROCESSED): _not_processed,
     (Operation.CAPTURE, Outcome.APPROVED): _captured,
     (Operation.VOID, Outcome.APPROVED): _voided,
     (Operation.REFUND, Outcome.APPROVED): _refunded,

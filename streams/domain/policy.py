@@ -1,4 +1,4 @@
-"""The times that rule a payment's life; settings, not law."""
+"""Times and limits of a payment's life, as settings."""
 
 from msgspec import Struct
 
@@ -17,24 +17,24 @@ class Policy(Struct, frozen=True, kw_only=True):
     action_timeout_seconds: int = 15 * 60
     """A customer who does not come back from 3-D Secure ends the payment after this."""
     network_timeout_seconds: int = 5 * 60
-    """A network operation without any result is taken for unknown and asked about after this."""
-    resolve_backoff_seconds: int = 5
-    """First wait before the network is asked about an unknown outcome; doubles each time."""
-    resolve_backoff_seconds_max: int = 6 * 3600
-    """Longest wait between two such questions."""
-    resolve_attempts_max: int = 60
-    """After so many attempts (12 days by default) only a late answer or a actor resolves it."""
+    """A network operation without a result is unknown after this; a status inquiry follows."""
+    status_inquiry_backoff_seconds: int = 5
+    """First wait before a status inquiry about an unknown outcome; doubles each time."""
+    status_inquiry_backoff_seconds_max: int = 6 * 3600
+    """Longest wait between two status inquiries."""
+    status_inquiry_attempts_max: int = 60
+    """After so many attempts (12 days by default) only a late result or an operator resolves it."""
     capture_delay_seconds_max: int = 6 * _DAY_SECONDS
     """Longest delay of a background capture; shorter than the authorization is valid."""
     archive_after_seconds: int = 180 * _DAY_SECONDS
-    """A payment in which nothing can happen by itself leaves the table so long after its last
-    change; whatever comes for it later brings it back."""
+    """An inactive payment is archived this long after its last change; a later command for it
+    restores it."""
 
     settlement_due_seconds: int = 5 * _DAY_SECONDS
-    """The network is to have paid a capture by then; later the payment is marked as overdue."""
+    """The network should have paid a capture by then; later its settlement is overdue."""
 
     def settlement_due_at_ms(self, now_ms: int) -> int:
-        """When the network is to have paid what it captures now."""
+        """When the network should have paid what it captures now."""
         return now_ms + self.settlement_due_seconds * _MS
 
     def expires_at_ms(self, now_ms: int) -> int:
@@ -45,15 +45,15 @@ class Policy(Struct, frozen=True, kw_only=True):
         """When a customer who is asked now must be back."""
         return now_ms + self.action_timeout_seconds * _MS
 
-    def answer_due_at_ms(self, now_ms: int, attempt: int) -> int | None:
-        """When a question of now is given up on; None after the last attempt."""
-        if attempt >= self.resolve_attempts_max:
+    def result_due_at_ms(self, now_ms: int, attempt: int) -> int | None:
+        """When an attempt of now counts as unknown; None after the last attempt."""
+        if attempt >= self.status_inquiry_attempts_max:
             return None
         return now_ms + self.network_timeout_seconds * _MS
 
-    def resolve_due_at_ms(self, now_ms: int, attempt: int) -> int | None:
-        """When to ask again after attempt 1, 2, 3… stayed without outcome; None after the last."""
-        if attempt >= self.resolve_attempts_max:
+    def status_inquiry_due_at_ms(self, now_ms: int, attempt: int) -> int | None:
+        """When the next status inquiry is due after attempt 1, 2, 3…; None after the last."""
+        if attempt >= self.status_inquiry_attempts_max:
             return None
-        doubled = self.resolve_backoff_seconds << min(attempt - 1, 40)
-        return now_ms + min(doubled, self.resolve_backoff_seconds_max) * _MS
+        doubled = self.status_inquiry_backoff_seconds << min(attempt - 1, 40)
+        return now_ms + min(doubled, self.status_inquiry_backoff_seconds_max) * _MS

@@ -1,4 +1,4 @@
-"""DeadlineScheduler: what of a payment is due next, and the command that says so."""
+"""Deadlines of a payment: which one is next, and its command."""
 
 from typing import NamedTuple
 

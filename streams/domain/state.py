@@ -1,4 +1,4 @@
-"""What is known about one payment; exactly the fold of its events."""
+"""The state of one payment: exactly the fold of its events."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -113,15 +113,15 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
     settled_at_ms: int | None = None
     operations: tuple[OperationState, ...] = ()
     disputes: tuple[DisputeState, ...] = ()
-    commands: tuple[SeenCommand, ...] = ()
-    """Commands of people, in order; the create that claimed the payment is among them."""
-    echoes: tuple[SeenCommand, ...] = ()
-    """The last few results and deadlines; older ones are told apart by operation and attempt."""
+    client_commands: tuple[SeenCommand, ...] = ()
+    """Commands of clients and operators, in order; the first create is among them."""
+    system_commands: tuple[SeenCommand, ...] = ()
+    """The last few results and deadlines; older ones differ by operation and attempt."""
     create_fingerprint: str | None = None
     network: str | None = None
-    """Card network that has the payment; None: the first (`vocabulary.Network`)."""
+    """Card network that has the payment; None: the first (`schemas.enums.Network`)."""
     settlement_due_at_ms: int | None = None
-    """When the network is to have paid what was captured; None once that was told."""
+    """When the network should have paid what was captured; None once an event reported it."""
 
     @property
     def authorization(self) -> OperationState:
@@ -188,22 +188,22 @@ _PENDING_STATUSES: dict[str, PaymentStatus] = {
 
 
 def status_with_pending(
-    state: PaymentState, concluded: OperationState, resting: PaymentStatus
+    state: PaymentState, concluded: OperationState, idle: PaymentStatus
 ) -> PaymentStatus:
     """Main state when an operation has its outcome.
 
     Unknown money comes first, then what is in flight; a refund in flight leaves the main state, and
     a reversal never touches it.
     """
-    busy = None
+    pending_status = None
     for operation in state.operations:
         status = operation.status
         if status not in PENDING or operation.is_reversal or _same(operation, concluded):
             continue
         if status == _UNKNOWN:
             return PaymentStatus.UNKNOWN
-        busy = _PENDING_STATUSES.get(operation.operation) or busy
-    return busy or resting
+        pending_status = _PENDING_STATUSES.get(operation.operation) or pending_status
+    return pending_status or idle
 
 
 def _same(one: OperationState, other: OperationState) -> bool:

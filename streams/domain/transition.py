@@ -1,4 +1,4 @@
-"""One command's turn: the events and requests it leads to, and the state after them."""
+"""The context of one command: the events and requests it leads to, and the state after them."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.enums import EventType, Operation, RejectionReason
 from schemas.ids import event_id
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
-from streams.domain.evolve import blank, evolve
+from streams.domain.evolve import empty_state, evolve
 from streams.domain.policy import Policy
 from streams.domain.state import REVERSALS, OperationState, PaymentState
 
@@ -29,12 +29,12 @@ _NO_OPERATION = (0, None, None, None, None, None)
 
 
 class CommandContext:
-    """Collects what happens; each recorded event moves `state` on at once."""
+    """Collects events and requests; each recorded event changes `state` at once."""
 
     __slots__ = ("command", "events", "now_ms", "policy", "requests", "state")
 
     def __init__(self, state: PaymentState | None, command: PaymentCommand, policy: Policy) -> None:
-        self.state = state if state is not None else blank(command)
+        self.state = state if state is not None else empty_state(command)
         self.command = command
         self.now_ms = command.issued_at_ms
         """The command's own time: decisions know no other clock."""
@@ -42,38 +42,38 @@ class CommandContext:
         self.events: list[PaymentEvent] = []
         self.requests: list[NetworkRequest] = []
 
-    def happened(
+    def record_event(
         self,
         event_type: EventType,
         status: str,
         operation: OperationState | None = None,
         *,
-        moved: PaymentState | None = None,
+        totals_of: PaymentState | None = None,
         fee_minor: int = 0,
         due_at_ms: int | None = None,
-        **facts: object,
+        **fields: object,
     ) -> None:
-        """Record an event with the totals of `moved`, by default those of the state.
+        """Record an event with the totals of `totals_of`, by default those of the state.
 
-        `due_at_ms` goes before the operation's; `facts` are further fields of the event.
+        `due_at_ms` overrides the operation's; `fields` are further fields of the event.
         """
         state = self.state
         event = _event(
-            moved or state, self.command, event_type, status, operation, fee_minor, due_at_ms
+            totals_of or state, self.command, event_type, status, operation, fee_minor, due_at_ms
         )
-        if facts:
-            event = replace(event, **facts)
+        if fields:
+            event = replace(event, **fields)
         self.events.append(event)
         self.state = evolve(state, event)
 
-    def ask(self, operation: OperationState, *, card: str | None = None) -> None:
-        """Record the intent to call the network: the operation itself, or how it ended."""
+    def request_operation(self, operation: OperationState, *, card: str | None = None) -> None:
+        """Record a request to the network: the operation itself, or a status inquiry."""
         self.requests.append(_request(self.state, self.command, operation, card))
 
-    def rejected(self, reason: RejectionReason) -> None:
-        """Record that the command is refused; the payment stays as it is."""
+    def record_rejection(self, reason: RejectionReason) -> None:
+        """Record that the command is rejected; the payment stays as it is."""
         command = self.command
-        self.happened(
+        self.record_event(
             EventType.COMMAND_REJECTED,
             self.state.status,
             reason=reason,
@@ -89,7 +89,7 @@ class CommandContext:
 
 
 Handler = Callable[[CommandContext], RejectionReason | None]
-"""Records what a command does, or records nothing and says why not."""
+"""Records what a command does, or records nothing and returns why not."""
 
 
 def _event(

@@ -1,41 +1,64 @@
-"""The transition table as data: main state x command -> a step of `decide`, or a named rejection.
+"""The transition table as data: main state x command -> a step, or a named rejection.
 
 Refunds and disputes live beside the main state; what they need of it stands here as well.
+`handlers` maps each step to its function.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
 
 
-class Step(NamedTuple):
-    """A handler by its name in `decide.HANDLERS`, and the events that it may record."""
+class StepName(StrEnum):
+    """What can be done with a command; `handlers.HANDLERS` has a function for each."""
 
-    handler: str
+    CREATE = "create"
+    ALREADY_CREATED = "already_created"
+    COMPLETE_ACTION = "complete_action"
+    CAPTURE = "capture"
+    CAPTURE_DUE = "capture_due"
+    VOID = "void"
+    REFUND = "refund"
+    RESOLVE_UNKNOWN = "resolve_unknown"
+    ACTION_TIMED_OUT = "action_timed_out"
+    EXPIRE = "expire"
+    SETTLEMENT_DUE = "settlement_due"
+    SETTLE = "settle"
+    OPEN_DISPUTE = "open_dispute"
+    WIN_DISPUTE = "win_dispute"
+    LOSE_DISPUTE = "lose_dispute"
+    NETWORK_RESULT = "network_result"
+
+
+class Step(NamedTuple):
+    """A step, and the events that it may record."""
+
+    name: StepName
     events: tuple[EventType, ...]
 
 
 Cell = Step | RejectionReason
 
-S, K, E = PaymentStatus, CommandKind, EventType
+S, K, E, N = PaymentStatus, CommandKind, EventType, StepName
 
-CLAIM = Step("claim", (E.CREATED,))
-ALREADY_CLAIMED = Step("already_created", ())
-COMPLETE_ACTION = Step("complete_action", (E.ACTION_COMPLETED,))
-CAPTURE = Step("capture", (E.CAPTURE_REQUESTED,))
-CAPTURE_DUE = Step("capture_due", (E.CAPTURE_REQUESTED,))
-VOID = Step("void", (E.VOID_REQUESTED,))
-REFUND = Step("refund", (E.REFUND_REQUESTED,))
-RESOLVE = Step("resolve_unknown", (E.RESOLUTION_REQUESTED,))
-ACTION_TIMED_OUT = Step("action_timed_out", (E.FAILED,))
-EXPIRE = Step("expire", (E.EXPIRED,))
-SETTLEMENT_DUE = Step("settlement_due", (E.SETTLEMENT_OVERDUE,))
-SETTLE = Step("settle", (E.SETTLED,))
-OPEN_DISPUTE = Step("open_dispute", (E.DISPUTE_OPENED,))
-WIN_DISPUTE = Step("win_dispute", (E.DISPUTE_WON,))
-LOSE_DISPUTE = Step("lose_dispute", (E.DISPUTE_LOST,))
-RESULT = Step(
-    "network_result",
+CREATE = Step(N.CREATE, (E.CREATED,))
+ALREADY_CREATED = Step(N.ALREADY_CREATED, ())
+COMPLETE_ACTION = Step(N.COMPLETE_ACTION, (E.ACTION_COMPLETED,))
+CAPTURE = Step(N.CAPTURE, (E.CAPTURE_REQUESTED,))
+CAPTURE_DUE = Step(N.CAPTURE_DUE, (E.CAPTURE_REQUESTED,))
+VOID = Step(N.VOID, (E.VOID_REQUESTED,))
+REFUND = Step(N.REFUND, (E.REFUND_REQUESTED,))
+RESOLVE_UNKNOWN = Step(N.RESOLVE_UNKNOWN, (E.RESOLUTION_REQUESTED,))
+ACTION_TIMED_OUT = Step(N.ACTION_TIMED_OUT, (E.FAILED,))
+EXPIRE = Step(N.EXPIRE, (E.EXPIRED,))
+SETTLEMENT_DUE = Step(N.SETTLEMENT_DUE, (E.SETTLEMENT_OVERDUE,))
+SETTLE = Step(N.SETTLE, (E.SETTLED,))
+OPEN_DISPUTE = Step(N.OPEN_DISPUTE, (E.DISPUTE_OPENED,))
+WIN_DISPUTE = Step(N.WIN_DISPUTE, (E.DISPUTE_WON,))
+LOSE_DISPUTE = Step(N.LOSE_DISPUTE, (E.DISPUTE_LOST,))
+NETWORK_RESULT = Step(
+    N.NETWORK_RESULT,
     (
         E.REROUTED,
         E.AUTHORIZED,
@@ -62,13 +85,13 @@ _PENDING_STATUSES = (S.AUTHORIZING, S.CAPTURING, S.VOIDING, S.UNKNOWN)
 _CREATED = tuple(status for status in S if status is not S.NEW)
 
 _STEPS: dict[CommandKind, tuple[tuple[Step, tuple[PaymentStatus, ...]], ...]] = {
-    K.CREATE: ((CLAIM, (S.NEW,)), (ALREADY_CLAIMED, _CREATED)),
+    K.CREATE: ((CREATE, (S.NEW,)), (ALREADY_CREATED, _CREATED)),
     K.COMPLETE_ACTION: ((COMPLETE_ACTION, (S.REQUIRES_ACTION,)),),
     K.CAPTURE: ((CAPTURE, _CAPTURABLE_STATUSES),),
     K.VOID: ((VOID, _CAPTURABLE_STATUSES),),
     K.REFUND: ((REFUND, _CAPTURED_STATUSES),),
-    K.NETWORK_RESULT: ((RESULT, _CREATED),),
-    K.RESOLVE_UNKNOWN: ((RESOLVE, _CREATED),),
+    K.NETWORK_RESULT: ((NETWORK_RESULT, _CREATED),),
+    K.RESOLVE_UNKNOWN: ((RESOLVE_UNKNOWN, _CREATED),),
     K.CAPTURE_DUE: ((CAPTURE_DUE, (S.AUTHORIZED,)),),
     K.ACTION_TIMED_OUT: ((ACTION_TIMED_OUT, (S.REQUIRES_ACTION,)),),
     K.EXPIRE: ((EXPIRE, _CAPTURABLE_STATUSES),),
@@ -78,11 +101,11 @@ _STEPS: dict[CommandKind, tuple[tuple[Step, tuple[PaymentStatus, ...]], ...]] = 
     K.WIN_DISPUTE: ((WIN_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
     K.LOSE_DISPUTE: ((LOSE_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
 }
-"""Command -> its steps, each with the states in which it is taken."""
+"""Command -> its steps, each with the states in which it is allowed."""
 
 
-def _refusal(status: PaymentStatus) -> RejectionReason:
-    """Why a command without a step is refused: by what the payment is waiting for."""
+def _rejection(status: PaymentStatus) -> RejectionReason:
+    """Why a command without a step is rejected: by what the payment is waiting for."""
     if status is S.NEW:
         return RejectionReason.NO_SUCH_PAYMENT
     return (
@@ -97,7 +120,7 @@ def cell_of(status: PaymentStatus, kind: CommandKind) -> Cell:
     for step, statuses in _STEPS[kind]:
         if status in statuses:
             return step
-    return _refusal(status)
+    return _rejection(status)
 
 
 TABLE: dict[tuple[str, str], Cell] = {
@@ -105,8 +128,8 @@ TABLE: dict[tuple[str, str], Cell] = {
 }
 """(main state, command kind) -> what is done. There is a cell for every pair."""
 
-FINAL = frozenset({S.VOIDED, S.EXPIRED, S.DECLINED, S.FAILED})
-"""Main states in which no money can move any more, but what is taken back (`contradicting`)."""
+TERMINAL_STATUSES = frozenset({S.VOIDED, S.EXPIRED, S.DECLINED, S.FAILED})
+"""Main states in which no money can move any more, except a reversal (`late_results`)."""
 
 
 def table_markdown() -> str:
@@ -122,13 +145,13 @@ def _row(kind: CommandKind) -> str:
 
 
 def _cell_text(cell: Cell) -> str:
-    return f"**{cell.handler}**" if isinstance(cell, Step) else str(cell)
+    return f"**{cell.name}**" if isinstance(cell, Step) else str(cell)
 
 
 def _legend() -> list[str]:
-    steps = {cell.handler: cell for cell in TABLE.values() if isinstance(cell, Step)}
+    steps = {cell.name: cell for cell in TABLE.values() if isinstance(cell, Step)}
     lines = ["| step | events |", "|---|---|"]
     for name, step in steps.items():
-        events = ", ".join(f"`{event}`" for event in step.events) or "none: always refused"
+        events = ", ".join(f"`{event}`" for event in step.events) or "none: always rejected"
         lines.append(f"| **{name}** | {events} |")
     return lines

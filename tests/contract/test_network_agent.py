@@ -114,7 +114,7 @@ async def test_trouble_is_tried_again_with_the_same_key_and_body(
     network: ScriptedNetwork, agent: NetworkCallHandler, trouble: Answer
 ) -> None:
     network.posts = [trouble, trouble, APPROVED]
-    answer = await agent.outcome_of(request())
+    answer = await agent.resolve_outcome(request())
     assert (answer.outcome, answer.network_reference) == ("approved", "net_1")
     assert len(network.bodies) == 3
     assert all(body == network.bodies[0] for body in network.bodies)
@@ -125,7 +125,7 @@ async def test_after_the_last_try_the_status_is_asked_for(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.posts, network.gets = [SILENCE], [APPROVED]
-    assert (await agent.outcome_of(request())).outcome == "approved"
+    assert (await agent.resolve_outcome(request())).outcome == "approved"
     assert (len(network.bodies), network.asked) == (3, ["pay_1:capture:1"])
 
 
@@ -134,7 +134,7 @@ async def test_without_any_word_the_outcome_is_unknown_never_failed(
     network: ScriptedNetwork, agent: NetworkCallHandler, status: Answer
 ) -> None:
     network.posts, network.gets = [SILENCE], [status]
-    assert (await agent.outcome_of(request())).outcome == "unknown"
+    assert (await agent.resolve_outcome(request())).outcome == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_a_refusal_counts_if_no_other_copy_was_seen(
     network: ScriptedNetwork, agent: NetworkCallHandler, status: Answer, outcome: str
 ) -> None:
     network.posts, network.gets = [422], [status]
-    assert (await agent.outcome_of(request())).outcome == outcome
+    assert (await agent.resolve_outcome(request())).outcome == outcome
     assert len(network.bodies) == 1
 
 
@@ -152,9 +152,9 @@ async def test_declines_get_one_of_our_codes(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.posts = [{"outcome": "declined", "decline_code": "expired_card"}]
-    assert (await agent.outcome_of(request("authorize"))).decline_code == "expired_card"
+    assert (await agent.resolve_outcome(request("authorize"))).decline_code == "expired_card"
     network.posts = [{"outcome": "declined", "decline_code": "moon_phase"}]
-    answer = await agent.outcome_of(request("authorize"))
+    answer = await agent.resolve_outcome(request("authorize"))
     assert (answer.decline_code, answer.reason) == ("generic_decline", "moon_phase")
 
 
@@ -162,15 +162,15 @@ async def test_a_status_is_asked_and_believed(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.gets = [503, APPROVED]
-    assert (await agent.outcome_of(question("authorize"))).outcome == "approved"
+    assert (await agent.resolve_outcome(question("authorize"))).outcome == "approved"
     assert network.bodies == []
 
 
 async def test_a_capture_that_was_never_seen_is_asked_for_again_with_the_first_body(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
-    await agent.outcome_of(request())
-    answer = await agent.outcome_of(question("capture"))
+    await agent.resolve_outcome(request())
+    answer = await agent.resolve_outcome(question("capture"))
     assert answer.outcome == "approved"
     assert network.bodies[0] == network.bodies[1]
 
@@ -178,8 +178,12 @@ async def test_a_capture_that_was_never_seen_is_asked_for_again_with_the_first_b
 async def test_an_authorization_is_given_up_only_long_after_it_was_asked_for(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
-    early = await agent.outcome_of(question("authorize", first_requested_at_ms=now_ms() - 50_000))
-    late = await agent.outcome_of(question("authorize", first_requested_at_ms=now_ms() - 61_000))
+    early = await agent.resolve_outcome(
+        question("authorize", first_requested_at_ms=now_ms() - 50_000)
+    )
+    late = await agent.resolve_outcome(
+        question("authorize", first_requested_at_ms=now_ms() - 61_000)
+    )
     assert (early.outcome, late.outcome) == ("unknown", "failed")
     assert network.bodies == []
 
@@ -198,14 +202,14 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
     agent = NetworkCallHandler({PRIMARY: client}, settings)
     network.posts = network.gets = [500]
     for _ in range(2):
-        assert (await agent.outcome_of(request())).outcome == "unknown"
+        assert (await agent.resolve_outcome(request())).outcome == "unknown"
     with pytest.raises(Retry) as open_breaker:
-        await agent.outcome_of(request())
+        await agent.resolve_outcome(request())
     calls = len(network.bodies) + len(network.asked)
     assert 0 < open_breaker.value.seconds <= 0.3
     network.posts = [APPROVED]
     await asyncio.sleep(open_breaker.value.seconds + 0.01)
-    assert (await agent.outcome_of(request())).outcome == "approved"
+    assert (await agent.resolve_outcome(request())).outcome == "approved"
     assert (calls, len(network.bodies) + len(network.asked)) == (4, 5)
     await client.close()
 
@@ -213,14 +217,14 @@ async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
 async def test_a_network_that_is_not_there_leaves_the_outcome_unknown(unused_tcp_port: int) -> None:
     client = NetworkClient(f"http://127.0.0.1:{unused_tcp_port}", 0.3, 10)
     agent = NetworkCallHandler({PRIMARY: client}, QUICK)
-    assert (await agent.outcome_of(request())).outcome == "unknown"
+    assert (await agent.resolve_outcome(request())).outcome == "unknown"
     await client.close()
 
 
 async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
     agent: NetworkCallHandler,
 ) -> None:
-    answer = await agent.outcome_of(request())
+    answer = await agent.resolve_outcome(request())
     first, second = (result_command(asked_operation(request()), answer, at_ms) for at_ms in (1, 2))
     assert (first.command_id, first.fingerprint) == (second.command_id, second.fingerprint)
     assert (first.kind, first.operation_id, first.attempt) == (
@@ -258,7 +262,7 @@ async def test_an_authorization_that_was_surely_not_taken_may_go_elsewhere(
 ) -> None:
     """The agent only says so: the domain asks the fallback, under another key."""
     network.posts = [NOT_PROCESSED]
-    answer = await NetworkCallHandler(both, QUICK).outcome_of(authorization(), new=True)
+    answer = await NetworkCallHandler(both, QUICK).resolve_outcome(authorization(), new=True)
     assert (answer.outcome, answer.reason) == ("not_processed", "HTTP 503: not processed")
     assert len(network.bodies) == QUICK.attempts_max
     assert (network.asked, fallback.bodies) == ([], [])
@@ -272,13 +276,13 @@ async def test_no_connection_and_an_open_breaker_are_sure_as_well(
         timeout_seconds=0.3, attempts_max=2, backoff_seconds=0.01, breaker_window_calls=2
     )
     agent = NetworkCallHandler({**both, PRIMARY: gone}, settings)
-    refused = await agent.outcome_of(authorization(), new=True)
-    shut = await agent.outcome_of(authorization(operation_id="pay_2:authorize:1"), new=True)
+    refused = await agent.resolve_outcome(authorization(), new=True)
+    shut = await agent.resolve_outcome(authorization(operation_id="pay_2:authorize:1"), new=True)
     assert (refused.outcome, shut.outcome) == ("not_processed", "not_processed")
-    assert shut.reason == "the breaker is open"
+    assert shut.reason == "the circuit breaker is open"
     with pytest.raises(Retry):
-        await agent.outcome_of(request(), new=True)
-    moved = await agent.outcome_of(authorization(network="fallback"), new=True)
+        await agent.resolve_outcome(request(), new=True)
+    moved = await agent.resolve_outcome(authorization(network="fallback"), new=True)
     assert (moved.outcome, len(fallback.bodies)) == ("approved", 1)
     await gone.close()
 
@@ -306,7 +310,7 @@ async def test_whatever_may_have_been_taken_stays_where_it_is(
     """One try without a clear no, another owner before, no card, or no authorization at all."""
     network.posts, fallback.posts = list(posts), list(posts)
     asked = authorization(**{"operation_id": "pay_1:authorize:1", **changes})
-    answer = await NetworkCallHandler(both, QUICK).outcome_of(asked, new=new)
+    answer = await NetworkCallHandler(both, QUICK).resolve_outcome(asked, new=new)
     assert answer.outcome == "unknown"
     assert bool(fallback.bodies) == (changes.get("network") == "fallback")
 
@@ -318,21 +322,21 @@ async def test_a_call_that_was_broken_off_may_have_reached_the_network(
     network.posts = [SILENCE]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await agent.outcome_of(authorization(), new=True)
+            await agent.resolve_outcome(authorization(), new=True)
     network.posts = [NOT_PROCESSED]
-    assert (await agent.outcome_of(authorization(), new=True)).outcome == "unknown"
+    assert (await agent.resolve_outcome(authorization(), new=True)).outcome == "unknown"
 
 
 async def test_the_word_not_taken_is_ours_alone(
     network: ScriptedNetwork, agent: NetworkCallHandler
 ) -> None:
     network.posts = [{"outcome": "not_processed"}, APPROVED]
-    assert (await agent.outcome_of(authorization())).outcome == "approved"
+    assert (await agent.resolve_outcome(authorization())).outcome == "approved"
 
 
 async def test_a_network_without_an_address_is_waited_for(agent: NetworkCallHandler) -> None:
     with pytest.raises(Retry, match="NETWORK_FALLBACK_URL"):
-        await agent.outcome_of(request(network="fallback"))
+        await agent.resolve_outcome(request(network="fallback"))
 
 
 async def test_each_network_has_a_breaker_of_its_own_that_is_visible(
@@ -342,8 +346,8 @@ async def test_each_network_has_a_breaker_of_its_own_that_is_visible(
     agent = NetworkCallHandler(both, settings)
     network.posts = network.gets = [500]
     with pytest.raises(Retry):
-        await agent.outcome_of(request())
-    await agent.outcome_of(request(network="fallback"))
+        await agent.resolve_outcome(request())
+    await agent.resolve_outcome(request(network="fallback"))
     states = {
         name: REGISTRY.get_sample_value(
             "paystream_network_circuit_breaker_state", {"network": name}

@@ -20,7 +20,7 @@ from schemas.records import (
 )
 from sinks.audit.ledger import transaction_for
 from sinks.reconciliation.matching.intake import requests_of_line, requests_of_statement_line
-from sinks.reconciliation.matching.outcome import Outcome, is_about_report, look_request
+from sinks.reconciliation.matching.outcome import Outcome, is_about_report, overdue_check_request
 from sinks.reconciliation.matching.payments import PaymentAggregate
 from sinks.reconciliation.matching.reports import ReportAggregate
 from sinks.reconciliation.matching.rules import MatchingPolicy, next_check_at_ms
@@ -249,7 +249,9 @@ class House:
             due_ms = next_check_at_ms(entry, self.policy)
             if due_ms is not None and due_ms <= at_ms:
                 subject = entry.report_id if isinstance(entry, ReportMatch) else entry.subject_id
-                self.ask(look_request(subject, at_ms, of_report=isinstance(entry, ReportMatch)))
+                self.ask(
+                    overdue_check_request(subject, at_ms, of_report=isinstance(entry, ReportMatch))
+                )
         self.drain()
 
     def _keep(self, outcome: Outcome) -> None:

@@ -24,21 +24,21 @@ from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 from streams.domain import PaymentState, Policy, decide
 from streams.domain.archive import archive_stub
-from streams.domain.archived_payments import STORAGE_KINDS
+from streams.domain.archived_payments import ARCHIVE_KINDS
 from streams.domain.history_codec import pack
-from streams.state_codec import decode_marker
+from streams.state_codec import decode_archived
 
 pytestmark = pytest.mark.services
 TABLE = "streams-payments-payments-changelog"
-MARKERS = "streams-payments-archived-changelog"
+ARCHIVED = "streams-payments-archived-changelog"
 ARCHIVING = {
     "PAYSTREAM_PAYMENTS_ARCHIVE_AFTER_SECONDS": "2",
-    "PAYSTREAM_ARCHIVE_SWEEP_SECONDS": "0.5",
+    "PAYSTREAM_ARCHIVE_SCAN_INTERVAL_SECONDS": "0.5",
     "PAYSTREAM_ARCHIVE_INTERVAL_SECONDS": "0.1",
 }
 RULES = Policy(
     network_timeout_seconds=20,
-    resolve_backoff_seconds=1,
+    status_inquiry_backoff_seconds=1,
     action_timeout_seconds=2,
     archive_after_seconds=2,
 )
@@ -99,20 +99,20 @@ def last(house: House, topic: str, key: str) -> tuple[bool, bytes | None]:
 
 def wait_archived(house: House, payment_id: str) -> None:
     def archived() -> bool:
-        marker, state = last(house, MARKERS, payment_id)[1], last(house, TABLE, payment_id)
-        return marker is not None and state == (True, None)
+        stub, state = last(house, ARCHIVED, payment_id)[1], last(house, TABLE, payment_id)
+        return stub is not None and state == (True, None)
 
     eventually(archived, "the archive", 40)
 
 
-def markers_of(house: House, payment_id: str) -> list[bytes | None]:
-    """Everything that ever stood in the place of its marker; None is the payment's return."""
+def stubs_of(house: House, payment_id: str) -> list[bytes | None]:
+    """Everything that ever stood in the archive for it; None is the payment's return."""
     return [
-        record.value for record in read_topic(house.broker, MARKERS) if record.key == payment_id
+        record.value for record in read_topic(house.broker, ARCHIVED) if record.key == payment_id
     ]
 
 
-def questions(house: House, payment_id: str) -> list[HistoryRequest]:
+def history_requests(house: House, payment_id: str) -> list[HistoryRequest]:
     found = (r.value for r in read_topic(house.broker, HISTORY_REQUESTS) if r.key == payment_id)
     return [decode(HistoryRequest, value) for value in found if value is not None]
 
@@ -123,7 +123,7 @@ def as_if_it_had_never_left(house: House, payment_id: str) -> PaymentState:
     wanted: list[bytes] = []
     for record in read_topic(house.broker, PAYMENTS_COMMANDS):
         command = decode(PaymentCommand, record.value or b"")
-        if record.key == payment_id and command.kind not in STORAGE_KINDS:
+        if record.key == payment_id and command.kind not in ARCHIVE_KINDS:
             decision = decide(state, command, RULES)
             state = decision.state
             wanted += map(encode, decision.events)
@@ -161,21 +161,21 @@ def test_an_archived_payment_comes_back_for_each_command_and_goes_again(house: H
     )
     state = as_if_it_had_never_left(house, create.payment_id)
     assert (state.refunded_minor, state.fees_minor) == (300, 25)
-    assert [asked.sequence for asked in questions(house, create.payment_id)] == [5, 8]
-    assert last(house, MARKERS, create.payment_id) == (True, None)
+    assert [asked.sequence for asked in history_requests(house, create.payment_id)] == [5, 8]
+    assert last(house, ARCHIVED, create.payment_id) == (True, None)
 
 
 def test_a_repeat_of_the_create_charges_nobody_again(house: House) -> None:
     create = archived_payment(house)
     house.send(create)
-    eventually(lambda: questions(house, create.payment_id), "the question")
-    eventually(lambda: None in markers_of(house, create.payment_id), "the return")
+    eventually(lambda: history_requests(house, create.payment_id), "the history request")
+    eventually(lambda: None in stubs_of(house, create.payment_id), "the return")
     wait_archived(house, create.payment_id)
     house.reaches(create.payment_id, *SETTLED)
     state = as_if_it_had_never_left(house, create.payment_id)
-    stored = last(house, MARKERS, create.payment_id)[1]
+    stored = last(house, ARCHIVED, create.payment_id)[1]
     assert stored is not None
-    assert decode_marker(stored) == archive_stub(state)
+    assert decode_archived(stored) == archive_stub(state)
 
 
 def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
@@ -184,7 +184,7 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
     create = archived_payment(house)
     store.child.kill_group()
     house.ask(create.payment_id, "refund", amount_minor=300)
-    eventually(lambda: questions(house, create.payment_id), "the question")
+    eventually(lambda: history_requests(house, create.payment_id), "the history request")
     false = house.events(create.payment_id)[:-1]
     house.send(
         PaymentCommand(
@@ -200,7 +200,7 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
             history=pack([encode(event) for event in false]),
         )
     )
-    eventually(lambda: len(questions(house, create.payment_id)) == 2, "the second question")
+    eventually(lambda: len(history_requests(house, create.payment_id)) == 2, "the second question")
     house.ask(create.payment_id, "refund", amount_minor=200)
     house.reaches(create.payment_id, *SETTLED)
     store.start()
@@ -214,6 +214,6 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
     )
     assert events[-1].refunded_minor == 500
     as_if_it_had_never_left(house, create.payment_id)
-    asked = [question.attempt for question in questions(house, create.payment_id)]
+    asked = [question.attempt for question in history_requests(house, create.payment_id)]
     assert asked == [1, 2]
     assert "history_refused" in (house.directory / "payments.log").read_text()

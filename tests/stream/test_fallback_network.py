@@ -79,8 +79,8 @@ def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_pay
     environment = {
         **network_environment(house.network_url),
         "NETWORK_FALLBACK_URL": fallback,
-        "PAYSTREAM_NETWORK_TRIES_MAX": "2",
-        "PAYSTREAM_NETWORK_FALLBACK_MARGIN_SECONDS": "0.2",
+        "PAYSTREAM_NETWORK_ATTEMPTS_MAX": "2",
+        "PAYSTREAM_NETWORK_FALLBACK_OWNERSHIP_MARGIN_SECONDS": "0.2",
     }
     house.network.stop()
     with worker("payments", house.broker, house.directory, POLICY):

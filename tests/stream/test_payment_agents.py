@@ -252,7 +252,9 @@ def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
 
 def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
     """Their events and states are what `decide` makes of the commands, in order, byte for byte."""
-    policy = Policy(network_timeout_seconds=20, resolve_backoff_seconds=1, action_timeout_seconds=2)
+    policy = Policy(
+        network_timeout_seconds=20, status_inquiry_backoff_seconds=1, action_timeout_seconds=2
+    )
     states: dict[str, PaymentState] = {}
     events: dict[str, list[bytes]] = {}
     for record in read_topic(broker, PAYMENTS_COMMANDS):

@@ -167,7 +167,7 @@ CREATE TABLE IF NOT EXISTS ${raw}.reconciliation_breaks
     currency_exponent UInt8 COMMENT 'Decimals of the currency: JPY 0, EUR 2, KWD 3.',
     ledger_minor Int64 COMMENT 'Amount in the ledger, minor units; 0 if missing.',
     reported_minor Int64 COMMENT 'Amount in the report, minor units; 0 if missing.',
-    note String COMMENT 'What a actor wrote about it.',
+    note String COMMENT 'What an operator wrote about it.',
     found_at DateTime64(3, 'UTC') COMMENT 'When the difference was found.',
     changed_at DateTime64(3, 'UTC') COMMENT 'When its state changed last.',
     kafka_topic LowCardinality(String) COMMENT 'Topic the row was read from.',

@@ -39,7 +39,7 @@ CREATE OR REPLACE VIEW ${views}.reconciliation_breaks
     reported_minor Int64 COMMENT 'Amount in the report, minor units; 0 if missing.',
     reported_decimal Decimal(38, 4) COMMENT 'reported_minor as a decimal amount.',
     age_seconds Int64 COMMENT 'Time since it was found, seconds.',
-    note String COMMENT 'What a actor wrote about it.',
+    note String COMMENT 'What an operator wrote about it.',
     found_at DateTime64(3, 'UTC') COMMENT 'When the difference was found.',
     changed_at DateTime64(3, 'UTC') COMMENT 'When its state changed last.'
 )

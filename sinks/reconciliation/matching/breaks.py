@@ -15,11 +15,11 @@ _MOVES = {
     BreakState.OPEN: (BreakState.ACKNOWLEDGED, BreakState.RESOLVED, BreakState.WRITTEN_OFF),
     BreakState.ACKNOWLEDGED: (BreakState.OPEN, BreakState.RESOLVED, BreakState.WRITTEN_OFF),
 }
-"""State -> where a actor may move a break from there."""
+"""State -> where an operator may move a break from there."""
 
 
 class Move(msgspec.Struct, frozen=True):
-    """What a actor wants of a break; `reason` is kept with it."""
+    """What an operator wants of a break; `reason` is kept with it."""
 
     state: str
     actor: str
@@ -29,7 +29,7 @@ class Move(msgspec.Struct, frozen=True):
 def renewed(breaks: Breaks, verdicts: Verdicts, scope: str, at_ms: int) -> tuple[Breaks, Breaks]:
     """(all breaks, those that are new or changed) when these are the verdicts.
 
-    `scope` is the operation or report. What a actor has closed stays as it is.
+    `scope` is the operation or report. What an operator has closed stays as it is.
     """
     known = {each.subject: each for each in breaks}
     changed: list[Break] = []
@@ -66,14 +66,14 @@ def refusal(found: Break | None, move: Move) -> str:
     if move.state not in _MOVES.get(BreakState(found.state), ()):
         return f"a break that is {found.state} cannot become {move.state}"
     if not move.actor or not move.reason:
-        return "a decision needs a actor and a reason"
+        return "a decision needs an actor and a reason"
     if move.state == BreakState.WRITTEN_OFF and found.kind == BreakKind.LATE:
         return "what came late is all there: nothing can be written off; resolve it"
     return ""
 
 
 def moved(found: Break, move: Move) -> Break:
-    """The break after a actor's decision."""
+    """The break after an operator's decision."""
     closes = move.state in (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
     return replace(
         found,

@@ -66,7 +66,7 @@ def fan_out_request(report_id: str, page: int, at_ms: int) -> ReconciliationRequ
     )
 
 
-def look_request(subject_id: str, at_ms: int, *, of_report: bool) -> ReconciliationRequest:
+def overdue_check_request(subject_id: str, at_ms: int, *, of_report: bool) -> ReconciliationRequest:
     """A deadline of a payment or report has passed."""
     return ReconciliationRequest(
         request_id=derived_id("rr_", Kind.LOOK, subject_id, str(at_ms)),

@@ -20,7 +20,7 @@ from sinks.reconciliation.matching.rules import (
 from sinks.reconciliation.matching.state import Break, Line, OperationMatch, PaymentMatch
 
 _TAKEN_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY)
-"""Differences after which the line stands for the operation, once a actor has closed them."""
+"""Differences after which the line stands for the operation, once an operator has closed them."""
 
 
 class PaymentReconciler:
@@ -33,7 +33,7 @@ class PaymentReconciler:
         self._events: list[ReconciliationEvent] = []
 
     def decide(self, request: ReconciliationRequest) -> None:
-        """Move a break as a actor asks, or note why not."""
+        """Move a break as an operator asks, or note why not."""
         move = Move(request.break_state or "", request.actor or "", request.reason or "")
         break_id = request.break_id or ""
         for operation in self.match.operations:

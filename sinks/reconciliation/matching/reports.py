@@ -1,6 +1,6 @@
 """Reports and the bank's deposits, folded per report (pure).
 
-A report is paid when all its lines were read and a deposit is what they sum to, or when a actor
+A report is paid when all its lines were read and a deposit is what they sum to, or when an operator
 says so. Then each of its lines is told, a page of lines per record.
 """
 
@@ -36,7 +36,7 @@ from sinks.reconciliation.matching.state import (
 )
 
 _PAID_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY, BreakKind.MISSING_IN_REPORT)
-"""Differences after which a report counts as paid, once a actor has closed them."""
+"""Differences after which a report counts as paid, once an operator has closed them."""
 
 
 class Table(Protocol):
@@ -125,7 +125,7 @@ class ReportReconciler:
         self._events: list[ReconciliationEvent] = []
 
     def decide(self, request: ReconciliationRequest) -> None:
-        """Move a break as a actor asks, or note why not."""
+        """Move a break as an operator asks, or note why not."""
         move = Move(request.break_state or "", request.actor or "", request.reason or "")
         found = by_id(self.report.breaks, request.break_id or "")
         reason = refusal(found, move)

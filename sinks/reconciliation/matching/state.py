@@ -68,7 +68,7 @@ class Break(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_final(self) -> bool:
-        """A actor has closed it: it is never looked at again."""
+        """An operator has closed it: it is never looked at again."""
         return self.is_closed and self.closed_by != SYSTEM
 
     @property
@@ -136,7 +136,7 @@ class ReportMatch(msgspec.Struct, frozen=True, array_like=True, kw_only=True, ta
     breaks: tuple[Break, ...] = ()
     paid: bool = False
     paid_by: str = ""
-    """Line id of the deposit that paid it; empty if a actor said so without one."""
+    """Line id of the deposit that paid it; empty if an operator said so without one."""
     sequence: int = 0
     checked_at_ms: int = 0
     changed_at_ms: int = 0

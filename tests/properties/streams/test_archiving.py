@@ -13,15 +13,15 @@ from schemas import ids
 from schemas.codec import encode
 from schemas.enums import ArchiveCommandKind, CommandKind, Outcome, Source
 from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
-from streams.domain import PaymentState, Policy, decide
+from streams.domain import PaymentState, Policy, Stored, decide, handle
 from streams.domain.archive import ArchivedPayment, archive_command, archive_stub
-from streams.domain.archived_payments import WAITING_MAX, take
+from streams.domain.archived_payments import WAITING_MAX
 from streams.domain.history_codec import pack
-from streams.state_codec import decode_marker, decode_state, encode_marker, encode_state
+from streams.state_codec import decode_archived, decode_state, encode_archived, encode_state
 
 KEY = "basket"
 PAYMENT_ID = ids.payment_id("mer_1", "test", KEY)
-POLICY = Policy(resolve_attempts_max=6)
+POLICY = Policy(status_inquiry_attempts_max=6)
 LATER_MS = (POLICY.archive_after_seconds + 1) * 1000
 ASKED = [
     CommandKind.CAPTURE,
@@ -39,29 +39,31 @@ class StoredPayment:
 
     def __init__(self) -> None:
         self.state: bytes | None = None
-        self.marker: bytes | None = None
+        self.stub: bytes | None = None
         self.events: list[bytes] = []
         self.requests: list[bytes] = []
-        self.question: HistoryRequest | None = None
+        self.request: HistoryRequest | None = None
         self.moves = 0
 
-    def take(self, command: PaymentCommand) -> str | None:
-        state = None if self.state is None else decode_state(self.state)
-        marker = None if self.marker is None else decode_marker(self.marker)
-        taken = take(state, marker, command, POLICY)
-        assert taken.state is None or taken.marker is None
-        self.moves += (marker is None) != (taken.marker is None)
-        self.state = None if taken.state is None else encode_state(taken.state)
-        self.marker = None if taken.marker is None else encode_marker(taken.marker)
-        self.question = taken.question or self.question
-        for decision, _ in taken.decisions:
+    def handle(self, command: PaymentCommand) -> str | None:
+        assert self.state is None or self.stub is None
+        before: Stored = None if self.state is None else decode_state(self.state)
+        if self.stub is not None:
+            before = decode_archived(self.stub)
+        handled = handle(before, command, POLICY)
+        after = handled.stored
+        self.moves += isinstance(before, ArchivedPayment) != isinstance(after, ArchivedPayment)
+        self.state = encode_state(after) if isinstance(after, PaymentState) else None
+        self.stub = encode_archived(after) if isinstance(after, ArchivedPayment) else None
+        self.request = handled.history_request or self.request
+        for decision, _ in handled.decisions:
             self.events += map(encode, decision.events)
             self.requests += map(encode, decision.requests)
-        return taken.refused
+        return handled.history_rejected
 
     @property
     def waits(self) -> int:
-        return 0 if self.marker is None else len(decode_marker(self.marker).waiting)
+        return 0 if self.stub is None else len(decode_archived(self.stub).waiting)
 
 
 class ArchivingMachine(RuleBasedStateMachine):
@@ -84,7 +86,7 @@ class ArchivingMachine(RuleBasedStateMachine):
         self.plain = decision.state
         self.events += decision.events
         self.requests += decision.requests
-        self.kept.take(command)
+        self.kept.handle(command)
 
     def command(self, kind: str, name: str, **fields: Any) -> PaymentCommand:
         self.now_ms += 100
@@ -163,7 +165,7 @@ class ArchivingMachine(RuleBasedStateMachine):
 
     @rule()
     def archive(self) -> None:
-        """Whatever the sweep finds; a command that was sent before the last change does nothing."""
+        """Whatever the scan finds; a command that was sent before the last change does nothing."""
         if self.kept.state is None:
             return
         state = decode_state(self.kept.state)
@@ -175,20 +177,20 @@ class ArchivingMachine(RuleBasedStateMachine):
             command, command_id=ids.command_id(PAYMENT_ID, ArchiveCommandKind.ARCHIVE, "0")
         )
         for wrong in (early, other):
-            self.kept.take(wrong)
-            assert self.kept.marker is None
-        self.kept.take(command)
+            self.kept.handle(wrong)
+            assert self.kept.stub is None
+        self.kept.handle(command)
         assert self.kept.state is None
-        assert self.kept.marker == encode_marker(archive_stub(state))
+        assert self.kept.stub == encode_archived(archive_stub(state))
 
-    @precondition(lambda self: self.kept.question)
+    @precondition(lambda self: self.kept.request)
     @rule(fault=st.sampled_from(["cut", "other", "garbage", "nothing", "old attempt"]))
     def wrong_history(self, fault: str) -> None:
         """Refused, and asked again if it was the answer that was waited for."""
-        question, waiting = self.kept.question, self.kept.waits
-        assert question is not None
-        good = [encode(event) for event in self.events[: question.sequence]]
-        last = replace(self.events[question.sequence - 1], captured_minor=7, status="captured")
+        request, waiting = self.kept.request, self.kept.waits
+        assert request is not None
+        good = [encode(event) for event in self.events[: request.sequence]]
+        last = replace(self.events[request.sequence - 1], captured_minor=7, status="captured")
         histories = {
             "cut": pack(good[:-1]),
             "other": pack([*good[:-1], encode(last)]),
@@ -196,31 +198,31 @@ class ArchivingMachine(RuleBasedStateMachine):
             "nothing": None,
             "old attempt": pack(good),
         }
-        attempt = question.attempt - (fault == "old attempt")
-        refused = self.kept.take(self.history(question, histories[fault], attempt))
+        attempt = request.attempt - (fault == "old attempt")
+        refused = self.kept.handle(self.history(request, histories[fault], attempt))
         assert self.kept.waits == waiting
         if waiting and fault != "old attempt":
             assert refused
-            assert self.kept.question is not None
-            assert self.kept.question.attempt == question.attempt + 1
+            assert self.kept.request is not None
+            assert self.kept.request.attempt == request.attempt + 1
 
-    @precondition(lambda self: self.kept.question)
+    @precondition(lambda self: self.kept.request)
     @rule(twice=st.booleans())
     def right_history(self, twice: bool) -> None:
-        question, waiting = self.kept.question, self.kept.waits
-        assert question is not None
-        good = pack([encode(event) for event in self.events[: question.sequence]])
-        command = self.history(question, good, question.attempt)
-        assert self.kept.take(command) is None
+        request, waiting = self.kept.request, self.kept.waits
+        assert request is not None
+        good = pack([encode(event) for event in self.events[: request.sequence]])
+        command = self.history(request, good, request.attempt)
+        assert self.kept.handle(command) is None
         if waiting:
-            assert self.kept.marker is None
+            assert self.kept.stub is None
         if twice:
-            assert self.kept.take(command) is None
+            assert self.kept.handle(command) is None
 
     def history(
-        self, question: HistoryRequest, packed: bytes | None, attempt: int
+        self, request: HistoryRequest, packed: bytes | None, attempt: int
     ) -> PaymentCommand:
-        name = f"{question.sequence}#{question.attempt}"
+        name = f"{request.sequence}#{request.attempt}"
         command = self.command(ArchiveCommandKind.HISTORY, name, attempt=attempt, history=None)
         return replace(command, history=packed)
 
@@ -232,15 +234,17 @@ class ArchivingMachine(RuleBasedStateMachine):
         assert self.kept.requests == [encode(request) for request in self.requests]
         if self.plain is None:
             return
-        if self.kept.marker is not None:
-            assert decode_marker(self.kept.marker) == _asked(self.kept.marker, self.plain)
+        if self.kept.stub is not None:
+            assert decode_archived(self.kept.stub) == _asked(self.kept.stub, self.plain)
         else:
             assert self.kept.state == encode_state(self.plain)
 
 
-def _asked(marker: bytes, state: PaymentState) -> ArchivedPayment:
-    found = decode_marker(marker)
-    return replace(archive_stub(state), attempt=found.attempt, asked_at_ms=found.asked_at_ms)
+def _asked(stub: bytes, state: PaymentState) -> ArchivedPayment:
+    found = decode_archived(stub)
+    return replace(
+        archive_stub(state), attempt=found.attempt, requested_at_ms=found.requested_at_ms
+    )
 
 
 ArchivingMachine.TestCase.settings = settings(

@@ -22,12 +22,12 @@ from schemas.enums import (
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
 from streams.domain import PaymentState, Policy, deadline_command, decide, evolve, next_due
 from streams.domain.evolve import SYSTEM_COMMAND_KINDS
-from streams.domain.transitions import FINAL, TABLE, Step
+from streams.domain.transitions import TABLE, TERMINAL_STATUSES, Step
 from streams.state_codec import decode_state, encode_state
 
 KEY = "basket"
 PAYMENT_ID = ids.payment_id("mer_1", "test", KEY)
-POLICY = Policy(resolve_attempts_max=6)
+POLICY = Policy(status_inquiry_attempts_max=6)
 REFUSALS = [Outcome.DECLINED, Outcome.FAILED, Outcome.REQUIRES_ACTION]
 PEOPLE = [k for k in CommandKind if k not in SYSTEM_COMMAND_KINDS and k != CommandKind.CREATE]
 ASKED = PEOPLE + 3 * [CommandKind.CAPTURE, CommandKind.REFUND]
@@ -151,7 +151,7 @@ class PaymentMachine(RuleBasedStateMachine):
         earlier = data.draw(st.sampled_from(self.commands))
         before = self.state
         assert before is not None
-        remembered = {*before.commands, *before.echoes}
+        remembered = {*before.client_commands, *before.system_commands}
         is_known = any(
             (seen.command_id, seen.fingerprint) == (earlier.command_id, earlier.fingerprint[:32])
             for seen in remembered
@@ -160,7 +160,7 @@ class PaymentMachine(RuleBasedStateMachine):
         if is_known:
             assert (events, self.state) == ((), before)
         else:
-            assert earlier.kind in SYSTEM_COMMAND_KINDS, "no command of a actor is forgotten"
+            assert earlier.kind in SYSTEM_COMMAND_KINDS, "no command of an operator is forgotten"
             assert [event.type for event in events] == [EventType.COMMAND_REJECTED]
 
     @precondition(lambda self: self.unanswered)
@@ -246,7 +246,7 @@ class PaymentMachine(RuleBasedStateMachine):
     @invariant()
     def every_state_has_a_way_out_or_is_final(self) -> None:
         state = self.state
-        if state is None or state.status in FINAL:
+        if state is None or state.status in TERMINAL_STATUSES:
             return
         steps = [k for k in CommandKind if isinstance(TABLE[state.status, k], Step)]
         assert set(steps) - {CommandKind.NETWORK_RESULT}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from streams.agents.circuit_breaker import Breaker, BreakerState
+from streams.agents.circuit_breaker import BreakerState, CircuitBreaker
 
 
-def opened(at: float = 100.0) -> Breaker:
-    breaker = Breaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
+def opened(at: float = 100.0) -> CircuitBreaker:
+    breaker = CircuitBreaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
     for _ in range(4):
         breaker.failed(at)
     return breaker
 
 
 def test_a_few_failures_do_not_open_it() -> None:
-    breaker = Breaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
+    breaker = CircuitBreaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
     for _ in range(10):
         for _ in range(3):
             breaker.succeeded()
@@ -23,7 +23,7 @@ def test_a_few_failures_do_not_open_it() -> None:
 
 
 def test_it_opens_only_when_the_window_is_full() -> None:
-    breaker = Breaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
+    breaker = CircuitBreaker(window_calls=4, failure_ratio=0.5, open_seconds=5)
     for _ in range(3):
         breaker.failed(1.0)
     assert breaker.state(1.0) is BreakerState.CLOSED

@@ -18,7 +18,7 @@ from streams.domain.archive import (
     archive_due_at_ms,
     archive_stub,
     digest,
-    restored,
+    rehydrate,
 )
 from streams.domain.history_codec import HistoryMismatch
 from streams.domain.state import DisputeState, OperationState, SeenCommand
@@ -125,7 +125,7 @@ def test_there_is_no_command_for_a_payment_that_stays(story: Any) -> None:
     assert archive_command(story.state, 1 << 60, POLICY) is None
 
 
-def test_the_marker_says_whose_payment_it_was_and_how_it_stood(story: Any) -> None:
+def test_the_stub_says_whose_payment_it_was_and_how_it_stood(story: Any) -> None:
     state = at_rest(story)
     assert archive_stub(state) == ArchivedPayment(
         merchant_id="mer_1", mode="test", sequence=5, status="settled", digest=digest(state)
@@ -155,7 +155,7 @@ FULL = PaymentState(
     currency="EUR",
     operations=(OPERATION,),
     disputes=(DisputeState("dsp_1", 10, "won"),),
-    commands=(SeenCommand("cmd_1", "f" * 32),),
+    client_commands=(SeenCommand("cmd_1", "f" * 32),),
 )
 TOLD: list[dict[str, Any]] = [
     {"payment_id": "pay_2"},
@@ -188,9 +188,9 @@ TOLD: list[dict[str, Any]] = [
     {"disputes": (DisputeState("dsp_2", 10, "won"),)},
     {"disputes": (DisputeState("dsp_1", 11, "won"),)},
     {"disputes": (DisputeState("dsp_1", 10, "lost"),)},
-    {"commands": (SeenCommand("cmd_2", "f" * 32),)},
-    {"commands": (SeenCommand("cmd_1", "e" * 32),)},
-    {"commands": (SeenCommand("cmd_1", "f" * 32, "not_due"),)},
+    {"client_commands": (SeenCommand("cmd_2", "f" * 32),)},
+    {"client_commands": (SeenCommand("cmd_1", "e" * 32),)},
+    {"client_commands": (SeenCommand("cmd_1", "f" * 32, "not_due"),)},
 ]
 
 
@@ -205,7 +205,7 @@ def test_two_facts_do_not_change_places_unseen() -> None:
 
 
 def test_the_memory_of_our_own_commands_is_not_in_the_digest() -> None:
-    assert digest(replace(FULL, echoes=(SeenCommand("cmd_9", "f"),))) == digest(FULL)
+    assert digest(replace(FULL, system_commands=(SeenCommand("cmd_9", "f"),))) == digest(FULL)
 
 
 def test_the_digest_has_128_bits() -> None:
@@ -214,55 +214,55 @@ def test_the_digest_has_128_bits() -> None:
 
 def test_a_history_brings_back_the_state_that_left(story: Any) -> None:
     state = at_rest(story)
-    assert restored(story.payment_id, archive_stub(state), story.events) == state
+    assert rehydrate(story.payment_id, archive_stub(state), story.events) == state
 
 
 def test_a_history_of_fewer_or_more_events_is_refused(story: Any) -> None:
-    marker = archive_stub(at_rest(story))
+    stub = archive_stub(at_rest(story))
     story.tell("capture")
     for events, count in ((story.events[:4], 4), (story.events, 6), ([], 0)):
         with pytest.raises(HistoryMismatch, match=rf"^{count} events came, the payment had 5$"):
-            restored(story.payment_id, marker, events)
+            rehydrate(story.payment_id, stub, events)
 
 
 def test_a_history_with_a_gap_or_out_of_order_is_refused(story: Any) -> None:
-    marker = archive_stub(at_rest(story))
+    stub = archive_stub(at_rest(story))
     first, second, *rest = story.events
     for events in ([first, *rest], [second, first, *rest], [first, first, second, *rest]):
         with pytest.raises(HistoryMismatch, match=r"event \d came after event \d$"):
-            restored(story.payment_id, marker, events)
+            rehydrate(story.payment_id, stub, events)
 
 
 def test_an_event_of_another_payment_is_refused(story: Any, new_story: Callable[..., Any]) -> None:
-    marker = archive_stub(at_rest(story))
+    stub = archive_stub(at_rest(story))
     other = new_story(key="order-2")
     at_rest(other)
     events = [*story.events[:-1], other.events[-1]]
     with pytest.raises(
         HistoryMismatch, match=rf"^event {other.events[-1].event_id} is of another payment$"
     ):
-        restored(story.payment_id, marker, events)
+        rehydrate(story.payment_id, stub, events)
 
 
 def test_an_event_that_cannot_be_applied_is_refused(story: Any) -> None:
-    marker = archive_stub(at_rest(story))
+    stub = archive_stub(at_rest(story))
     strange = replace(story.events[0], operation_id="not:a:number")
     with pytest.raises(HistoryMismatch, match="invalid literal"):
-        restored(story.payment_id, marker, [strange, *story.events[1:]])
+        rehydrate(story.payment_id, stub, [strange, *story.events[1:]])
 
 
 def test_events_that_lead_elsewhere_are_refused(story: Any) -> None:
-    marker = archive_stub(at_rest(story))
+    stub = archive_stub(at_rest(story))
     *before, last = story.events
     forged = replace(last, captured_minor=7)
     with pytest.raises(
         HistoryMismatch, match=r"^the events lead to another state than the payment had$"
     ):
-        restored(story.payment_id, marker, [*before, forged])
+        rehydrate(story.payment_id, stub, [*before, forged])
 
 
 def test_a_payment_that_was_only_spoken_of_comes_back_too(story: Any) -> None:
     story.tell("capture")
     assert story.status == "new"
     assert archive_due_at_ms(story.state, POLICY) is not None
-    assert restored(story.payment_id, archive_stub(story.state), story.events) == story.state
+    assert rehydrate(story.payment_id, archive_stub(story.state), story.events) == story.state

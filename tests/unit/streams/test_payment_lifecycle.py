@@ -44,7 +44,7 @@ def test_a_repeat_is_absorbed_and_another_body_is_refused(story: Any) -> None:
     assert story.create(amount_minor=999_999) == [E.COMMAND_REJECTED]
     assert story.reason == R.IDEMPOTENCY_MISMATCH
     assert story.send(story.commands[-1]).events == ()
-    assert story.state.commands[0].reason is None, "the first outcome stands"
+    assert story.state.client_commands[0].reason is None, "the first outcome stands"
     assert story.state.requested_minor == 1000
     assert len(story.requests) == 1
 
@@ -330,7 +330,7 @@ def test_people_s_commands_are_bounded_and_results_still_arrive(story: Any) -> N
     for number in range(COMMANDS_REMEMBERED_MAX):
         story.tell("void", name=str(number))
     assert story.reason == R.TOO_MANY_COMMANDS
-    assert len(story.state.commands) == COMMANDS_REMEMBERED_MAX
+    assert len(story.state.client_commands) == COMMANDS_REMEMBERED_MAX
     assert story.result("approved") == [E.AUTHORIZED, E.CAPTURE_REQUESTED]
 
 
@@ -345,7 +345,7 @@ def test_the_state_of_another_payment_is_not_touched(
 ) -> None:
     story.create()
     command = new_story(key="order-2").command("capture")
-    with pytest.raises(ValueError, match="was handed the state of"):
+    with pytest.raises(ValueError, match="came with the state of"):
         story.send(command)
 
 

@@ -18,9 +18,9 @@ POLICY = Policy(
     authorization_valid_seconds=100,
     action_timeout_seconds=20,
     network_timeout_seconds=30,
-    resolve_backoff_seconds=3,
-    resolve_backoff_seconds_max=11,
-    resolve_attempts_max=4,
+    status_inquiry_backoff_seconds=3,
+    status_inquiry_backoff_seconds_max=11,
+    status_inquiry_attempts_max=4,
     settlement_due_seconds=50,
 )
 
@@ -29,9 +29,9 @@ def test_what_holds_if_nobody_sets_anything() -> None:
     policy, minute, day = Policy(), 60_000, 86_400_000
     assert policy.expires_at_ms(0) == 7 * day
     assert policy.action_due_at_ms(0) == 15 * minute
-    assert policy.answer_due_at_ms(0, 1) == 5 * minute
+    assert policy.result_due_at_ms(0, 1) == 5 * minute
     assert policy.settlement_due_at_ms(0) == 5 * day
-    assert policy.resolve_due_at_ms(0, 59) == day / 4
+    assert policy.status_inquiry_due_at_ms(0, 59) == day / 4
     assert policy.archive_after_seconds * 1000 == 180 * day
 
 
@@ -39,17 +39,17 @@ def test_every_time_is_the_setting_after_now() -> None:
     assert POLICY.expires_at_ms(7) == 100_007
     assert POLICY.action_due_at_ms(7) == 20_007
     assert POLICY.settlement_due_at_ms(7) == 50_007
-    assert [POLICY.answer_due_at_ms(7, n) for n in (1, 3, 4)] == [30_007, 30_007, None]
+    assert [POLICY.result_due_at_ms(7, n) for n in (1, 3, 4)] == [30_007, 30_007, None]
 
 
 def test_questions_grow_rarer_up_to_a_longest_wait_and_end() -> None:
-    waits = [POLICY.resolve_due_at_ms(7, attempt) for attempt in range(1, 6)]
+    waits = [POLICY.status_inquiry_due_at_ms(7, attempt) for attempt in range(1, 6)]
     assert waits == [3_007, 6_007, 11_007, None, None]
 
 
 def test_even_the_largest_settings_give_times_that_a_record_can_hold() -> None:
-    policy = Policy(resolve_attempts_max=1000, resolve_backoff_seconds_max=1 << 50)
-    times = [policy.resolve_due_at_ms(0, attempt) for attempt in (40, 41, 42, 999)]
+    policy = Policy(status_inquiry_attempts_max=1000, status_inquiry_backoff_seconds_max=1 << 50)
+    times = [policy.status_inquiry_due_at_ms(0, attempt) for attempt in (40, 41, 42, 999)]
     assert all(at_ms is not None and at_ms < 1 << 63 for at_ms in times)
     assert len(set(times[1:])) == 1, "the wait has stopped growing"
 
@@ -197,7 +197,7 @@ def test_a_refund_that_ends_beside_a_capture_or_void_leaves_the_main_state(
 def test_silence_about_a_first_attempt_is_asked_about_if_two_are_allowed(
     new_story: Callable[..., Any], operation: str
 ) -> None:
-    story = new_story(policy=Policy(resolve_attempts_max=2))
+    story = new_story(policy=Policy(status_inquiry_attempts_max=2))
     story.create()
     if operation == "capture":
         story.result("approved")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
-from streams.domain.decide import HANDLERS
-from streams.domain.transitions import FINAL, TABLE, Step, cell_of, table_markdown
+from streams.domain.handlers import HANDLERS
+from streams.domain.transitions import TABLE, TERMINAL_STATUSES, Step, cell_of, table_markdown
 
 MANUAL = {"capture_method": "manual"}
 ROADS: dict[str, Callable[[Any], Any]] = {
@@ -76,16 +76,16 @@ def test_the_table_is_what_people_wrote_by_hand() -> None:
 
 
 def test_a_step_has_the_name_of_its_command_but_for_create() -> None:
-    assert cell_of(PaymentStatus.NEW, CommandKind.CREATE).handler == "claim"
-    steps = {(kind, cell.handler) for (_, kind), cell in TABLE.items() if isinstance(cell, Step)}
+    assert cell_of(PaymentStatus.NEW, CommandKind.CREATE).name == "create"
+    steps = {(kind, cell.name) for (_, kind), cell in TABLE.items() if isinstance(cell, Step)}
     assert steps == {(kind, kind) for kind in CommandKind if kind != CommandKind.CREATE} | {
-        ("create", "claim"),
+        ("create", "create"),
         ("create", "already_created"),
     }
 
 
 def test_every_step_has_a_handler_and_every_handler_a_step() -> None:
-    assert {cell.handler for cell in TABLE.values() if isinstance(cell, Step)} == set(HANDLERS)
+    assert {cell.name for cell in TABLE.values() if isinstance(cell, Step)} == set(HANDLERS)
 
 
 @pytest.mark.parametrize("status", PaymentStatus)
@@ -117,7 +117,7 @@ def test_every_pair_ends_in_what_its_cell_says(
         )
 
 
-@pytest.mark.parametrize("status", sorted(FINAL))
+@pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
 def test_a_final_state_takes_no_step_but_to_say_no(story: Any, status: PaymentStatus) -> None:
     ROADS[status](story)
     for kind in CommandKind:
@@ -149,7 +149,7 @@ def test_the_table_for_people_says_what_a_step_may_record() -> None:
     assert page.endswith(" |\n")
     assert (head, rule) == ("| step | events |", "|---|---|")
     assert len(legend) == len(HANDLERS)
-    assert "| **already_created** | none: always refused |" in legend
+    assert "| **already_created** | none: always rejected |" in legend
     assert "| **expire** | `payment.expired` |" in legend
     results = next(line for line in legend if line.startswith("| **network_result** |"))
     assert "| `payment.rerouted`, `payment.authorized`, " in results

@@ -140,7 +140,7 @@ def test_asking_before_the_time_is_refused_unless_a_person_asks(story: Any) -> N
 
 
 def test_asking_ends_and_a_person_can_still_resolve(new_story: Any) -> None:
-    story = new_story(policy=Policy(resolve_attempts_max=2))
+    story = new_story(policy=Policy(status_inquiry_attempts_max=2))
     story.create()
     story.result("unknown")
     story.deadline()

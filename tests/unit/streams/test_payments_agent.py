@@ -1,4 +1,4 @@
-"""The payments agent's part: what it emits and keeps, and what it does not take."""
+"""The payments agent's part: what it emits and keeps, and what it does not handle."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def given(command: PaymentCommand, **changes: Any) -> Given:
 
 
 def handle(
-    states: dict[str, Any], *records: Given, markers: dict[str, Any] | None = None
+    states: dict[str, Any], *records: Given, archive: dict[str, Any] | None = None
 ) -> KeptBatch:
     batch = KeptBatch(*records)
-    kept = {} if markers is None else markers
+    kept = {} if archive is None else archive
     PaymentsAgent(Policy(), 12).handle(batch, states, kept)  # type: ignore[arg-type] # the twin of a Batch
     return batch
 
@@ -91,13 +91,13 @@ def test_the_batch_is_decided_in_order(story: Any) -> None:
     assert states[story.payment_id] == story.state
 
 
-def test_a_command_under_another_key_is_not_taken(story: Any) -> None:
+def test_a_command_under_another_key_is_not_handled(story: Any) -> None:
     story.create()
-    with pytest.raises(KeyMismatch, match="key 'pay_other' of a command for"):
+    with pytest.raises(KeyMismatch, match="has the key 'pay_other'"):
         handle({}, given(story.commands[0], key="pay_other"))
 
 
-def test_a_create_in_another_partition_is_not_taken(story: Any) -> None:
+def test_a_create_in_another_partition_is_not_handled(story: Any) -> None:
     story.create()
     wrong = (partition_of(story.payment_id, 12) + 1) % 12
     with pytest.raises(KeyMismatch, match="murmur2"):

@@ -19,7 +19,7 @@ def test_the_environment_sets_the_policy() -> None:
 
 def test_no_time_may_be_zero() -> None:
     with pytest.raises(ConfigurationError, match="above 0"):
-        policy({"PAYSTREAM_PAYMENTS_RESOLVE_BACKOFF_SECONDS": "0"})
+        policy({"PAYSTREAM_PAYMENTS_STATUS_INQUIRY_BACKOFF_SECONDS": "0"})
 
 
 def test_a_background_capture_comes_before_the_expiry() -> None:
@@ -28,7 +28,7 @@ def test_a_background_capture_comes_before_the_expiry() -> None:
 
 
 def test_the_lane_waits_longer_than_a_call_can_take() -> None:
-    settings = load(NetworkSettings, "network", {"PAYSTREAM_NETWORK_TRIES_MAX": "2"})
+    settings = load(NetworkSettings, "network", {"PAYSTREAM_NETWORK_ATTEMPTS_MAX": "2"})
     assert settings.call_seconds_max > 2 * settings.timeout_seconds * settings.attempts_max
 
 

@@ -115,8 +115,8 @@ def test_another_amount_waits_in_suspense_until_a_person_accepts_it() -> None:
     ("state", "changes", "why"),
     [
         ("open", {}, "open cannot become open"),
-        ("resolved", {"actor": ""}, "a actor and a reason"),
-        ("resolved", {"reason": ""}, "a actor and a reason"),
+        ("resolved", {"actor": ""}, "an actor and a reason"),
+        ("resolved", {"reason": ""}, "an actor and a reason"),
         ("resolved", {"break_id": "brk_none"}, "no such break"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The sweep that finds payments at rest: bounded, once each, only what is ours."""
+"""The scan that finds inactive payments: bounded, once each, only in owned partitions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streams.state_codec import decode_state, encode_state
 
 POLICY = Policy(archive_after_seconds=100)
 NOW_MS = 1_800_000_000_000
-ARCHIVABLE_STATUSES = PaymentState(
+INACTIVE = PaymentState(
     payment_id="", merchant_id="mer_1", mode="test", status="captured", sequence=4
 )
 
@@ -43,7 +43,7 @@ class Table:
         self.owned_partitions = frozenset(self.parts)
         for key, (number, age_seconds) in payments.items():
             changed_ms = NOW_MS - age_seconds * 1000
-            state = replace(ARCHIVABLE_STATUSES, payment_id=key, updated_at_ms=changed_ms)
+            state = replace(INACTIVE, payment_id=key, updated_at_ms=changed_ms)
             self.parts[number].store.apply([(key, encode_state(state))], 1)
 
     def partition_state(self, number: int) -> Part:
@@ -66,32 +66,32 @@ def archiving(table: Table, sent: Sent, **settings: Any) -> ArchiveScheduler:
     return ArchiveScheduler(table, sent, POLICY, ArchiveSettings(**settings))
 
 
-async def test_every_payment_that_has_rested_long_enough_is_sent_once_per_sweep() -> None:
+async def test_every_payment_that_has_rested_long_enough_is_sent_once_per_scan() -> None:
     table, sent = Table(a=(0, 101), b=(1, 100), c=(2, 99), d=(2, 500)), Sent()
-    sweep = archiving(table, sent, sweep_seconds=10)
+    scan = archiving(table, sent, scan_interval_seconds=10)
     for _ in range(6):
-        await sweep.tick(NOW_MS)
+        await scan.run_due(NOW_MS)
     assert sorted(command.payment_id for command in sent) == ["a", "b", "d"]
     assert {(c.kind, c.source, c.issued_at_ms) for c in sent} == {("archive", "archive", NOW_MS)}
     for _ in range(6):
-        await sweep.tick(NOW_MS + 10_000)
+        await scan.run_due(NOW_MS + 10_000)
     assert sorted(command.payment_id for command in sent) == sorted("abdabcd")
     assert len({command.command_id for command in sent}) == 4
 
 
 async def test_a_tick_looks_at_no_more_than_it_may() -> None:
     table, sent = Table(**{f"pay{n}": (0, 200) for n in range(25)}), Sent()
-    sweep = archiving(table, sent, sweep_entries_max=10)
-    assert [await sweep.tick(NOW_MS) for _ in range(4)] == [10, 10, 5, 0]
+    scan = archiving(table, sent, scan_entries_max=10)
+    assert [await scan.run_due(NOW_MS) for _ in range(4)] == [10, 10, 5, 0]
 
 
 async def test_what_goes_to_another_worker_or_goes_away_is_left_alone() -> None:
     table, sent = Table(a=(0, 200), b=(2, 200), c=(2, 200), d=(1, 200)), Sent()
-    sweep = archiving(table, sent, sweep_entries_max=1)
-    assert await sweep.tick(NOW_MS) == 1
+    scan = archiving(table, sent, scan_entries_max=1)
+    assert await scan.run_due(NOW_MS) == 1
     table.owned_partitions = frozenset({0, 1})
     table.parts[1].store.clear()
-    assert [await sweep.tick(NOW_MS) for _ in range(3)] == [1, 0, 0]
+    assert [await scan.run_due(NOW_MS) for _ in range(3)] == [1, 0, 0]
     assert sent[-1].payment_id == "a"
 
 
@@ -115,7 +115,7 @@ async def test_what_goes_to_another_worker_or_goes_away_is_left_alone() -> None:
 def test_only_a_state_in_which_nothing_happens_by_itself_may_go(
     changes: dict[str, str], rests: bool
 ) -> None:
-    state = replace(ARCHIVABLE_STATUSES, updated_at_ms=NOW_MS, **changes)
+    state = replace(INACTIVE, updated_at_ms=NOW_MS, **changes)
     wanted = NOW_MS + 100_000 if rests else None
     assert archive_due_at_ms(state, POLICY) == wanted
 
