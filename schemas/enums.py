@@ -246,14 +246,14 @@ class BankLineKind(StrEnum):
 
 
 class ReconciliationRequestKind(StrEnum):
-    """What reconciliation is asked to look at."""
+    """Requests that reconciliation sends to itself, and operators' decisions."""
 
     LINE = "line"
     REPORT_LINE = "report_line"
     DEPOSIT = "deposit"
-    FAN_OUT = "fan_out"
-    PAID = "paid"
-    LOOK = "look"
+    NOTIFY_LINES = "notify_lines"
+    REPORT_PAID = "report_paid"
+    CHECK_OVERDUE = "check_overdue"
     DECIDE = "decide"
 
 

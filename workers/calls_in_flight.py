@@ -1,4 +1,4 @@
-"""Calls to the outside that are under way: bounded in all and per group, none twice at a time."""
+"""Scheduled calls to the outside: bounded in all and per group, none twice at a time."""
 
 import asyncio
 import time
@@ -11,39 +11,39 @@ from runtime import log
 FAILURE_PAUSE_SECONDS = 1.0
 
 
-class _Settling(NamedTuple):
+class _AwaitedResult(NamedTuple):
     group: str
-    is_settled: Callable[[], bool]
+    is_applied: Callable[[], bool]
     until: float
 
 
 class CallsInFlight:
-    """A call is busy from its start until the table shows its result.
+    """A call is active from its start until the table shows its result.
 
-    Between the two lies the way of the result through Kafka; without it a due entry would be called
-    again in the meantime. `settle_seconds_max` bounds that wait; the result was lost then (or is a
-    dead letter), and the same idempotency key makes another call harmless.
+    The result goes through Kafka, and until it is in the table its entry is still due. So the call
+    stays active, or it would be repeated. `result_seconds_max` bounds that wait: after it the
+    result was lost (or is a dead letter), and the idempotency key makes another call harmless.
     """
 
-    def __init__(self, name: str, in_flight_max: int, settle_seconds_max: float = 60.0) -> None:
+    def __init__(self, name: str, in_flight_max: int, result_seconds_max: float = 60.0) -> None:
         self._in_flight_max = in_flight_max
-        self._settle_seconds_max = settle_seconds_max
+        self._result_seconds_max = result_seconds_max
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._settling: dict[str, _Settling] = {}
+        self._awaiting_result: dict[str, _AwaitedResult] = {}
         self._groups: Counter[str] = Counter()
         self._log = log.get(name)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many more calls may start."""
-        return self._in_flight_max - len(self._running) - len(self._settling)
+        return self._in_flight_max - len(self._running) - len(self._awaiting_result)
 
-    def is_busy(self, key: str) -> bool:
-        """Whether a call of this key is under way."""
-        return key in self._running or key in self._settling
+    def is_active(self, key: str) -> bool:
+        """Whether a call of this key is active."""
+        return key in self._running or key in self._awaiting_result
 
-    def of_group(self, group: str) -> int:
-        """Calls of the group that are under way."""
+    def active_in_group(self, group: str) -> int:
+        """Active calls of the group."""
         return self._groups[group]
 
     def start(
@@ -51,42 +51,42 @@ class CallsInFlight:
         key: str,
         group: str,
         call: Coroutine[Any, Any, None],
-        is_settled: Callable[[], bool],
+        is_applied: Callable[[], bool],
     ) -> None:
-        """Run `call`, which returns when Kafka has its result; then wait for `is_settled`.
+        """Run `call`, which returns when Kafka has its result; then wait for `is_applied`.
 
-        If it raises, that is logged, and the key may be called again after a pause.
+        An exception is logged, and the key may be called again after a pause.
         """
-        assert not self.is_busy(key), key
+        assert not self.is_active(key), key
         self._groups[group] += 1
         task = asyncio.get_running_loop().create_task(call)
         self._running[key] = task
-        task.add_done_callback(lambda done: self._ended(key, group, done, is_settled))
+        task.add_done_callback(lambda done: self._ended(key, group, done, is_applied))
 
     def prune(self) -> None:
-        """Let go of what has settled. Call it before each look for new work."""
+        """Remove calls whose result is in the table. Call it before each search for due entries."""
         now = time.monotonic()
-        done = [k for k, s in self._settling.items() if s.is_settled() or now > s.until]
+        done = [k for k, s in self._awaiting_result.items() if s.is_applied() or now > s.until]
         for key in done:
-            self._leave_group(self._settling.pop(key).group)
+            self._leave_group(self._awaiting_result.pop(key).group)
 
     async def cancel(self) -> None:
-        """End every call; what had no result will be called again by the next owner."""
+        """Cancel every call; the next owner of the partition repeats those without a result."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(
-        self, key: str, group: str, task: asyncio.Task[None], is_settled: Callable[[], bool]
+        self, key: str, group: str, task: asyncio.Task[None], is_applied: Callable[[], bool]
     ) -> None:
         del self._running[key]
-        wait, settled = self._settle_seconds_max, is_settled
+        wait, applied = self._result_seconds_max, is_applied
         if task.cancelled() or (error := task.exception()) is not None:
             if not task.cancelled():
-                self._log.error("call failed without a result", key=key, error=repr(error))
-            wait, settled = FAILURE_PAUSE_SECONDS, lambda: False
-        self._settling[key] = _Settling(group, settled, time.monotonic() + wait)
+                self._log.error("call_failed", key=key, error=repr(error))
+            wait, applied = FAILURE_PAUSE_SECONDS, lambda: False
+        self._awaiting_result[key] = _AwaitedResult(group, applied, time.monotonic() + wait)
 
     def _leave_group(self, group: str) -> None:
         self._groups[group] -= 1

@@ -107,7 +107,9 @@ def recomputed(evidence: Evidence) -> Outcome:
         waiting += requests_of_line(table, line)
     for booking in evidence.bank_lines:
         waiting += requests_of_statement_line(table, booking)
-    later = deque(r for r in evidence.reconciliation_requests if r.kind in (Kind.LOOK, Kind.DECIDE))
+    later = deque(
+        r for r in evidence.reconciliation_requests if r.kind in (Kind.CHECK_OVERDUE, Kind.DECIDE)
+    )
     while waiting or later:
         request = waiting.popleft() if waiting else later.popleft()
         fold = reports if is_about_report(request) else payments

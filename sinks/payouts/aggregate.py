@@ -1,8 +1,8 @@
-"""What merchants are owed: items folded per merchant, mode, currency, closed into payouts (pure).
+"""What merchants are owed: items per merchant, mode and currency, closed into payouts (pure).
 
 Laws: items = payouts + open balance, at every step; a payout ends once; the same records in the
-same order give the same events. An item of a payout is a payment event's id, or the id of an
-earlier payout whose amount came back (failed) or was carried on.
+same order give the same events. An item of a payout is the id of a payment event, or of an earlier
+payout whose amount was returned (failed) or carried forward.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ AccountOf = Callable[[str], Account | None]
 
 
 class PayoutAggregate:
-    """Items and requests of one table partition, in order, into payout events."""
+    """Applies items and requests of one table partition, in order; returns payout events."""
 
     def __init__(self, table: Table, policy: PayoutPolicy, account_of: AccountOf) -> None:
         self._table = table
@@ -50,18 +50,18 @@ class PayoutAggregate:
         self._account_of = account_of
 
     def add(self, item: PayoutItem) -> list[PayoutEvent]:
-        """One more movement; events only if the balance is full with it."""
-        self._note_balance(item.merchant_id, item.mode, item.currency)
+        """Add an item; events only if it makes the balance full."""
+        self._remember_balance(item.merchant_id, item.mode, item.currency)
         balance = self._append(
             self._balance(item.merchant_id, item.mode, item.currency),
             item.item_id,
             item.amount_minor,
             item.occurred_at_ms,
         )
-        return self._relieve(balance, item.item_id, item.occurred_at_ms)
+        return self._close_if_full(balance, item.item_id, item.occurred_at_ms)
 
     def apply(self, request: PayoutRequest) -> list[PayoutEvent]:
-        """A close request or a bank's answer. Raises ValueError for another kind."""
+        """Apply a close request or a bank's result. Raises ValueError for another kind."""
         if request.kind == PayoutRequestKind.BANK_RESULT:
             return self._bank_result(request)
         if request.kind != PayoutRequestKind.CLOSE:
@@ -104,12 +104,12 @@ class PayoutAggregate:
         scheduled = account is None or account.schedule == DAILY
         waits = balance.item_count and scheduled and self._policy.pays(balance.mode)
         due = next_cutoff_ms(at_ms, self._policy.cutoff_ms_of_day) if waits else None
-        self._put(msgspec.structs.replace(balance, due_at_ms=due))
+        self._store(msgspec.structs.replace(balance, due_at_ms=due))
 
     def _close(
         self, balance: OpenBalance, bank_account: str, request_id: str, at_ms: int
     ) -> PayoutEvent:
-        event = self._take_items(balance, PayoutEventType.CREATED, request_id, at_ms, bank_account)
+        event = self._close_as(balance, PayoutEventType.CREATED, request_id, at_ms, bank_account)
         self._table[event.payout_id] = PayoutInProgress(
             payout_id=event.payout_id,
             merchant_id=event.merchant_id,
@@ -123,19 +123,19 @@ class PayoutAggregate:
         )
         return event
 
-    def _relieve(self, balance: OpenBalance, cause: str, at_ms: int) -> list[PayoutEvent]:
-        """A full balance becomes a payout, or one item of the next balance if it cannot be paid."""
+    def _close_if_full(self, balance: OpenBalance, cause: str, at_ms: int) -> list[PayoutEvent]:
+        """A full balance becomes a payout, or an item of the next balance if it cannot be paid."""
         if balance.item_count < self._policy.items_max:
             return []
         account = self._payable_to(balance, by_schedule=True)
         if account is not None:
             return [self._close(balance, account, cause, at_ms)]
-        event = self._take_items(balance, PayoutEventType.CARRIED_FORWARD, cause, at_ms, None)
+        event = self._close_as(balance, PayoutEventType.CARRIED_FORWARD, cause, at_ms, None)
         fresh = self._balance(balance.merchant_id, balance.mode, balance.currency)
         self._append(fresh, event.payout_id, event.amount_minor, at_ms)
         return [event]
 
-    def _take_items(
+    def _close_as(
         self,
         balance: OpenBalance,
         kind: PayoutEventType,
@@ -143,7 +143,7 @@ class PayoutAggregate:
         at_ms: int,
         bank_account: str | None,
     ) -> PayoutEvent:
-        """All items leave the balance as one payout; its id comes from the count of closings."""
+        """All items leave the balance as one payout; its id derives from the count of closings."""
         closings = balance.closings + 1
         key = balance_key(balance.merchant_id, balance.mode, balance.currency)
         payout_id = derived_id("po_", key, str(closings))
@@ -154,7 +154,7 @@ class PayoutAggregate:
             currency=balance.currency,
             closings=closings,
         )
-        self._put(fresh)
+        self._store(fresh)
         return PayoutEvent(
             event_id=f"{payout_id}-1",
             payout_id=payout_id,
@@ -183,7 +183,7 @@ class PayoutAggregate:
         assert len(items) == balance.item_count, balance
         return items
 
-    # -- the bank's answers
+    # -- the bank's results
 
     def _bank_result(self, request: PayoutRequest) -> list[PayoutEvent]:
         payout: Entry | None = self._table.get(request.payout_id or "")
@@ -193,7 +193,7 @@ class PayoutAggregate:
             self._retry_later(payout, request)
             return []
         if request.outcome not in (PayoutOutcome.PAID, PayoutOutcome.REJECTED):
-            raise ValueError(f"a bank's answer can be paid, rejected or unknown: {request.outcome}")
+            raise ValueError(f"a bank's result can be paid, rejected or unknown: {request.outcome}")
         del self._table[payout.payout_id]
         if request.outcome == PayoutOutcome.PAID:
             return [_ended(payout, request, PayoutEventType.PAID)]
@@ -220,7 +220,7 @@ class PayoutAggregate:
             payout.amount_minor,
             request.issued_at_ms,
         )
-        return self._relieve(balance, request.request_id, request.issued_at_ms)
+        return self._close_if_full(balance, request.request_id, request.issued_at_ms)
 
     # -- entries
 
@@ -228,14 +228,14 @@ class PayoutAggregate:
         found: OpenBalance | None = self._table.get(balance_key(merchant_id, mode, currency))
         return found or OpenBalance(merchant_id=merchant_id, mode=mode, currency=currency)
 
-    def _put(self, balance: OpenBalance) -> None:
+    def _store(self, balance: OpenBalance) -> None:
         self._table[balance_key(balance.merchant_id, balance.mode, balance.currency)] = balance
 
     def _merchant(self, merchant_id: str) -> MerchantPayouts:
         found: MerchantPayouts | None = self._table.get(merchant_id)
         return found or MerchantPayouts(merchant_id=merchant_id)
 
-    def _note_balance(self, merchant_id: str, mode: str, currency: str) -> None:
+    def _remember_balance(self, merchant_id: str, mode: str, currency: str) -> None:
         merchant = self._merchant(merchant_id)
         if (mode, currency) not in merchant.balances:
             self._table[merchant_id] = msgspec.structs.replace(
@@ -266,7 +266,7 @@ class PayoutAggregate:
             chunks=chunks,
             due_at_ms=due,
         )
-        self._put(grown)
+        self._store(grown)
         return grown
 
 

@@ -35,15 +35,15 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         due_ms=state.due_ms,
     )
     _add_items(app)
-    _add_folding(app, payouts, registry, settings)
-    work = PayoutScheduler(payouts, app.produce, settings)
+    _add_aggregates(app, payouts, registry, settings)
+    scheduler = PayoutScheduler(payouts, app.produce, settings)
 
     @app.task
-    async def do_due_work() -> None:
+    async def run_scheduler() -> None:
         registry.start()
         bank = Bank(known.bank_url, settings.bank_timeout_seconds, settings.bank_in_flight_max)
         try:
-            await work.run(bank, lambda: app.should_stop)
+            await scheduler.run(bank, lambda: app.should_stop)
         finally:
             await asyncio.to_thread(registry.stop)
 
@@ -67,7 +67,7 @@ def _emit_item(batch: Batch, item: PayoutItem, trace: bytes | None) -> None:
     batch.emit(PAYOUTS_ITEMS, item.merchant_id, encode(item), headers)
 
 
-def _add_folding(
+def _add_aggregates(
     app: EngineApp,
     payouts: TransactionalTable,
     registry: MerchantRegistry,
@@ -81,24 +81,24 @@ def _add_folding(
             return None
         return Account(bank_account=merchant.bank_account, schedule=merchant.payout_schedule)
 
-    def fold_of(batch: Batch) -> PayoutAggregate:
+    def new_aggregate(batch: Batch) -> PayoutAggregate:
         if not registry.ready:
-            raise Retry(REGISTRY_RETRY_SECONDS, "the merchants are not read yet")
+            raise Retry(REGISTRY_RETRY_SECONDS, "The merchants are still being read.")
         return PayoutAggregate(payouts.partition(batch), policy, account_of)
 
     @app.agent(app.batch_topic(PAYOUTS_ITEMS, decode=decoder(PayoutItem)))
-    async def take_items(stream):  # type: ignore[no-untyped-def] # as above
+    async def add_items(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = fold_of(batch)
+            aggregate = new_aggregate(batch)
             for record in batch:
-                _emit_events(batch, fold.add(record.value), record.headers.get(TRACEPARENT))
+                _emit_events(batch, aggregate.add(record.value), record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(PAYOUTS_REQUESTS, decode=decoder(PayoutRequest)))
-    async def take_requests(stream):  # type: ignore[no-untyped-def] # as above
+    async def apply_requests(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = fold_of(batch)
+            aggregate = new_aggregate(batch)
             for record in batch:
-                _emit_events(batch, fold.apply(record.value), record.headers.get(TRACEPARENT))
+                _emit_events(batch, aggregate.apply(record.value), record.headers.get(TRACEPARENT))
 
 
 def _emit_events(batch: Batch, events: Iterable[PayoutEvent], trace: bytes | None) -> None:

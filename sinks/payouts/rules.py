@@ -1,9 +1,10 @@
-"""The rules of payouts: what an event earns, when a balance is due, how long to wait (pure)."""
+"""The rules of payouts: the item of an event, due times, retry delays (pure)."""
 
 import zlib
 
 import msgspec
 
+from runtime.backoff import backoff_seconds
 from schemas.enums import EventType, Mode
 from schemas.records import PaymentEvent, PayoutItem
 
@@ -25,7 +26,7 @@ class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
     pay_test_mode: bool = False
     """Whether test money is paid, too; its balances stay open otherwise."""
     items_max: int = 10_000
-    """Items of one payout; a balance that reaches it is closed, or carried on if that cannot be."""
+    """Items of one payout; a balance that reaches it is closed, or carried forward."""
     chunk_items: int = 500
     """Item ids per table entry, so that one more item never rewrites all of them."""
     amount_minor_min: int = 1
@@ -33,10 +34,10 @@ class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
     cutoff_ms_of_day: int = 0
     """When the daily schedule closes, UTC."""
     recent_requests_max: int = 256
-    """So many close requests per merchant are remembered to absorb repeats."""
+    """How many close requests per merchant are remembered to absorb duplicates."""
     retry_seconds: float = 10.0
     retry_seconds_max: float = 3600.0
-    """An instruction without an answer is asked about again, at doubling distances, for ever."""
+    """An instruction without a result is retried at doubling intervals, without end."""
 
     def pays(self, mode: str) -> bool:
         """Whether money of this mode may go to a bank."""
@@ -44,14 +45,14 @@ class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """What closing must know of the merchant."""
+    """The merchant's data that closing needs."""
 
     bank_account: str | None
     schedule: str
 
 
 def item_of(event: PaymentEvent) -> PayoutItem | None:
-    """The event's effect on what its merchant is owed: money moved less fees; None if nothing."""
+    """The event's effect on the merchant's balance: amount less fees; None if nothing."""
     found = _SIGNS.get(event.type)
     if found is None:
         return None
@@ -78,7 +79,7 @@ def next_cutoff_ms(at_ms: int, cutoff_ms_of_day: int) -> int:
 
 
 def retry_delay_ms(policy: PayoutPolicy, payout_id: str, attempt: int) -> int:
-    """Wait after attempt 1, 2, 3… without an answer; the jitter depends on the payout alone."""
-    seconds = min(policy.retry_seconds * 2 ** min(attempt - 1, 32), policy.retry_seconds_max)
+    """Wait after attempt 1, 2, 3… without a result; the jitter depends on the payout alone."""
+    seconds = backoff_seconds(attempt, policy.retry_seconds, policy.retry_seconds_max)
     share = zlib.crc32(f"{payout_id}#{attempt}".encode()) / _JITTER_STEPS
     return int(seconds * 1000 * (1 + 0.1 * share))

@@ -23,19 +23,19 @@ class PayoutSettings(msgspec.Struct, frozen=True, kw_only=True):
     bank_timeout_seconds: PositiveSeconds = 10.0
     bank_in_flight_max: Positive = 50
     retry_seconds: PositiveSeconds = 10.0
-    """First wait after a call without a clear answer; doubles up to the maximum, for ever."""
+    """First wait after a call without a clear result; doubles up to the maximum."""
     retry_seconds_max: PositiveSeconds = 3600.0
 
     poll_seconds: PositiveSeconds = 0.2
-    """How often the table is asked for what is due."""
+    """How often the table is checked for due entries."""
     due_rows_min: Positive = 512
     due_rows_max: Positive = 16_384
-    """Due entries read per look: it doubles while the page is full."""
-    closings_in_flight_max: Positive = 200
-    """Close requests of the daily schedule that are on their way."""
+    """Due entries read per poll: it doubles while the page is full."""
+    close_requests_in_flight_max: Positive = 200
+    """Close requests of the daily schedule in flight."""
 
     def policy(self) -> PayoutPolicy:
-        """The rules of folding."""
+        """The rules of the aggregate."""
         return PayoutPolicy(
             pay_test_mode=self.pay_test_mode,
             amount_minor_min=self.amount_minor_min,

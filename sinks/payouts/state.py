@@ -5,14 +5,14 @@
 | merchant id | MerchantPayouts |
 | `{merchant}:{mode}:{currency}` | OpenBalance |
 | `{merchant}:{mode}:{currency}#{n}` | ItemChunk n of the open balance |
-| payout id | PayoutInProgress, until the bank has answered |
+| payout id | PayoutInProgress, until the bank has paid or rejected it |
 """
 
 import msgspec
 
 
 class MerchantPayouts(msgspec.Struct, frozen=True, kw_only=True, tag="merchant"):
-    """What is common to a merchant's balances."""
+    """What a merchant's balances share."""
 
     merchant_id: str
     balances: tuple[tuple[str, str], ...] = ()
@@ -22,7 +22,7 @@ class MerchantPayouts(msgspec.Struct, frozen=True, kw_only=True, tag="merchant")
 
 
 class OpenBalance(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
-    """What is owed and in no payout yet; may be negative."""
+    """What is owed and not yet in a payout; may be negative."""
 
     merchant_id: str
     mode: str
@@ -36,7 +36,7 @@ class OpenBalance(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
     closings: int = 0
     """How often the balance was emptied; makes the ids of payouts."""
     due_at_ms: int | None = None
-    """When the daily schedule looks at it."""
+    """When the daily schedule closes it."""
 
 
 class ItemChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
@@ -46,7 +46,7 @@ class ItemChunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
 
 
 class PayoutInProgress(msgspec.Struct, frozen=True, kw_only=True, tag="payout"):
-    """A payout that the bank has not answered for good."""
+    """A payout that the bank has neither paid nor rejected."""
 
     payout_id: str
     merchant_id: str
@@ -57,7 +57,7 @@ class PayoutInProgress(msgspec.Struct, frozen=True, kw_only=True, tag="payout"):
     bank_account: str
     created_at_ms: int
     attempts: int = 0
-    """Calls without a clear answer so far."""
+    """Calls without a clear result so far."""
     due_at_ms: int
     """When the bank is called (again)."""
 
@@ -69,7 +69,7 @@ decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 def due_ms(entry: Entry) -> int | None:
-    """When the entry wants work done: a balance its closing, a payout its call."""
+    """When the entry is due: a balance to be closed, a payout to be sent."""
     if isinstance(entry, OpenBalance | PayoutInProgress):
         return entry.due_at_ms
     return None

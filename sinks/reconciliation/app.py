@@ -31,8 +31,8 @@ from sinks.reconciliation.settings import ReconciliationSettings
 from workers.app import new_app
 from workers.due_commands import run_regularly
 
-READING_PARTITION = 0
-"""Whoever owns this partition reads the reports and statements."""
+POLLING_PARTITION = 0
+"""The owner of this partition polls the reports and statements."""
 
 
 def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
@@ -53,24 +53,24 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     checks = overdue_checks(table, app.produce, settings)
     logger_name = "sinks.reconciliation.overdue_checks"
     run_regularly(app, settings.overdue_check_interval_seconds, checks.run_due, logger_name)
-    reading = ReportPoller(
+    poller = ReportPoller(
         [url for url in (known.network_url, known.network_fallback_url) if url],
         known.bank_url,
         app.produce,
         settings,
-        lambda: READING_PARTITION in table.owned_partitions,
+        lambda: POLLING_PARTITION in table.owned_partitions,
     )
 
     @app.task
     async def read_reports() -> None:
-        await reading.run(lambda: app.should_stop)
+        await poller.run(lambda: app.should_stop)
 
     return app
 
 
 def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
     @app.agent(app.batch_topic(NETWORK_SETTLEMENTS, decode=decoder(SettlementLine)))
-    async def take_lines(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def match_report_lines(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
         async for batch in stream:
             lines = table.partition(batch)
             for record in batch:
@@ -78,7 +78,7 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(BANK_STATEMENTS, decode=decoder(BankLine)))
-    async def take_bookings(stream):  # type: ignore[no-untyped-def] # as above
+    async def match_statement_lines(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
             lines = table.partition(batch)
             for record in batch:
@@ -88,21 +88,21 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
 
 def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPolicy) -> None:
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
-    async def take_payments(stream):  # type: ignore[no-untyped-def] # as above
+    async def match_payments(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = PaymentAggregate(table.partition(batch), policy)
+            aggregate = PaymentAggregate(table.partition(batch), policy)
             for record in batch:
-                outcome = fold.payment(record.value)
+                outcome = aggregate.payment(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(RECONCILIATION_REQUESTS, decode=decoder(ReconciliationRequest)))
-    async def take_requests(stream):  # type: ignore[no-untyped-def] # as above
+    async def handle_requests(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
             view: Any = table.partition(batch)
             payments, reports = PaymentAggregate(view, policy), ReportAggregate(view, policy)
             for record in batch:
-                fold = reports if is_about_report(record.value) else payments
-                outcome = fold.request(record.value)
+                aggregate = reports if is_about_report(record.value) else payments
+                outcome = aggregate.request(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
 

@@ -1,11 +1,11 @@
-"""Reads what is new at the network and the bank into Kafka, again and again.
+"""Polls the network and the bank, and writes new lines to Kafka.
 
-Nothing of it is remembered beyond the process: lines have ids, and the matching takes each once.
+Nothing is remembered beyond the process: lines have ids, and the matching counts each once.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -21,21 +21,20 @@ from schemas.topics import BANK_STATEMENTS, NETWORK_SETTLEMENTS
 from sinks.reconciliation import reports
 from sinks.reconciliation.settings import ReconciliationSettings
 from workers.catalogue import WORKERS
+from workers.send import Send
 
 V = TypeVar("V")
 GROUP = WORKERS["reconciliation"].group
-Send = Callable[[str, str, bytes, Mapping[str, bytes]], Awaitable[None]]
-"""(topic, key, value, headers) -> acknowledged by the broker."""
 _LOG = log.get("sinks.reconciliation.report_poller")
 _REPORTS_REMEMBERED_MAX = 10_000
 
 
 class SourceUnavailable(Exception):
-    """The network or the bank did not answer well; it is asked again."""
+    """The network or the bank did not respond as expected; the next poll tries again."""
 
 
 class ReportPoller:
-    """Polls while `may_read()`: one worker of the group does."""
+    """Polls while `may_poll()`: one worker of the group does."""
 
     def __init__(
         self,
@@ -43,50 +42,50 @@ class ReportPoller:
         bank_url: str,
         send: Send,
         settings: ReconciliationSettings,
-        may_read: Callable[[], bool],
+        may_poll: Callable[[], bool],
     ) -> None:
         self._network_urls = network_urls
         self._bank_url = bank_url
         self._send = send
         self._settings = settings
-        self._may_read = may_read
+        self._may_poll = may_poll
         self._reports: OrderedDict[str, None] = OrderedDict()
-        self._bookings: OrderedDict[str, BankLine] = OrderedDict()
+        self._statement_lines: OrderedDict[str, BankLine] = OrderedDict()
 
     async def run(self, should_stop: Callable[[], bool]) -> None:
-        """Until `should_stop`, or cancelled."""
+        """Run until `should_stop` or cancelled."""
         timeout = self._settings.read_timeout_seconds
         async with httpx2.AsyncClient(timeout=timeout, trust_env=False) as client:
             while not should_stop():
-                if self._may_read():
+                if self._may_poll():
                     for url in self._network_urls:
                         await self._attempt("network", self._read_reports(client, url))
-                    await self._attempt("bank", self._read_bookings(client))
+                    await self._attempt("bank", self._read_statement(client))
                 await asyncio.sleep(self._settings.poll_seconds)
 
-    async def _attempt(self, source: str, reading: Awaitable[None]) -> None:
-        """One that fails is tried again at the next poll: nothing was forgotten."""
+    async def _attempt(self, source: str, poll: Awaitable[None]) -> None:
+        """A poll that fails is repeated at the next interval: nothing is lost."""
         try:
-            await reading
+            await poll
         except Exception as error:
             counter("paystream_reconciliation_read_failures_total").labels(source).inc()
-            _LOG.warning("source_not_read", source=source, error=repr(error))
+            _LOG.warning("source_unavailable", source=source, error=repr(error))
 
     async def _read_reports(self, client: httpx2.AsyncClient, network_url: str) -> None:
         listed = await self._get(client, f"{network_url}/v1/settlements{self._since()}")
-        refused: Exception | None = None
+        rejected: Exception | None = None
         for head in reports.read_list(listed):
             if head.report_id in self._reports:
                 continue
             try:
                 lines = await self._report(client, network_url, head.report_id)
-            except reports.ReportRefused as error:
-                refused = error  # the others are read all the same
+            except reports.ReportRejected as error:
+                rejected = error  # the others are still read
                 continue
             await self._publish_lines(lines)
             _remember(self._reports, head.report_id, None, _REPORTS_REMEMBERED_MAX)
-        if refused is not None:
-            raise refused
+        if rejected is not None:
+            raise rejected
 
     async def _report(
         self, client: httpx2.AsyncClient, network_url: str, report_id: str
@@ -96,14 +95,14 @@ class ReportPoller:
             return reports.read_csv(await self._get(client, f"{url}.csv"))
         return reports.read_json(await self._get(client, url))
 
-    async def _read_bookings(self, client: httpx2.AsyncClient) -> None:
+    async def _read_statement(self, client: httpx2.AsyncClient) -> None:
         url = f"{self._bank_url}/v1/statements/lines{self._since()}"
-        found = reports.read_bookings(await self._get(client, url))
-        fresh = [line for line in found if self._bookings.get(line.line_id) != line]
-        await self._publish_bookings(fresh)
+        found = reports.read_statement(await self._get(client, url))
+        fresh = [line for line in found if self._statement_lines.get(line.line_id) != line]
+        await self._publish_statement_lines(fresh)
         for line in fresh:
             limit = self._settings.statement_lines_remembered_max
-            _remember(self._bookings, line.line_id, line, limit)
+            _remember(self._statement_lines, line.line_id, line, limit)
 
     async def _publish_lines(self, lines: Sequence[SettlementLine]) -> None:
         await self._publish(
@@ -112,7 +111,7 @@ class ReportPoller:
         )
         counter("paystream_reconciliation_lines_total").labels("network").inc(len(lines))
 
-    async def _publish_bookings(self, lines: Sequence[BankLine]) -> None:
+    async def _publish_statement_lines(self, lines: Sequence[BankLine]) -> None:
         await self._publish(
             BANK_STATEMENTS,
             [(x.line_id, encode(x), f"bank.{x.line_kind}", x.booked_at_ms) for x in lines],
@@ -133,17 +132,19 @@ class ReportPoller:
         return f"?since={(now - timedelta(days=self._settings.lookback_days)).date().isoformat()}"
 
     async def _get(self, client: httpx2.AsyncClient, url: str) -> bytes:
-        """The whole answer, within its bound. Raises SourceUnavailable."""
+        """The whole response, within its bound. Raises SourceUnavailable."""
         parts: list[bytes] = []
-        left = self._settings.answer_bytes_max
-        async with client.stream("GET", url) as answer:
-            if answer.status_code != httpx2.codes.OK:
-                raise SourceUnavailable(f"{url} answered {answer.status_code}")
-            async for part in answer.aiter_bytes():
+        left = self._settings.response_bytes_max
+        async with client.stream("GET", url) as response:
+            if response.status_code != httpx2.codes.OK:
+                raise SourceUnavailable(f"{url} responded with HTTP {response.status_code}")
+            async for part in response.aiter_bytes():
                 parts.append(part)
                 left -= len(part)
                 if left < 0:
-                    raise SourceUnavailable(f"{url} is longer than answer_bytes_max: raise it")
+                    raise SourceUnavailable(
+                        f"{url} is too long. Raise [reconciliation] response_bytes_max."
+                    )
         return b"".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The network's reports and the bank's lines as records; a report that does not add up is refused.
+"""The network's reports and the bank's lines as records; inconsistent reports are rejected.
 
 CSV: `H,report,network,day,currency,value day,published at` once, `L,…` per line in the order of
 `LINE_FIELDS`, `T,lines,gross,fee,net` last. JSON: `{"report": {…}, "lines": [{…}]}`.
@@ -26,12 +26,12 @@ LINE_FIELDS = (
 _ROWS_MIN = 2  # head and trailer
 
 
-class ReportRefused(ValueError):
-    """A report cannot be read or does not add up; nothing of it is taken."""
+class ReportRejected(ValueError):
+    """A report cannot be read or is inconsistent; it is rejected as a whole."""
 
 
 class ReportHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What the network says of a report; `lines` is a count."""
+    """Head of a report; `lines` is a count."""
 
     report_id: str
     network: str
@@ -65,38 +65,38 @@ class _JsonReport(msgspec.Struct, frozen=True):
 
 
 class ReportList(msgspec.Struct, frozen=True):
-    """Which reports there are."""
+    """The network's list of reports."""
 
     reports: list[ReportHead]
 
 
-class _Bookings(msgspec.Struct, frozen=True):
+class _Statement(msgspec.Struct, frozen=True):
     lines: list[BankLine]
 
 
 def read_json(data: bytes) -> list[SettlementLine]:
-    """Lines of a JSON report. Raises ReportRefused."""
+    """Lines of a JSON report. Raises ReportRejected."""
     try:
         found = msgspec.json.decode(data, type=_JsonReport)
     except msgspec.DecodeError as error:
-        raise ReportRefused(f"the report cannot be read: {error}") from error
+        raise ReportRejected(f"The report cannot be read: {error}") from error
     return _lines(found.report, found.lines)
 
 
 def read_csv(data: bytes) -> list[SettlementLine]:
-    """Lines of a CSV report. Raises ReportRefused."""
+    """Lines of a CSV report. Raises ReportRejected."""
     try:
         rows = list(csv.reader(io.StringIO(data.decode()), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ReportRefused(f"the report is no CSV: {error}") from error
+        raise ReportRejected(f"The report is not CSV: {error}") from error
     kinds = [row[0] if row else "" for row in rows]
     if len(rows) < _ROWS_MIN or kinds != ["H", *["L"] * (len(rows) - _ROWS_MIN), "T"]:
-        raise ReportRefused("the report is not H, L…, T: it was cut off, or is no report")
+        raise ReportRejected("The report is not H, L…, T: it was cut off, or is no report.")
     try:
         head = _head(rows[0], rows[-1])
         lines = [msgspec.convert(_named(row), ReportRow, strict=False) for row in rows[1:-1]]
     except (ValueError, msgspec.ValidationError) as error:
-        raise ReportRefused(f"the report cannot be read: {error}") from error
+        raise ReportRejected(f"The report cannot be read: {error}") from error
     return _lines(head, lines)
 
 
@@ -142,32 +142,32 @@ def _check(head: ReportHead, rows: Sequence[ReportRow]) -> None:
         sum(getattr(row, name) for row in rows)
         for name in ("gross_minor", "fee_minor", "net_minor")
     )
-    said = (head.gross_minor, head.fee_minor, head.net_minor)
+    stated = (head.gross_minor, head.fee_minor, head.net_minor)
     problems = {
-        f"it has {len(rows)} lines and says {head.lines}": len(rows) != head.lines,
-        f"its lines sum to {sums} and it says {said}": sums != said,
+        f"it has {len(rows)} lines, its head says {head.lines}": len(rows) != head.lines,
+        f"its lines sum to {sums}, its head says {stated}": sums != stated,
         "a line's net is not its gross less its fee": any(
             row.net_minor != row.gross_minor - row.fee_minor for row in rows
         ),
-        "a line is of another currency": any(row.currency != head.currency for row in rows),
-        "a line's id is there twice": len({row.line_id for row in rows}) != len(rows),
+        "a line has another currency": any(row.currency != head.currency for row in rows),
+        "a line id occurs twice": len({row.line_id for row in rows}) != len(rows),
     }
     wrong = [problem for problem, found in problems.items() if found]
     if wrong:
-        raise ReportRefused(f"report {head.report_id} is not taken: {'; '.join(wrong)}")
+        raise ReportRejected(f"Report {head.report_id} is rejected: {'; '.join(wrong)}.")
 
 
 def read_list(data: bytes) -> list[ReportHead]:
-    """The network's list of reports. Raises ReportRefused."""
+    """The network's list of reports. Raises ReportRejected."""
     try:
         return msgspec.json.decode(data, type=ReportList).reports
     except msgspec.DecodeError as error:
-        raise ReportRefused(f"the list of reports cannot be read: {error}") from error
+        raise ReportRejected(f"The list of reports cannot be read: {error}") from error
 
 
-def read_bookings(data: bytes) -> list[BankLine]:
-    """Lines of the bank's statement. Raises ReportRefused."""
+def read_statement(data: bytes) -> list[BankLine]:
+    """Lines of the bank's statement. Raises ReportRejected."""
     try:
-        return msgspec.json.decode(data, type=_Bookings).lines
+        return msgspec.json.decode(data, type=_Statement).lines
     except msgspec.DecodeError as error:
-        raise ReportRefused(f"the statement cannot be read: {error}") from error
+        raise ReportRejected(f"The statement cannot be read: {error}") from error

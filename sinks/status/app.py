@@ -33,7 +33,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
                 await write([record.value for record in batch], store, settings)
             except StoreUnavailable as error:
                 counter("paystream_status_batch_retries_total").inc()
-                logger.warning("valkey does not take the batch", error=str(error))
+                logger.warning("status_batch_not_written", error=str(error))
                 raise Retry(settings.retry_seconds, f"valkey: {error}") from error
 
     return app
@@ -42,9 +42,9 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 async def write(
     events: Sequence[PaymentEvent], store: StatusStore, settings: StatusSettings
 ) -> None:
-    """Bring Valkey up to the events, in order; the same again does no harm.
+    """Write the views and outcomes of the events to Valkey; a repeat changes nothing.
 
-    Outcomes are written after the views: who sees an outcome sees at least its payment's state.
+    Outcomes are written after the views, so a reader of an outcome finds its payment's state.
     Raises StoreUnavailable.
     """
     stored = await store.read(sorted({view_key(event.payment_id) for event in events}))

@@ -39,7 +39,7 @@ def outcome_key(command_id: str) -> str:
 def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) -> list[Document]:
     """The payments' views after the events (in order); `stored`: documents by key as they are now.
 
-    An event that a stored view already contains changes nothing, so a replay is harmless.
+    An event that a stored view already contains changes nothing, so a replay is safe.
     """
     latest: dict[str, View] = {}
     changed: dict[str, None] = {}
@@ -56,10 +56,10 @@ def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) ->
 
 
 def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
-    """How the commands of clients ended, the newest event of each command.
+    """Outcomes of clients' commands: the newest event of each command.
 
-    A command with another body under a used key shares its id with the first one and gets no
-    document: who waits for it sees the first one's `fingerprint`.
+    A command with another body under a used key has the id of the first one and gets no document:
+    its sender finds the `fingerprint` of the first one.
     """
     latest: dict[str, View] = {}
     for event in events:
@@ -75,7 +75,7 @@ def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
 
 
 def _readable(text: bytes | None) -> View | None:
-    """The stored view; None also for what is no view (it is then replaced)."""
+    """The stored view; None also for anything else, which is then replaced."""
     try:
         return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Documents in Valkey: an older one never takes the place of a newer one."""
+"""Documents in Valkey: an older one never replaces a newer one."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """Valkey is not there, or does not take writes; try again later."""
+    """Valkey cannot be reached or rejects writes; try again later."""
 
 
 class StatusStore:
@@ -30,7 +30,7 @@ class StatusStore:
         self._set_if_newer = self._valkey.register_script(source)
 
     async def read(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """The documents that stand under the keys."""
+        """The documents of the keys."""
         found: dict[str, bytes | None] = {}
         try:
             for part in _parts(keys, self._settings.pipeline_keys_max):
@@ -40,12 +40,12 @@ class StatusStore:
             raise StoreUnavailable(str(error)) from error
         return found
 
-    async def write(self, documents: Iterable[Document], end_seconds: int = NO_TTL) -> int:
-        """Write those that are not older than what stands there; answers how many."""
+    async def write(self, documents: Iterable[Document], ttl_seconds: int = NO_TTL) -> int:
+        """Write the documents that are newer than the stored ones; returns how many."""
         written = 0
         try:
             for part in _parts(documents, self._settings.pipeline_keys_max):
-                written += await self._write_part(part, end_seconds)
+                written += await self._write_part(part, ttl_seconds)
         except (RedisError, OSError) as error:
             raise StoreUnavailable(str(error)) from error
         return written
@@ -54,10 +54,10 @@ class StatusStore:
         """Close the connections."""
         await self._valkey.aclose()
 
-    async def _write_part(self, documents: Sequence[Document], end_seconds: int) -> int:
+    async def _write_part(self, documents: Sequence[Document], ttl_seconds: int) -> int:
         async with self._valkey.pipeline(transaction=False) as pipeline:
             for document in documents:
-                arguments = (document.sequence, document.text, end_seconds)
+                arguments = (document.sequence, document.text, ttl_seconds)
                 await self._set_if_newer([document.key], arguments, client=pipeline)
             return sum(await pipeline.execute())
 

@@ -22,9 +22,8 @@ from schemas.topics import (
 from sinks.webhooks.attempts import GROUP, AttemptRunner
 from sinks.webhooks.delivery import PendingDelivery
 from sinks.webhooks.delivery_aggregate import DeliveryAggregate, Exhausted
-from sinks.webhooks.delivery_queue import EndpointQueue, Slot, due_ms
-from sinks.webhooks.fanout import deliveries as deliveries_of
-from sinks.webhooks.fanout import is_public
+from sinks.webhooks.delivery_queue import EndpointQueue, QueuePosition, due_ms
+from sinks.webhooks.fanout import is_public, webhook_deliveries
 from sinks.webhooks.merchants import MerchantLookup
 from sinks.webhooks.settings import WebhookSettings
 from workers.app import new_app
@@ -45,12 +44,12 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     endpoints = app.transactional_table(
         "endpoints",
         encode=msgspec.msgpack.Encoder().encode,
-        decode=msgspec.msgpack.Decoder(EndpointQueue | Slot).decode,
+        decode=msgspec.msgpack.Decoder(EndpointQueue | QueuePosition).decode,
         due_ms=due_ms,
     )
     lookup = MerchantLookup(registry, settings.unknown_merchant_seconds, now_ms)
     _add_fan_out(app, lookup)
-    _add_folding(app, deliveries, endpoints, settings)
+    _add_aggregates(app, deliveries, endpoints, settings)
     runner = AttemptRunner(
         deliveries, endpoints, registry, app.produce, known.paystream_master_key, settings
     )
@@ -77,7 +76,7 @@ def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
                 if merchant is None:
                     lookup.count_unknown()
                 trace = record.headers.get(TRACEPARENT)
-                for delivery in deliveries_of(record.value, merchant, record.timestamp_ms):
+                for delivery in webhook_deliveries(record.value, merchant, record.timestamp_ms):
                     _emit_delivery(batch, delivery, trace)
 
 
@@ -88,7 +87,7 @@ def _emit_delivery(batch: Batch, delivery: WebhookDelivery, trace: bytes | None)
     batch.emit(WEBHOOKS_DELIVERIES, delivery.endpoint_id, encode(delivery), headers)
 
 
-def _add_folding(
+def _add_aggregates(
     app: EngineApp,
     deliveries: TransactionalTable,
     endpoints: TransactionalTable,
@@ -96,24 +95,24 @@ def _add_folding(
 ) -> None:
     policy, breaker = settings.retry_policy(), settings.breaker_policy()
 
-    def fold_of(batch: Batch) -> DeliveryAggregate:
+    def new_aggregate(batch: Batch) -> DeliveryAggregate:
         return DeliveryAggregate(
             deliveries.partition(batch), endpoints.partition(batch), policy, breaker
         )
 
     @app.agent(app.batch_topic(WEBHOOKS_DELIVERIES, decode=decoder(WebhookDelivery)))
-    async def take_deliveries(stream):  # type: ignore[no-untyped-def] # as above
+    async def enqueue_deliveries(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = fold_of(batch)
+            aggregate = new_aggregate(batch)
             for record in batch:
-                fold.add(record.value, record.partition, record.offset)
+                aggregate.add(record.value, record.partition, record.offset)
 
     @app.agent(app.batch_topic(WEBHOOKS_ATTEMPTS, decode=decoder(WebhookAttempt)))
-    async def take_attempts(stream):  # type: ignore[no-untyped-def] # as above
+    async def apply_attempts(stream):  # type: ignore[no-untyped-def] # as above
         async for batch in stream:
-            fold = fold_of(batch)
+            aggregate = new_aggregate(batch)
             for record in batch:
-                for exhausted in fold.apply(record.value):
+                for exhausted in aggregate.apply(record.value):
                     _emit_dead_letter(batch, exhausted, record.value.attempted_at_ms)
 
 

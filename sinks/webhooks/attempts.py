@@ -1,7 +1,7 @@
-"""Attempts at deliveries that are due: sign, send, write down how it went."""
+"""Attempts of due deliveries: sign, send, record the result."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -15,20 +15,19 @@ from schemas.headers import record_headers
 from schemas.records import Endpoint, Merchant, WebhookAttempt
 from schemas.topics import WEBHOOKS_ATTEMPTS
 from sinks.webhooks.delivery import PendingDelivery
-from sinks.webhooks.http_sender import Answer, WebhookSender
+from sinks.webhooks.http_sender import DeliveryResponse, WebhookSender
 from sinks.webhooks.selection import DueDeliveries
 from sinks.webhooks.settings import WebhookSettings
 from sinks.webhooks.signing import signed_headers
 from workers.calls_in_flight import CallsInFlight
 from workers.catalogue import WORKERS
+from workers.send import Send
 
 GROUP = WORKERS["webhooks"].group
-Send = Callable[[str, str, bytes, Mapping[str, bytes]], Awaitable[None]]
-"""(topic, key, value, headers) -> acknowledged by the broker."""
 
 
 class Registry(Protocol):
-    """What is read of `runtime.merchant_registry.MerchantRegistry`."""
+    """The part of `runtime.merchant_registry.MerchantRegistry` that is needed here."""
 
     @property
     def ready(self) -> bool: ...
@@ -36,7 +35,7 @@ class Registry(Protocol):
 
 
 class AttemptRunner:
-    """Runs for the life of the worker. A crash between an answer and its record sends again."""
+    """Runs as long as the worker. After a crash between response and record, it sends again."""
 
     def __init__(
         self,
@@ -56,57 +55,59 @@ class AttemptRunner:
         self._due = DueDeliveries(deliveries, endpoints, self._calls, settings)
 
     async def run(self, should_stop: Callable[[], bool]) -> None:
-        """Until `should_stop`, or cancelled; attempts in flight are then given up unrecorded."""
-        poster = WebhookSender(self._settings)
+        """Run until `should_stop` or cancelled; attempts in flight then end without a record."""
+        sender = WebhookSender(self._settings)
         try:
             while not should_stop():
                 self._calls.prune()
                 if self._registry.ready:
-                    self._start_due(poster)
+                    self._start_due(sender)
                 gauge("paystream_webhook_pending").set(len(self._deliveries))
                 await asyncio.sleep(self._settings.poll_seconds)
         finally:
             await self._calls.cancel()
-            await poster.close()
+            await sender.close()
 
-    def _start_due(self, poster: WebhookSender) -> None:
+    def _start_due(self, sender: WebhookSender) -> None:
         for entry in self._due.choose(now_ms()):
             delivery_id, number = entry.delivery.delivery_id, entry.attempts + 1
             self._calls.start(
                 delivery_id,
                 entry.delivery.endpoint_id,
-                self._attempt(poster, entry),
-                partial(self._is_settled, delivery_id, number),
+                self._attempt(sender, entry),
+                partial(self._is_applied, delivery_id, number),
             )
 
-    def _is_settled(self, delivery_id: str, number: int) -> bool:
-        """Whether the table knows of the attempt (or this worker no longer owns the delivery)."""
+    def _is_applied(self, delivery_id: str, number: int) -> bool:
+        """Whether the table has the attempt (or this worker no longer owns the delivery)."""
         entry: PendingDelivery | None = self._deliveries.get(delivery_id)
         return entry is None or entry.attempts >= number
 
-    async def _attempt(self, poster: WebhookSender, entry: PendingDelivery) -> None:
+    async def _attempt(self, sender: WebhookSender, entry: PendingDelivery) -> None:
         at_ms = now_ms()
-        answer = await self._answer(poster, entry, at_ms)
-        attempt = _record(entry, answer, at_ms)
+        response = await self._send_webhook(sender, entry, at_ms)
+        attempt = _record(entry, response, at_ms)
         counter("paystream_webhook_attempts_total").labels(attempt.result).inc()
         histogram("paystream_webhook_attempt_seconds").observe(attempt.latency_ms / 1000)
         headers = record_headers(attempt.attempt_id, "webhook.attempted", at_ms, GROUP)
         await self._send(WEBHOOKS_ATTEMPTS, attempt.endpoint_id, encode(attempt), headers)
 
-    async def _answer(self, poster: WebhookSender, entry: PendingDelivery, at_ms: int) -> Answer:
+    async def _send_webhook(
+        self, sender: WebhookSender, entry: PendingDelivery, at_ms: int
+    ) -> DeliveryResponse:
         delivery = entry.delivery
         endpoint = self._endpoint(entry)
         if endpoint is None:
             return self._without_endpoint(entry, at_ms)
         try:
             secrets = [
-                decrypt(self._master_key, sealed, endpoint.endpoint_id)
-                for sealed in endpoint.encrypted_secrets
+                decrypt(self._master_key, encrypted, endpoint.endpoint_id)
+                for encrypted in endpoint.encrypted_secrets
             ]
             headers = signed_headers(delivery.event_id, at_ms // 1000, delivery.body, secrets)
         except (DecryptionError, ValueError) as error:
-            return Answer(None, f"cannot be signed: {error}")
-        return await poster.post(endpoint.url, headers, delivery.body)
+            return DeliveryResponse(None, f"cannot be signed: {error}")
+        return await sender.send(endpoint.url, headers, delivery.body)
 
     def _endpoint(self, entry: PendingDelivery) -> Endpoint | None:
         merchant = self._registry.get(entry.delivery.merchant_id)
@@ -114,15 +115,15 @@ class AttemptRunner:
         wanted = entry.delivery.endpoint_id
         return next((e for e in endpoints if e.endpoint_id == wanted and e.enabled), None)
 
-    def _without_endpoint(self, entry: PendingDelivery, at_ms: int) -> Answer:
-        """Removed, or its registration is not here yet: only time can tell."""
+    def _without_endpoint(self, entry: PendingDelivery, at_ms: int) -> DeliveryResponse:
+        """The endpoint was removed, or its registration has not arrived: the age decides."""
         age_seconds = (at_ms - entry.delivery.created_at_ms) / 1000
         if age_seconds > self._settings.unknown_endpoint_seconds:
-            return Answer(None, "endpoint was removed or disabled", exhausted=True)
-        return Answer(None, "endpoint is not known yet")
+            return DeliveryResponse(None, "endpoint was removed or disabled", exhausted=True)
+        return DeliveryResponse(None, "endpoint is not known yet")
 
 
-def _record(entry: PendingDelivery, answer: Answer, at_ms: int) -> WebhookAttempt:
+def _record(entry: PendingDelivery, response: DeliveryResponse, at_ms: int) -> WebhookAttempt:
     delivery, number = entry.delivery, entry.attempts + 1
     return WebhookAttempt(
         attempt_id=f"{delivery.delivery_id}#{number}",
@@ -132,10 +133,10 @@ def _record(entry: PendingDelivery, answer: Answer, at_ms: int) -> WebhookAttemp
         event_id=delivery.event_id,
         payment_id=delivery.payment_id,
         attempt=number,
-        result=AttemptResult(answer.result),
-        http_status=answer.http_status,
-        error=answer.error,
-        latency_ms=answer.latency_ms,
-        attempted_at_ms=at_ms + answer.latency_ms,
-        retry_after_seconds=answer.retry_after_seconds,
+        result=AttemptResult(response.result),
+        http_status=response.http_status,
+        error=response.error,
+        latency_ms=response.latency_ms,
+        attempted_at_ms=at_ms + response.latency_ms,
+        retry_after_seconds=response.retry_after_seconds,
     )

@@ -1,6 +1,6 @@
-"""What becomes of a delivery after each attempt: retry later, done, or given up (pure).
+"""A delivery after each attempt: retry later, delivered, or exhausted (pure).
 
-The schedule grows as in Standard Webhooks' operational advice, and goes on daily for 30 days.
+The delays grow as Standard Webhooks advises, and continue daily for 30 days.
 """
 
 import zlib
@@ -30,7 +30,7 @@ DELAYS_SECONDS = (
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait and when to give up. Tests and demos shorten it all by `factor`."""
+    """How long to wait and when to give up. Tests and demos shorten all times by `factor`."""
 
     delays_seconds: tuple[float, ...] = DELAYS_SECONDS
     factor: float = 1.0
@@ -42,16 +42,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that is not done. Exactly one of `slot` and `due_at_ms` is set.
+    """A delivery that is not done. Exactly one of `position` and `due_at_ms` is set.
 
-    slot: its place in the endpoint's queue (not tried yet). due_at_ms: when it is tried again.
+    position: of a first attempt in the endpoint's queue. due_at_ms: of the next attempt.
     """
 
     delivery: WebhookDelivery
     source_partition: int
     source_offset: int
     attempts: int = 0
-    slot: int | None = None
+    position: int | None = None
     due_at_ms: int | None = None
 
 
@@ -73,21 +73,21 @@ def delay_ms(policy: RetryPolicy, delivery_id: str, attempt: int) -> int:
 
 
 def expires_at_ms(policy: RetryPolicy, delivery: WebhookDelivery) -> int:
-    """From then on a failed attempt is the last one."""
+    """A failed attempt after this time is the last one."""
     return delivery.created_at_ms + int(policy.give_up_after_seconds * policy.factor * 1000)
 
 
 def after_attempt(
     entry: PendingDelivery, attempt: WebhookAttempt, policy: RetryPolicy
 ) -> PendingDelivery | Finished:
-    """What the attempt makes of the delivery.
+    """The delivery after an attempt.
 
     A success counts whichever attempt it was; a failure that is already known changes nothing.
     """
     if attempt.result == AttemptResult.DELIVERED:
         return DELIVERED
     if attempt.result == AttemptResult.EXHAUSTED:
-        return Finished(reason_code=DeadLetterReason.DELIVERY_REFUSED, detail=_last_words(attempt))
+        return Finished(reason_code=DeadLetterReason.DELIVERY_REFUSED, detail=_last_error(attempt))
     if attempt.attempt <= entry.attempts:
         return entry
     return _after_failure(entry, attempt, policy)
@@ -98,28 +98,30 @@ def _after_failure(
 ) -> PendingDelivery | Finished:
     expires = expires_at_ms(policy, entry.delivery)
     if attempt.attempted_at_ms >= expires:
-        return expired(entry, _last_words(attempt))
+        return expired(entry, _last_error(attempt))
     wait_ms = max(
         delay_ms(policy, entry.delivery.delivery_id, attempt.attempt),
         retry_after_ms(attempt, policy),
     )
     due_at_ms = min(attempt.attempted_at_ms + wait_ms, expires)
-    return msgspec.structs.replace(entry, attempts=attempt.attempt, slot=None, due_at_ms=due_at_ms)
-
-
-def retry_after_ms(attempt: WebhookAttempt, policy: RetryPolicy) -> int:
-    """What the receiver asked for, bounded; 0 if it asked for nothing."""
-    asked = min(attempt.retry_after_seconds or 0, policy.retry_after_seconds_max)
-    return int(max(asked, 0) * 1000)
-
-
-def expired(entry: PendingDelivery, last_words: str) -> Finished:
-    """Given up for its age."""
-    return Finished(
-        reason_code=DeadLetterReason.DELIVERY_EXPIRED,
-        detail=f"not delivered in the time allowed; attempts: {entry.attempts}; last: {last_words}",
+    return msgspec.structs.replace(
+        entry, attempts=attempt.attempt, position=None, due_at_ms=due_at_ms
     )
 
 
-def _last_words(attempt: WebhookAttempt) -> str:
+def retry_after_ms(attempt: WebhookAttempt, policy: RetryPolicy) -> int:
+    """The receiver's Retry-After, bounded; 0 without one."""
+    requested = min(attempt.retry_after_seconds or 0, policy.retry_after_seconds_max)
+    return int(max(requested, 0) * 1000)
+
+
+def expired(entry: PendingDelivery, last_error: str) -> Finished:
+    """The delivery is too old."""
+    return Finished(
+        reason_code=DeadLetterReason.DELIVERY_EXPIRED,
+        detail=f"not delivered in the time allowed; attempts: {entry.attempts}; last: {last_error}",
+    )
+
+
+def _last_error(attempt: WebhookAttempt) -> str:
     return f"HTTP {attempt.http_status}" if attempt.http_status else attempt.error or "no answer"

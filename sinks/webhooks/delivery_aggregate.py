@@ -1,4 +1,4 @@
-"""Deliveries and attempts folded into the two tables of this sink (pure over mappings)."""
+"""The two tables of this sink after each delivery and attempt (pure over mappings)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
@@ -18,13 +18,13 @@ from sinks.webhooks.delivery import (
 from sinks.webhooks.delivery_queue import (
     BreakerPolicy,
     EndpointQueue,
-    Slot,
+    QueuePosition,
     after_result,
     position_key,
 )
 
-SWEEP_DELIVERIES_MAX = 500
-"""So many deliveries that are too old leave a queue with one attempt."""
+EXPIRED_DELIVERIES_MAX = 500
+"""How many expired deliveries one attempt removes from a queue."""
 
 
 class Table(Protocol):
@@ -44,7 +44,7 @@ class Exhausted(NamedTuple):
 
 class DeliveryAggregate:
     """`deliveries`: delivery id -> PendingDelivery. `endpoints`: endpoint id -> EndpointQueue, and
-    `position_key` -> Slot. Both are the partition that holds the endpoint.
+    `position_key` -> QueuePosition. Both are the partition that holds the endpoint.
     """
 
     def __init__(
@@ -60,21 +60,23 @@ class DeliveryAggregate:
         if self._deliveries.get(delivery.delivery_id) is not None:
             return
         queue = self._queue(delivery.endpoint_id)
-        self._endpoints[position_key(queue.endpoint_id, queue.tail)] = Slot(
+        self._endpoints[position_key(queue.endpoint_id, queue.tail)] = QueuePosition(
             delivery_id=delivery.delivery_id
         )
         self._deliveries[delivery.delivery_id] = PendingDelivery(
-            delivery=delivery, source_partition=partition, source_offset=offset, slot=queue.tail
+            delivery=delivery, source_partition=partition, source_offset=offset, position=queue.tail
         )
         self._endpoints[queue.endpoint_id] = msgspec.structs.replace(queue, tail=queue.tail + 1)
 
     def apply(self, attempt: WebhookAttempt) -> list[Exhausted]:
-        """The result of an attempt; answers what must become dead letters."""
+        """Apply the result of an attempt; returns what becomes dead letters."""
         queue = after_result(self._queue(attempt.endpoint_id), attempt, self._policy, self._breaker)
-        exhausted = list(self._settle(attempt))
+        exhausted = list(self._apply_result(attempt))
         queue = self._advance(queue)
-        if any(g.finished.reason_code == DeadLetterReason.DELIVERY_EXPIRED for g in exhausted):
-            queue = self._sweep(queue, attempt.attempted_at_ms, exhausted)
+        if any(
+            each.finished.reason_code == DeadLetterReason.DELIVERY_EXPIRED for each in exhausted
+        ):
+            queue = self._remove_expired(queue, attempt.attempted_at_ms, exhausted)
         self._store(queue)
         return exhausted
 
@@ -82,7 +84,7 @@ class DeliveryAggregate:
         found: EndpointQueue | None = self._endpoints.get(endpoint_id)
         return found or EndpointQueue(endpoint_id=endpoint_id)
 
-    def _settle(self, attempt: WebhookAttempt) -> Iterator[Exhausted]:
+    def _apply_result(self, attempt: WebhookAttempt) -> Iterator[Exhausted]:
         entry: PendingDelivery | None = self._deliveries.get(attempt.delivery_id)
         if entry is None:
             return
@@ -101,8 +103,8 @@ class DeliveryAggregate:
         self._dequeue(entry)
 
     def _dequeue(self, entry: PendingDelivery) -> None:
-        if entry.slot is not None:
-            del self._endpoints[position_key(entry.delivery.endpoint_id, entry.slot)]
+        if entry.position is not None:
+            del self._endpoints[position_key(entry.delivery.endpoint_id, entry.position)]
 
     def _advance(self, queue: EndpointQueue) -> EndpointQueue:
         head = queue.head
@@ -112,11 +114,11 @@ class DeliveryAggregate:
             head += 1
         return msgspec.structs.replace(queue, head=head)
 
-    def _sweep(
+    def _remove_expired(
         self, queue: EndpointQueue, now_ms: int, exhausted: list[Exhausted]
     ) -> EndpointQueue:
-        """What is too old at the head goes with the one that was just given up for its age."""
-        for _ in range(SWEEP_DELIVERIES_MAX):
+        """After one delivery expired, the expired ones at the head of the queue go too."""
+        for _ in range(EXPIRED_DELIVERIES_MAX):
             entry = self._head_entry(queue)
             if entry is None or expires_at_ms(self._policy, entry.delivery) > now_ms:
                 break
@@ -126,10 +128,12 @@ class DeliveryAggregate:
         return queue
 
     def _head_entry(self, queue: EndpointQueue) -> PendingDelivery | None:
-        slot: Slot | None = self._endpoints.get(position_key(queue.endpoint_id, queue.head))
-        if slot is None:
+        position: QueuePosition | None = self._endpoints.get(
+            position_key(queue.endpoint_id, queue.head)
+        )
+        if position is None:
             return None
-        entry: PendingDelivery | None = self._deliveries.get(slot.delivery_id)
+        entry: PendingDelivery | None = self._deliveries.get(position.delivery_id)
         return entry
 
     def _store(self, queue: EndpointQueue) -> None:

@@ -1,8 +1,8 @@
-"""An endpoint's queue and its breaker: why a dead endpoint costs nobody else anything (pure).
+"""An endpoint's queue and its circuit breaker, so that a dead endpoint delays no other (pure).
 
-Deliveries that were never tried wait in numbered slots behind ONE due entry of the endpoint. After
-`failures_to_open` failures in a row only one probe at a time is sent, at growing distances, and the
-rest stays in the queue untouched; the first success opens the way again.
+Deliveries without an attempt wait at numbered positions behind ONE due entry of the endpoint. After
+`failures_to_open` failures in a row only one probe at a time is sent, at growing intervals, and the
+rest stays in the queue; the first success closes the breaker.
 """
 
 import msgspec
@@ -15,16 +15,16 @@ DUE_AT_ONCE_MS = 0
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """When an endpoint counts as dead, and how often it is asked then."""
+    """When an endpoint counts as dead, and how often it is probed then."""
 
     failures_to_open: int = 5
     probe_seconds: float = 10.0
-    """Distance of the first probe; doubles up to the maximum."""
+    """Pause before the first probe; doubles up to the maximum."""
     probe_seconds_max: float = 3600.0
 
 
 class EndpointQueue(msgspec.Struct, frozen=True, kw_only=True, tag="queue"):
-    """Slots head ≤ n < tail hold deliveries (or holes, where one has left)."""
+    """Positions head ≤ n < tail hold deliveries (or nothing, where one has left)."""
 
     endpoint_id: str
     head: int = 0
@@ -34,20 +34,20 @@ class EndpointQueue(msgspec.Struct, frozen=True, kw_only=True, tag="queue"):
     blocked_until_ms: int = DUE_AT_ONCE_MS
 
 
-class Slot(msgspec.Struct, frozen=True, kw_only=True, tag="slot"):
-    """A place in a queue."""
+class QueuePosition(msgspec.Struct, frozen=True, kw_only=True, tag="position"):
+    """The delivery at one position of a queue."""
 
     delivery_id: str
 
 
-def position_key(endpoint_id: str, slot: int) -> str:
-    """Table key of a slot; the queue itself stands under the endpoint id."""
-    return f"{endpoint_id}#{slot}"
+def position_key(endpoint_id: str, position: int) -> str:
+    """Table key of a position; the key of the queue itself is the endpoint id."""
+    return f"{endpoint_id}#{position}"
 
 
-def due_ms(entry: EndpointQueue | Slot) -> int | None:
-    """When the endpoint's queue wants work done; None: it is empty."""
-    if isinstance(entry, Slot) or entry.head == entry.tail:
+def due_ms(entry: EndpointQueue | QueuePosition) -> int | None:
+    """When the endpoint's queue is due; None: it is empty."""
+    if isinstance(entry, QueuePosition) or entry.head == entry.tail:
         return None
     return entry.blocked_until_ms
 
@@ -57,7 +57,7 @@ def is_open(queue: EndpointQueue, breaker: BreakerPolicy) -> bool:
     return queue.failures >= breaker.failures_to_open
 
 
-def allowance(queue: EndpointQueue, breaker: BreakerPolicy, in_flight_max: int) -> int:
+def in_flight_limit(queue: EndpointQueue, breaker: BreakerPolicy, in_flight_max: int) -> int:
     """How many attempts the endpoint may have in flight."""
     return 1 if is_open(queue, breaker) else in_flight_max
 
@@ -72,7 +72,7 @@ def after_result(
 ) -> EndpointQueue:
     """The queue after an attempt at any of the endpoint's deliveries.
 
-    An answer 2xx makes it healthy; a delivery that was given up says nothing about the endpoint.
+    A 2xx response makes it healthy; an exhausted delivery says nothing about the endpoint.
     """
     if attempt.result == AttemptResult.DELIVERED:
         return msgspec.structs.replace(queue, failures=0, blocked_until_ms=DUE_AT_ONCE_MS)

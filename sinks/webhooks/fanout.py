@@ -1,4 +1,4 @@
-"""Which webhooks an event makes, and the bytes that merchants get (pure)."""
+"""The webhooks of an event, and the bytes that merchants get (pure)."""
 
 from collections.abc import Iterable
 
@@ -11,17 +11,17 @@ from schemas.records import Merchant, PaymentEvent, WebhookDelivery
 
 
 def is_public(event: PaymentEvent) -> bool:
-    """Whether merchants hear of it: every change of a payment.
+    """Whether the event makes a webhook: every change of a payment does.
 
-    A refused command changes nothing and was answered to who sent it, so it makes no webhook.
+    A rejected command changes nothing, and its sender already has the outcome.
     """
     return event.type != EventType.COMMAND_REJECTED
 
 
 def body(event: PaymentEvent) -> bytes:
-    """JSON of the event; the same bytes at each replay, signed and sent as they are.
+    """JSON of the event; the same bytes at each replay, which are signed and sent unchanged.
 
-    `type`, `timestamp` and `data` as Standard Webhooks advises; `sequence` tells the order.
+    `type`, `timestamp` and `data` as Standard Webhooks advises; `sequence` gives the order.
     """
     message = {
         "type": event.type,
@@ -39,7 +39,7 @@ def body(event: PaymentEvent) -> bytes:
     return msgspec.json.encode(message)
 
 
-def deliveries(
+def webhook_deliveries(
     event: PaymentEvent, merchant: Merchant | None, created_at_ms: int
 ) -> Iterable[WebhookDelivery]:
     """One intent for each enabled endpoint of the merchant."""

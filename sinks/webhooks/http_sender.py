@@ -12,7 +12,7 @@ import httpx2
 
 from schemas.enums import AttemptResult
 from sinks.webhooks.settings import WebhookSettings
-from sinks.webhooks.targets import GuardedBackend, TargetRules, url_refusal
+from sinks.webhooks.targets import GuardedBackend, TargetRules, url_error
 
 USER_AGENT = "paystream-webhooks/1"
 ERROR_CHARACTERS_MAX = 300
@@ -21,19 +21,19 @@ _KEEPALIVE_CONNECTIONS_MAX = 200
 _RETRY_AFTER_DIGITS_MAX = 9
 
 
-class Answer(NamedTuple):
-    """How an endpoint answered: a status, or an error sentence."""
+class DeliveryResponse(NamedTuple):
+    """The response of an endpoint: a status, or an error text."""
 
     http_status: int | None
     error: str | None
     latency_ms: int = 0
     retry_after_seconds: int | None = None
     exhausted: bool = False
-    """There is no endpoint to ask any more."""
+    """The endpoint no longer exists."""
 
     @property
     def result(self) -> AttemptResult:
-        """2xx is delivered; 410 says never again; all else is tried again, redirects too."""
+        """2xx is delivered, 410 ends the delivery, anything else is retried, redirects too."""
         status = self.http_status
         if status is not None and 200 <= status < 300:
             return AttemptResult.DELIVERED
@@ -59,21 +59,21 @@ class WebhookSender:
             headers={"user-agent": USER_AGENT, "content-type": "application/json"},
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """The endpoint's answer; whatever goes wrong is an answer with an error."""
-        if refusal := url_refusal(url, self._rules):
-            return Answer(None, refusal)
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryResponse:
+        """The endpoint's response; any failure is a response with an error."""
+        if problem := url_error(url, self._rules):
+            return DeliveryResponse(None, problem)
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.attempt_timeout_seconds):
                 status, retry_after = await self._exchange(url, headers, body)
         except TimeoutError:
-            return Answer(None, "time-out", _elapsed_ms(began))
+            return DeliveryResponse(None, "time-out", _elapsed_ms(began))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS_MAX]
-            return Answer(None, text, _elapsed_ms(began))
-        asked = retry_after_seconds(retry_after, time.time())
-        return Answer(status, None, _elapsed_ms(began), asked)
+            return DeliveryResponse(None, text, _elapsed_ms(began))
+        retry_after_s = retry_after_seconds(retry_after, time.time())
+        return DeliveryResponse(status, None, _elapsed_ms(began), retry_after_s)
 
     async def close(self) -> None:
         """Close all connections."""

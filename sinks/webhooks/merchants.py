@@ -1,4 +1,4 @@
-"""Merchants for the fan-out: an event may overtake its merchant's registration for a while."""
+"""Merchants for the fan-out: an event may arrive before its merchant's registration."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,7 +12,7 @@ MISSING_MERCHANTS_MAX = 10_000
 
 
 class MerchantLookup:
-    """Remembers since when a merchant is missed, so that each is waited for once."""
+    """Remembers since when a merchant is missing, so that each is waited for once."""
 
     def __init__(self, registry: Registry, wait_seconds: float, now_ms: Callable[[], int]) -> None:
         self._registry = registry
@@ -26,12 +26,12 @@ class MerchantLookup:
         Raises engine.Retry while one of them may still arrive.
         """
         if not self._registry.ready:
-            raise Retry(RETRY_SECONDS, "the merchants are not read yet")
+            raise Retry(RETRY_SECONDS, "The merchants are still being read.")
         found = {m: self._registry.get(m) for m in set(merchant_ids)}
         missing = [m for m, merchant in found.items() if merchant is None]
         awaited = [m for m in missing if self._may_still_arrive(m)]
         if awaited:
-            raise Retry(RETRY_SECONDS, f"{len(awaited)} merchants are not registered yet")
+            raise Retry(RETRY_SECONDS, f"{len(awaited)} merchants are not registered yet.")
         return found
 
     def count_unknown(self) -> None:

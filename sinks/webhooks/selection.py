@@ -1,4 +1,4 @@
-"""Which deliveries to attempt now, so that no endpoint takes another's turn."""
+"""Which deliveries to attempt now, so that no endpoint delays another."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -7,8 +7,8 @@ from sinks.webhooks.delivery import PendingDelivery
 from sinks.webhooks.delivery_queue import (
     BreakerPolicy,
     EndpointQueue,
-    Slot,
-    allowance,
+    QueuePosition,
+    in_flight_limit,
     is_blocked,
     position_key,
 )
@@ -24,9 +24,7 @@ class CommittedTable(Protocol):
 
 
 class DueDeliveries:
-    """OverdueChecks through the tables. Retries take at most half of an endpoint's attempts in
-    flight.
-    """
+    """Selects from the tables. Retries get at most half of an endpoint's attempts in flight."""
 
     def __init__(
         self,
@@ -43,12 +41,12 @@ class DueDeliveries:
         self._rows = settings.due_rows_min
 
     def choose(self, now_ms: int) -> Iterator[PendingDelivery]:
-        """What may start now. The caller starts each one before it asks for the next."""
+        """Deliveries that may start now. The caller starts each one before it takes the next."""
         retries = self._deliveries.due(now_ms, self._rows)
         queues = self._endpoints.due(now_ms, self._rows)
         yield from self._due_retries((entry for _, entry in retries), now_ms)
         for _, queue in queues:
-            if self._calls.room <= 0:
+            if self._calls.capacity <= 0:
                 return
             yield from self._waiting(queue)
         self._adapt(max(len(retries), len(queues)))
@@ -57,40 +55,40 @@ class DueDeliveries:
         self, retries: Iterable[PendingDelivery], now_ms: int
     ) -> Iterator[PendingDelivery]:
         for entry in retries:
-            if self._calls.room <= 0:
+            if self._calls.capacity <= 0:
                 return
             endpoint_id = entry.delivery.endpoint_id
             queue = self._endpoints.get(endpoint_id) or EndpointQueue(endpoint_id=endpoint_id)
-            share = max(1, self._allowed(queue) // 2)
-            if is_blocked(queue, now_ms) or self._calls.of_group(endpoint_id) >= share:
+            share = max(1, self._in_flight_limit(queue) // 2)
+            if is_blocked(queue, now_ms) or self._calls.active_in_group(endpoint_id) >= share:
                 continue
-            if not self._calls.is_busy(entry.delivery.delivery_id):
+            if not self._calls.is_active(entry.delivery.delivery_id):
                 yield entry
 
     def _waiting(self, queue: EndpointQueue) -> Iterator[PendingDelivery]:
         """Deliveries of the queue, in order, while the endpoint may have more in flight."""
         end = min(queue.tail, queue.head + self._settings.queue_window_positions)
         for number in range(queue.head, end):
-            if self._calls.of_group(queue.endpoint_id) >= self._allowed(queue):
+            if self._calls.active_in_group(queue.endpoint_id) >= self._in_flight_limit(queue):
                 return
-            if self._calls.room <= 0:
+            if self._calls.capacity <= 0:
                 return
-            entry = self._in_slot(queue.endpoint_id, number)
-            if entry is not None and not self._calls.is_busy(entry.delivery.delivery_id):
+            entry = self._at_position(queue.endpoint_id, number)
+            if entry is not None and not self._calls.is_active(entry.delivery.delivery_id):
                 yield entry
 
-    def _in_slot(self, endpoint_id: str, number: int) -> PendingDelivery | None:
-        slot: Slot | None = self._endpoints.get(position_key(endpoint_id, number))
-        if slot is None:
+    def _at_position(self, endpoint_id: str, number: int) -> PendingDelivery | None:
+        position: QueuePosition | None = self._endpoints.get(position_key(endpoint_id, number))
+        if position is None:
             return None
-        entry: PendingDelivery | None = self._deliveries.get(slot.delivery_id)
+        entry: PendingDelivery | None = self._deliveries.get(position.delivery_id)
         return entry
 
-    def _allowed(self, queue: EndpointQueue) -> int:
-        return allowance(queue, self._breaker, self._settings.endpoint_in_flight_max)
+    def _in_flight_limit(self, queue: EndpointQueue) -> int:
+        return in_flight_limit(queue, self._breaker, self._settings.endpoint_in_flight_max)
 
     def _adapt(self, found: int) -> None:
-        """A full page while there is still room: what is due behind it would wait for nothing."""
+        """Read more rows while the page is full: due work behind it must not wait."""
         if found >= self._rows:
             self._rows = min(2 * self._rows, self._settings.due_rows_max)
         elif found < self._rows // 4:

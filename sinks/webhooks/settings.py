@@ -17,30 +17,30 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     schedule_factor: PositiveSeconds = 1.0
     """Multiplies every delay and the 30 days: 0.001 makes hours of retries fit into a demo."""
     failures_to_open: Positive = 5
-    """Failures in a row after which an endpoint gets single probes only."""
+    """Failures in a row after which an endpoint gets only single probes."""
     probe_seconds: PositiveSeconds = 10.0
     probe_seconds_max: PositiveSeconds = 3600.0
 
     attempt_timeout_seconds: PositiveSeconds = 10.0
-    """From the first byte out to the last byte in."""
+    """From the first byte sent to the last byte received."""
     response_bytes_max: Positive = 16_384
-    """So much of an answer is read, and thrown away."""
+    """How much of a response is read; its content is discarded."""
     in_flight_max: Positive = 1000
     """Attempts in flight in one worker."""
     endpoint_in_flight_max: Positive = 16
-    """And at one endpoint."""
+    """Attempts in flight at one endpoint."""
     poll_seconds: PositiveSeconds = 0.05
-    """How often the tables are asked for due deliveries."""
+    """How often the tables are checked for due deliveries."""
     due_rows_min: Positive = 512
     due_rows_max: Positive = 65_536
-    """Due entries read per look: it doubles while all that were read belong to busy endpoints."""
+    """Due entries read per poll: it doubles while all of them belong to busy endpoints."""
     queue_window_positions: Positive = 1024
-    """How far behind the head of an endpoint's queue work is looked for."""
+    """How many positions behind the head of an endpoint's queue are searched for work."""
 
     unknown_merchant_seconds: float = 10.0
-    """Wait for a merchant's registration to arrive; then its event has no endpoint."""
+    """How long to wait for a merchant's registration; after it the event has no endpoint."""
     unknown_endpoint_seconds: float = 60.0
-    """A delivery this old to an endpoint that no longer exists is given up."""
+    """A delivery this old to an endpoint that does not exist is exhausted."""
 
     allow_loopback: bool = False
     """For development: http and https to this machine."""
@@ -48,7 +48,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """https into private networks. Plain http never leaves this machine."""
 
     def retry_policy(self) -> RetryPolicy:
-        """The schedule."""
+        """The schedule of retries."""
         return RetryPolicy(factor=self.schedule_factor)
 
     def breaker_policy(self) -> BreakerPolicy:

@@ -1,7 +1,7 @@
-"""Where a webhook may go: the URL's rules, and the address's at the moment of connecting.
+"""Where a webhook may go: rules for the URL, and for the address at the time of connecting.
 
-A merchant writes the URL, so it must not reach what only we can reach. The address is checked where
-the connection is made, not before: a name may answer differently the second time.
+Merchants choose the URL, so it must not reach internal systems. The address is checked where the
+connection is made, not before: a name may resolve differently the second time.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import msgspec
 
 URL_CHARACTERS_MAX = 2048
 ADDRESSES_MAX = 4
-"""So many addresses of a host are tried."""
+"""How many addresses of a host are tried."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -29,11 +29,11 @@ class TargetRules(msgspec.Struct, frozen=True, kw_only=True):
     allow_private_addresses: bool = False
 
 
-class RefusedTarget(httpcore2.ConnectError):
+class ForbiddenTarget(httpcore2.ConnectError):
     """The address of the endpoint may not be called."""
 
 
-def url_refusal(url: str, rules: TargetRules) -> str | None:
+def url_error(url: str, rules: TargetRules) -> str | None:
     """Why the URL may not be called, in a sentence; None if it may be tried."""
     if len(url) > URL_CHARACTERS_MAX:
         return f"the URL is longer than {URL_CHARACTERS_MAX} characters"
@@ -50,7 +50,7 @@ def url_refusal(url: str, rules: TargetRules) -> str | None:
     return "the URL must begin with https://"
 
 
-def address_refusal(address: str, rules: TargetRules) -> str | None:
+def address_error(address: str, rules: TargetRules) -> str | None:
     """Why the address may not be connected to; None if it may."""
     parsed = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
     if parsed.is_loopback:
@@ -85,7 +85,7 @@ def _is_loopback_host(host: str, rules: TargetRules) -> bool:
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects only to allowed addresses; raises RefusedTarget for the others."""
+    """Connects only to allowed addresses; raises ForbiddenTarget for the others."""
 
     def __init__(self, rules: TargetRules) -> None:
         self._rules = rules
@@ -102,8 +102,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         """A connection to the first address that takes one, if all of them are allowed."""
         addresses = await _resolve(host, port)
         for address in addresses:
-            if refusal := address_refusal(address, self._rules):
-                raise RefusedTarget(refusal)
+            if problem := address_error(address, self._rules):
+                raise ForbiddenTarget(problem)
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in addresses[:ADDRESSES_MAX]:
             try:
@@ -115,8 +115,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         raise failure
 
     async def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        """Never: a merchant's endpoint is no file of ours."""
-        raise RefusedTarget("a webhook does not go to a socket file")
+        """Never allowed: a merchant's endpoint is not a local socket file."""
+        raise ForbiddenTarget("a webhook does not go to a socket file")
 
     async def sleep(self, seconds: float) -> None:
         """As the base class wants it."""

@@ -9,7 +9,7 @@ from schemas.enums import AttemptResult
 from schemas.records import WebhookAttempt, WebhookDelivery
 from sinks.webhooks.delivery import PendingDelivery, RetryPolicy
 from sinks.webhooks.delivery_aggregate import DeliveryAggregate
-from sinks.webhooks.delivery_queue import BreakerPolicy, EndpointQueue, Slot, position_key
+from sinks.webhooks.delivery_queue import BreakerPolicy, EndpointQueue, QueuePosition, position_key
 
 HOUR_MS = 3_600_000
 ENDPOINTS = ("we_a", "we_b")
@@ -30,7 +30,7 @@ class Run:
 
     def __init__(self, history: list[tuple[Any, ...]]) -> None:
         self.deliveries: dict[str, PendingDelivery] = {}
-        self.endpoints: dict[str, EndpointQueue | Slot] = {}
+        self.endpoints: dict[str, EndpointQueue | QueuePosition] = {}
         self.dead: list[str] = []
         self.intended: set[str] = set()
         self.delivered: set[str] = set()
@@ -103,23 +103,25 @@ def test_what_is_pending_will_be_found_in_a_slot_or_has_a_due_time(
 ) -> None:
     run = Run(history)
     for delivery_id, entry in run.deliveries.items():
-        assert (entry.slot is None) != (entry.due_at_ms is None)
-        if entry.slot is None:
+        assert (entry.position is None) != (entry.due_at_ms is None)
+        if entry.position is None:
             continue
         endpoint = entry.delivery.endpoint_id
         queue = run.endpoints[endpoint]
         assert isinstance(queue, EndpointQueue)
-        assert queue.head <= entry.slot < queue.tail
-        assert run.endpoints[position_key(endpoint, entry.slot)] == Slot(delivery_id=delivery_id)
+        assert queue.head <= entry.position < queue.tail
+        assert run.endpoints[position_key(endpoint, entry.position)] == QueuePosition(
+            delivery_id=delivery_id
+        )
 
 
 @given(histories)
 @settings(max_examples=200, deadline=None)
 def test_no_slot_and_no_queue_is_left_behind(history: list[tuple[Any, ...]]) -> None:
     run = Run(history)
-    slots = [v for v in run.endpoints.values() if isinstance(v, Slot)]
-    assert {s.delivery_id for s in slots} == {
-        d for d, entry in run.deliveries.items() if entry.slot is not None
+    positions = [v for v in run.endpoints.values() if isinstance(v, QueuePosition)]
+    assert {s.delivery_id for s in positions} == {
+        d for d, entry in run.deliveries.items() if entry.position is not None
     }
     for queue in run.endpoints.values():
         if isinstance(queue, EndpointQueue) and queue.head < queue.tail:

@@ -36,14 +36,14 @@ class Calls:
     """What is in flight within one step."""
 
     def __init__(self) -> None:
-        self.room = 1000
+        self.capacity = 1000
         self.keys: set[str] = set()
         self.groups: Counter[str] = Counter()
 
-    def is_busy(self, key: str) -> bool:
+    def is_active(self, key: str) -> bool:
         return key in self.keys
 
-    def of_group(self, group: str) -> int:
+    def active_in_group(self, group: str) -> int:
         return self.groups[group]
 
 

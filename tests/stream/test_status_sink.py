@@ -102,7 +102,7 @@ def test_valkey_down_holds_the_events_and_loses_none(
     with worker("status", broker, tmp_path, env) as child:
         publish(broker, PAYMENTS_EVENTS, payment, event(payment, merchant_id, 1))
         log = tmp_path / "status.log"
-        eventually(lambda: "valkey does not take the batch" in log.read_text(), "refusal")
+        eventually(lambda: "status_batch_not_written" in log.read_text(), "refusal")
         started = Child(launch)
         try:
             started.wait_ready()

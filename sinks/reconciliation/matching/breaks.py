@@ -1,4 +1,4 @@
-"""Breaks: opened and closed by verdicts, moved by people (pure)."""
+"""Breaks: opened and closed by discrepancies, moved by operators (pure)."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.enums import BreakKind, BreakState
 from schemas.ids import derived_id
-from sinks.reconciliation.matching.rules import Verdicts
+from sinks.reconciliation.matching.rules import Discrepancies
 from sinks.reconciliation.matching.state import SYSTEM, Break
 
 Breaks = tuple[Break, ...]
@@ -15,31 +15,33 @@ _MOVES = {
     BreakState.OPEN: (BreakState.ACKNOWLEDGED, BreakState.RESOLVED, BreakState.WRITTEN_OFF),
     BreakState.ACKNOWLEDGED: (BreakState.OPEN, BreakState.RESOLVED, BreakState.WRITTEN_OFF),
 }
-"""State -> where an operator may move a break from there."""
+"""State -> the states to which an operator may move a break."""
 
 
 class Move(msgspec.Struct, frozen=True):
-    """What an operator wants of a break; `reason` is kept with it."""
+    """An operator's decision about a break; `reason` is kept with it."""
 
     state: str
     actor: str
     reason: str
 
 
-def renewed(breaks: Breaks, verdicts: Verdicts, scope: str, at_ms: int) -> tuple[Breaks, Breaks]:
-    """(all breaks, those that are new or changed) when these are the verdicts.
+def update_breaks(
+    breaks: Breaks, discrepancies: Discrepancies, scope: str, at_ms: int
+) -> tuple[Breaks, Breaks]:
+    """(all breaks, those that are new or changed) when these are the discrepancies.
 
-    `scope` is the operation or report. What an operator has closed stays as it is.
+    `scope` is the operation or report. A break that an operator has closed stays as it is.
     """
     known = {each.subject: each for each in breaks}
     changed: list[Break] = []
-    for subject, kind in sorted(verdicts.items()):
+    for subject, kind in sorted(discrepancies.items()):
         after = _found(known.get(subject), scope, subject, kind, at_ms)
         if after is not known.get(subject):
             known[subject] = after
             changed.append(after)
     for subject, each in list(known.items()):
-        if subject not in verdicts and not each.is_closed:
+        if subject not in discrepancies and not each.is_closed:
             known[subject] = _closed_by_system(each)
             changed.append(known[subject])
     return tuple(known.values()), tuple(changed)
@@ -59,8 +61,8 @@ def _closed_by_system(before: Break) -> Break:
     return replace(before, state=BreakState.RESOLVED, version=before.version + 1, closed_by=SYSTEM)
 
 
-def refusal(found: Break | None, move: Move) -> str:
-    """Why a break cannot be moved so; empty if it can."""
+def rejection(found: Break | None, move: Move) -> str:
+    """Why a break cannot be moved like that; empty if it can."""
     if found is None:
         return "there is no such break"
     if move.state not in _MOVES.get(BreakState(found.state), ()):
@@ -68,7 +70,7 @@ def refusal(found: Break | None, move: Move) -> str:
     if not move.actor or not move.reason:
         return "a decision needs an actor and a reason"
     if move.state == BreakState.WRITTEN_OFF and found.kind == BreakKind.LATE:
-        return "what came late is all there: nothing can be written off; resolve it"
+        return "late money has arrived in full, so nothing can be written off: resolve the break"
     return ""
 
 
@@ -89,5 +91,5 @@ def by_id(breaks: Iterable[Break], break_id: str) -> Break | None:
 
 
 def with_break(breaks: Breaks, changed: Break) -> Breaks:
-    """The breaks with one in the place of its former self."""
+    """The breaks, one of them replaced by its new version."""
     return tuple(changed if each.break_id == changed.break_id else each for each in breaks)

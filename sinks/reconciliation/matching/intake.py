@@ -1,4 +1,4 @@
-"""Lines of reports and statements, each taken once, sent on to what they are about (pure)."""
+"""Lines of reports and statements: requests to their operation and report, once each (pure)."""
 
 from typing import Any, Protocol
 
@@ -21,9 +21,9 @@ class Table(Protocol):
 
 
 def requests_of_line(table: Table, line: SettlementLine) -> list[ReconciliationRequest]:
-    """The line to its operation and to its report; nothing if it was taken before.
+    """The line to its operation and to its report; nothing if it was seen before.
 
-    A line that comes again with other contents is one more line, which no report pays.
+    A line that comes again with other content is one more line, which no report pays.
     """
     digest = _digest(line)
     line_id = _new_line_id(table, line.line_id, digest, line.published_at_ms)
@@ -60,7 +60,7 @@ def requests_of_line(table: Table, line: SettlementLine) -> list[ReconciliationR
 
 
 def requests_of_statement_line(table: Table, line: BankLine) -> list[ReconciliationRequest]:
-    """A deposit to its report; nothing if it was taken before, or is money that we paid out."""
+    """A deposit to its report; nothing if it was seen before, or is a payout."""
     if line.line_kind != BankLineKind.DEPOSIT:
         return []
     line_id = _new_line_id(table, line.line_id, _digest(line), line.booked_at_ms)
@@ -88,7 +88,7 @@ def _digest(line: SettlementLine | BankLine) -> str:
 
 
 def _new_line_id(table: Table, line_id: str, digest: str, at_ms: int) -> str | None:
-    """The id under which a line is taken; None if just this line was taken before."""
+    """The id of a new line; None if the same line was seen before."""
     seen: SeenLine | None = table.get(line_key(line_id))
     if seen is not None:
         if seen.digest == digest:

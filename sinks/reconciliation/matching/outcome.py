@@ -1,4 +1,4 @@
-"""What the folds give out: events, commands, requests; all derived from what came in (pure)."""
+"""Output of the aggregates: events, commands and requests, all derived from the input (pure)."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ def reconciliation_event_id(subject_id: str, sequence: int) -> str:
 
 
 def settle_command(match: PaymentMatch, at_ms: int) -> PaymentCommand:
-    """The command that the network has paid all that was captured; the nth try has an own id."""
+    """The command that settles a payment; each attempt has an id of its own."""
     key = f"settlement:{match.settle_attempts}"
     return PaymentCommand(
         command_id=command_id(match.subject_id, CommandKind.SETTLE, key),
@@ -38,13 +38,15 @@ def settle_command(match: PaymentMatch, at_ms: int) -> PaymentCommand:
     )
 
 
-def paid_request(report_id: str, line: tuple[str, str, str], at_ms: int) -> ReconciliationRequest:
-    """The bank has the money of a report: so says each of its lines to its operation."""
+def report_paid_request(
+    report_id: str, line: tuple[str, str, str], at_ms: int
+) -> ReconciliationRequest:
+    """Reports to the operation of a line that the bank has the money of its report."""
     subject_id, operation_id, line_id = line
     return ReconciliationRequest(
-        request_id=derived_id("rr_", Kind.PAID, line_id),
+        request_id=derived_id("rr_", Kind.REPORT_PAID, line_id),
         subject_id=subject_id,
-        kind=Kind.PAID,
+        kind=Kind.REPORT_PAID,
         issued_at_ms=at_ms,
         source=Source.RECONCILIATION,
         line_id=line_id,
@@ -53,12 +55,12 @@ def paid_request(report_id: str, line: tuple[str, str, str], at_ms: int) -> Reco
     )
 
 
-def fan_out_request(report_id: str, page: int, at_ms: int) -> ReconciliationRequest:
-    """Tell the operations of one page of a report's lines that it is paid."""
+def notify_lines_request(report_id: str, page: int, at_ms: int) -> ReconciliationRequest:
+    """Requests a `report_paid` for each line on one page of a report."""
     return ReconciliationRequest(
-        request_id=derived_id("rr_", Kind.FAN_OUT, report_id, str(page)),
+        request_id=derived_id("rr_", Kind.NOTIFY_LINES, report_id, str(page)),
         subject_id=report_id,
-        kind=Kind.FAN_OUT,
+        kind=Kind.NOTIFY_LINES,
         issued_at_ms=at_ms,
         source=Source.RECONCILIATION,
         report_id=report_id,
@@ -67,11 +69,11 @@ def fan_out_request(report_id: str, page: int, at_ms: int) -> ReconciliationRequ
 
 
 def overdue_check_request(subject_id: str, at_ms: int, *, of_report: bool) -> ReconciliationRequest:
-    """A deadline of a payment or report has passed."""
+    """Requests a check of an overdue payment or report."""
     return ReconciliationRequest(
-        request_id=derived_id("rr_", Kind.LOOK, subject_id, str(at_ms)),
+        request_id=derived_id("rr_", Kind.CHECK_OVERDUE, subject_id, str(at_ms)),
         subject_id=subject_id,
-        kind=Kind.LOOK,
+        kind=Kind.CHECK_OVERDUE,
         issued_at_ms=at_ms,
         source=Source.DEADLINES,
         report_id=subject_id if of_report else None,
@@ -79,7 +81,7 @@ def overdue_check_request(subject_id: str, at_ms: int, *, of_report: bool) -> Re
 
 
 def is_about_report(request: ReconciliationRequest) -> bool:
-    """Whether a request goes to the fold of reports, else to that of payments."""
-    if request.kind in (Kind.LOOK, Kind.DECIDE):
+    """Whether a request goes to ReportAggregate, else to PaymentAggregate."""
+    if request.kind in (Kind.CHECK_OVERDUE, Kind.DECIDE):
         return request.operation_id is None and request.report_id is not None
-    return request.kind in (Kind.REPORT_LINE, Kind.DEPOSIT, Kind.FAN_OUT)
+    return request.kind in (Kind.REPORT_LINE, Kind.DEPOSIT, Kind.NOTIFY_LINES)

@@ -1,4 +1,4 @@
-"""Our operations and the network's lines, folded per payment (pure).
+"""The ledger's operations and the network's lines, per payment (pure).
 
 Laws: each operation is settled by one line at most; a line is posted only when the bank has the
 money of its report; whatever the order of the three sources, the same postings and open breaks
@@ -16,7 +16,7 @@ from schemas.enums import ReconciliationRequestKind as Kind
 from schemas.records import PaymentEvent, ReconciliationRequest
 from sinks.reconciliation.matching.outcome import Outcome, settle_command
 from sinks.reconciliation.matching.postings import PaymentReconciler
-from sinks.reconciliation.matching.rules import TAKEN, MatchingPolicy
+from sinks.reconciliation.matching.rules import FINAL_POSTINGS, MatchingPolicy
 from sinks.reconciliation.matching.state import (
     Expected,
     Line,
@@ -47,12 +47,12 @@ class PaymentAggregate:
         self._policy = policy
         self._handlers: dict[str, Callable[[PaymentMatch, ReconciliationRequest], PaymentMatch]] = {
             Kind.LINE: _with_line,
-            Kind.PAID: _with_paid,
-            Kind.LOOK: lambda match, request: match,
+            Kind.REPORT_PAID: _with_report_paid,
+            Kind.CHECK_OVERDUE: lambda match, request: match,
         }
 
     def payment(self, event: PaymentEvent) -> Outcome:
-        """One event of a payment: our side of an operation, or what became of the payment."""
+        """Apply an event: the expected side of an operation, or the payment's status."""
         if not event.captured_minor:
             return Outcome()
         match = self._match(event.payment_id)
@@ -61,15 +61,15 @@ class PaymentAggregate:
         return self._store(match, _with_event(match, event), event.occurred_at_ms)
 
     def request(self, request: ReconciliationRequest) -> Outcome:
-        """A line, its payment, a deadline or a decision about one of this payment's breaks."""
+        """Apply a line, a `report_paid`, an overdue check or a decision about a break."""
         match = self._match(request.subject_id)
         if request.kind == Kind.DECIDE:
-            book = PaymentReconciler(match, self._policy, request.issued_at_ms)
-            book.decide(request)
-            return self._close(match, book)
+            reconciler = PaymentReconciler(match, self._policy, request.issued_at_ms)
+            reconciler.decide(request)
+            return self._close(match, reconciler)
         changed = self._handlers[request.kind](match, request)
         checked_at_ms = max(match.checked_at_ms, request.issued_at_ms)
-        if request.kind == Kind.LOOK:
+        if request.kind == Kind.CHECK_OVERDUE:
             changed = replace(changed, checked_at_ms=checked_at_ms)
         return self._store(match, changed, request.issued_at_ms)
 
@@ -82,14 +82,14 @@ class PaymentAggregate:
             return Outcome()
         return self._close(before, PaymentReconciler(changed, self._policy, at_ms))
 
-    def _close(self, before: PaymentMatch, book: PaymentReconciler) -> Outcome:
-        outcome = Outcome(events=book.balance())
-        match = book.match
+    def _close(self, before: PaymentMatch, reconciler: PaymentReconciler) -> Outcome:
+        outcome = Outcome(events=reconciler.reconcile())
+        match = reconciler.match
         if _can_settle(match, self._policy):
             match = replace(match, settle_attempts=match.settle_attempts + 1, settle_pending=True)
-            outcome.commands.append(settle_command(match, book.at_ms))
+            outcome.commands.append(settle_command(match, reconciler.at_ms))
         if match != before:
-            changed_at_ms = max(match.changed_at_ms, book.at_ms)
+            changed_at_ms = max(match.changed_at_ms, reconciler.at_ms)
             self._table[payment_key(match.subject_id)] = replace(match, changed_at_ms=changed_at_ms)
         return outcome
 
@@ -105,10 +105,10 @@ def _with_event(match: PaymentMatch, event: PaymentEvent) -> PaymentMatch:
     )
     if event.type in _SIGNS and event.operation_id:
         kind, sign = _SIGNS[PaymentEventType(event.type)]
-        ours = Expected(kind, event.currency, sign * event.amount_minor, event.occurred_at_ms)
+        expected = Expected(kind, event.currency, sign * event.amount_minor, event.occurred_at_ms)
         operation = _operation(changed, event.operation_id)
-        if operation.ours is None:
-            return _with_operation(changed, replace(operation, ours=ours))
+        if operation.expected is None:
+            return _with_operation(changed, replace(operation, expected=expected))
     if event.type == PaymentEventType.SETTLED:
         return replace(
             changed,
@@ -143,7 +143,7 @@ def _with_line(match: PaymentMatch, request: ReconciliationRequest) -> PaymentMa
     return _with_operation(match, replace(operation, lines=(*operation.lines, line)))
 
 
-def _with_paid(match: PaymentMatch, request: ReconciliationRequest) -> PaymentMatch:
+def _with_report_paid(match: PaymentMatch, request: ReconciliationRequest) -> PaymentMatch:
     operation = _operation(match, _operation_id(request))
     lines = tuple(
         replace(line, paid=True) if line.line_id == request.line_id else line
@@ -168,9 +168,9 @@ def _with_operation(match: PaymentMatch, changed: OperationMatch) -> PaymentMatc
 
 
 def _can_settle(match: PaymentMatch, policy: MatchingPolicy) -> bool:
-    """Whether the payment's captures are all paid and nobody has said so to the payment."""
-    busy = match.settle_pending or bool(match.settled_by)
-    if busy or match.status != PaymentStatus.CAPTURED:
+    """Whether all captures are paid and the payment is not settled yet."""
+    done = match.settle_pending or bool(match.settled_by)
+    if done or match.status != PaymentStatus.CAPTURED:
         return False
     if match.settle_attempts >= policy.settle_attempts_max:
         return False
@@ -179,18 +179,18 @@ def _can_settle(match: PaymentMatch, policy: MatchingPolicy) -> bool:
 
 def _settled_minor(match: PaymentMatch) -> int:
     return sum(
-        operation.ours.amount_minor
+        operation.expected.amount_minor
         for operation in match.operations
-        if operation.ours is not None
-        and operation.ours.kind == Operation.CAPTURE
-        and any(line.posted in TAKEN for line in operation.lines)
+        if operation.expected is not None
+        and operation.expected.kind == Operation.CAPTURE
+        and any(line.posted in FINAL_POSTINGS for line in operation.lines)
     )
 
 
 def is_done(match: PaymentMatch) -> bool:
-    """Whether nothing more is expected of the payment, so that it can be forgotten."""
+    """Whether nothing more is expected of the payment, so that it may expire."""
     return bool(match.settled_by) and all(
-        any(line.posted in TAKEN for line in operation.lines)
+        any(line.posted in FINAL_POSTINGS for line in operation.lines)
         and all(each.is_closed for each in operation.breaks)
         for operation in match.operations
     )

@@ -1,4 +1,4 @@
-"""What must be posted and told about a payment's lines, given what was found (pure)."""
+"""Postings and break events of a payment's lines (pure)."""
 
 from typing import Any
 
@@ -8,19 +8,26 @@ from schemas.enums import BreakKind, BreakState, Source
 from schemas.enums import Operation as Op
 from schemas.enums import ReconciliationEventType as Type
 from schemas.records import ReconciliationEvent, ReconciliationRequest
-from sinks.reconciliation.matching.breaks import Move, by_id, moved, refusal, renewed, with_break
+from sinks.reconciliation.matching.breaks import (
+    Move,
+    by_id,
+    moved,
+    rejection,
+    update_breaks,
+    with_break,
+)
 from sinks.reconciliation.matching.outcome import reconciliation_event_id
 from sinks.reconciliation.matching.rules import (
-    TAKEN,
+    FINAL_POSTINGS,
     MatchingPolicy,
-    agrees,
     matched_line,
-    operation_verdicts,
+    matches,
+    operation_discrepancies,
 )
 from sinks.reconciliation.matching.state import Break, Line, OperationMatch, PaymentMatch
 
-_TAKEN_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY)
-"""Differences after which the line stands for the operation, once an operator has closed them."""
+_MATCHED_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY)
+"""Differences after which the line settles the operation, once an operator has closed them."""
 
 
 class PaymentReconciler:
@@ -33,7 +40,7 @@ class PaymentReconciler:
         self._events: list[ReconciliationEvent] = []
 
     def decide(self, request: ReconciliationRequest) -> None:
-        """Move a break as an operator asks, or note why not."""
+        """Move a break as an operator decided, or record why not."""
         move = Move(request.break_state or "", request.actor or "", request.reason or "")
         break_id = request.break_id or ""
         for operation in self.match.operations:
@@ -42,17 +49,17 @@ class PaymentReconciler:
                 break
         else:
             operation, found = OperationMatch(request.operation_id or ""), None
-        reason = refusal(found, move)
+        reason = rejection(found, move)
         if found is None or reason:
-            facts = {"break_id": break_id, "reason": reason, "actor": move.actor or None}
-            self._tell(Type.DECISION_REFUSED, operation, None, **facts)
+            fields = {"break_id": break_id, "reason": reason, "actor": move.actor or None}
+            self._emit(Type.DECISION_REFUSED, operation, None, **fields)
             return
         after = moved(found, move)
-        self._put(replace(operation, breaks=with_break(operation.breaks, after)))
+        self._replace(replace(operation, breaks=with_break(operation.breaks, after)))
         self._emit_break(operation, after, actor=move.actor, reason=move.reason)
 
-    def balance(self) -> list[ReconciliationEvent]:
-        """All events that the facts ask for, in order; the match is what it is after them."""
+    def reconcile(self) -> list[ReconciliationEvent]:
+        """All events that the facts require, in order; `match` is the state after them."""
         for operation_id in [o.operation_id for o in self.match.operations]:
             self._renew_breaks(self._operation(operation_id))
             for line in self._operation(operation_id).lines:
@@ -65,16 +72,16 @@ class PaymentReconciler:
     # -- steps
 
     def _renew_breaks(self, operation: OperationMatch) -> None:
-        verdicts = operation_verdicts(operation, self._policy, self.match.checked_at_ms)
+        discrepancies = operation_discrepancies(operation, self._policy, self.match.checked_at_ms)
         scope = operation.operation_id
-        breaks, changed = renewed(operation.breaks, verdicts, scope, self.at_ms)
+        breaks, changed = update_breaks(operation.breaks, discrepancies, scope, self.at_ms)
         if changed:
-            self._put(replace(operation, breaks=breaks))
+            self._replace(replace(operation, breaks=breaks))
         for each in changed:
             self._emit_break(operation, each)
 
     def _post_line(self, operation_id: str, line_id: str) -> None:
-        """Suspended, settled, accepted: until the line stands where it belongs."""
+        """Suspended, settled, reclassified: until the line's posting is final."""
         while True:
             operation = self._operation(operation_id)
             [line] = [each for each in operation.lines if each.line_id == line_id]
@@ -83,10 +90,10 @@ class PaymentReconciler:
                 return
             if step == Type.LINE_RECLASSIFIED:
                 operation = self._undo_write_off(operation, line)
-            event = self._tell(step, operation, line, corrects=line.posting_id or None)
+            event = self._emit(step, operation, line, corrects=line.posting_id or None)
             posted = replace(line, posted=step, posting_id=event.event_id)
             lines = tuple(posted if x.line_id == line_id else x for x in operation.lines)
-            self._put(replace(operation, lines=lines))
+            self._replace(replace(operation, lines=lines))
 
     def _write_off(self, operation: OperationMatch, each: Break) -> None:
         if each.state != BreakState.WRITTEN_OFF or each.write_off_event_id:
@@ -94,22 +101,22 @@ class PaymentReconciler:
         line = next((x for x in operation.lines if x.line_id == each.subject), None)
         if line is not None and not line.posted:
             return
-        facts: dict[str, Any] = {"corrects": line.posting_id if line else None}
+        fields: dict[str, Any] = {"corrects": line.posting_id if line else None}
         if line is None:
-            facts |= {"gross_minor": 0, "fee_minor": 0}
-        elif line.posted in TAKEN:
-            facts["fee_minor"] = 0
+            fields |= {"gross_minor": 0, "fee_minor": 0}
+        elif line.posted in FINAL_POSTINGS:
+            fields["fee_minor"] = 0
         else:
-            facts["expected_minor"] = 0
-        event = self._tell(Type.DIFFERENCE_WRITTEN_OFF, operation, line, **facts)
-        booked = replace(each, write_off_event_id=event.event_id)
-        self._put(replace(operation, breaks=with_break(operation.breaks, booked)))
+            fields["expected_minor"] = 0
+        event = self._emit(Type.DIFFERENCE_WRITTEN_OFF, operation, line, **fields)
+        written_off = replace(each, write_off_event_id=event.event_id)
+        self._replace(replace(operation, breaks=with_break(operation.breaks, written_off)))
 
     def _undo_write_off(self, operation: OperationMatch, line: Line) -> OperationMatch:
-        """The other side came after its line had been written off: that is taken back."""
+        """Reverse the write-off of a line whose other side came later."""
         for each in operation.breaks:
             if each.subject == line.line_id and each.write_off_event_id:
-                self._tell(
+                self._emit(
                     Type.DIFFERENCE_WRITTEN_OFF,
                     operation,
                     line,
@@ -121,35 +128,35 @@ class PaymentReconciler:
         return operation
 
     def _correct_settlement(self, operation: OperationMatch) -> None:
-        """Somebody else has settled the payment, which was posted whole: lines post it better."""
+        """Replace the posting of a settlement by another source with the lines' postings."""
         elsewhere = self.match.settled_by not in ("", Source.RECONCILIATION)
-        ours = operation.ours
-        if not elsewhere or operation.corrected or ours is None or ours.kind != Op.CAPTURE:
+        expected = operation.expected
+        if not elsewhere or operation.corrected or expected is None or expected.kind != Op.CAPTURE:
             return
-        line = next((x for x in operation.lines if x.posted in TAKEN), None)
+        line = next((x for x in operation.lines if x.posted in FINAL_POSTINGS), None)
         if line is not None:
-            self._tell(
+            self._emit(
                 Type.SETTLEMENT_CORRECTED, operation, line, corrects=self.match.settled_event_id
             )
-            self._put(replace(operation, corrected=True))
+            self._replace(replace(operation, corrected=True))
 
     # -- the match and its events
 
     def _operation(self, operation_id: str) -> OperationMatch:
         return next(o for o in self.match.operations if o.operation_id == operation_id)
 
-    def _put(self, changed: OperationMatch) -> None:
+    def _replace(self, changed: OperationMatch) -> None:
         operations = tuple(
             changed if o.operation_id == changed.operation_id else o for o in self.match.operations
         )
         self.match = replace(self.match, operations=operations)
 
-    def _emit_break(self, operation: OperationMatch, each: Break, **facts: Any) -> None:
+    def _emit_break(self, operation: OperationMatch, each: Break, **fields: Any) -> None:
         line = next((x for x in operation.lines if x.line_id == each.subject), None)
         if line is None:
             line = matched_line(operation)
         kind = Type.BREAK_OPENED if each.version == 1 else Type.BREAK_CHANGED
-        self._tell(
+        self._emit(
             kind,
             operation,
             line,
@@ -158,15 +165,15 @@ class PaymentReconciler:
             break_state=each.state,
             break_version=each.version,
             found_at_ms=each.found_at_ms,
-            **({"actor": each.closed_by or None} | facts),
+            **({"actor": each.closed_by or None} | fields),
         )
 
-    def _tell(
-        self, kind: Type, operation: OperationMatch, line: Line | None, **facts: Any
+    def _emit(
+        self, kind: Type, operation: OperationMatch, line: Line | None, **fields: Any
     ) -> ReconciliationEvent:
-        match, ours = self.match, operation.ours
+        match, expected = self.match, operation.expected
         self.match = replace(match, sequence=match.sequence + 1)
-        expected_currency = ours.currency if ours else (line.currency if line else "")
+        expected_currency = expected.currency if expected else (line.currency if line else "")
         event = ReconciliationEvent(
             event_id=reconciliation_event_id(match.subject_id, match.sequence + 1),
             subject_id=match.subject_id,
@@ -179,33 +186,35 @@ class PaymentReconciler:
             line_id=line.line_id if line else None,
             report_id=line.report_id if line else None,
             network=line.network if line else None,
-            line_kind=line.kind if line else (ours.kind if ours else None),
+            line_kind=line.kind if line else (expected.kind if expected else None),
             operation_id=operation.operation_id,
             network_reference=line.network_reference if line else None,
             currency=line.currency if line else expected_currency,
             gross_minor=line.gross_minor if line else 0,
             fee_minor=line.fee_minor if line else 0,
             expected_currency=expected_currency,
-            expected_minor=ours.amount_minor if ours else 0,
+            expected_minor=expected.amount_minor if expected else 0,
         )
-        self._events.append(replace(event, **facts) if facts else event)
+        self._events.append(replace(event, **fields) if fields else event)
         return self._events[-1]
 
 
 def _next_posting(operation: OperationMatch, line: Line) -> Type | None:
-    """What must be posted next for a line; None if it stands where it belongs."""
-    if not line.paid or line.posted in TAKEN:
+    """The next posting of a line; None if there is nothing to post."""
+    if not line.paid or line.posted in FINAL_POSTINGS:
         return None
-    chosen, ours = matched_line(operation), operation.ours
-    stands = chosen is not None and chosen.line_id == line.line_id
-    fits = stands and ours is not None and agrees(line, ours)
+    matched, expected = matched_line(operation), operation.expected
+    is_matched = matched is not None and matched.line_id == line.line_id
+    fits = is_matched and expected is not None and matches(line, expected)
     if not line.posted:
         return Type.LINE_SETTLED if fits else Type.LINE_SUSPENDED
-    return Type.LINE_RECLASSIFIED if fits or (stands and _was_decided(operation, line)) else None
+    return (
+        Type.LINE_RECLASSIFIED if fits or (is_matched and _was_decided(operation, line)) else None
+    )
 
 
 def _was_decided(operation: OperationMatch, line: Line) -> bool:
     return any(
-        each.subject == line.line_id and each.is_final and each.kind in _TAKEN_BY_DECISION
+        each.subject == line.line_id and each.is_final and each.kind in _MATCHED_BY_DECISION
         for each in operation.breaks
     )

@@ -1,7 +1,7 @@
-"""Reports and the bank's deposits, folded per report (pure).
+"""Reports and the bank's deposits, per report (pure).
 
-A report is paid when all its lines were read and a deposit is what they sum to, or when an operator
-says so. Then each of its lines is told, a page of lines per record.
+A report is paid when all its lines were read and a deposit has their sum, or when an operator
+decides so. Then each of its lines is notified, a page of lines per record.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,25 @@ from schemas.enums import BankLineKind, BreakKind, BreakState
 from schemas.enums import ReconciliationEventType as Type
 from schemas.enums import ReconciliationRequestKind as Kind
 from schemas.records import ReconciliationEvent, ReconciliationRequest
-from sinks.reconciliation.matching.breaks import Move, by_id, moved, refusal, renewed, with_break
+from sinks.reconciliation.matching.breaks import (
+    Move,
+    by_id,
+    moved,
+    rejection,
+    update_breaks,
+    with_break,
+)
 from sinks.reconciliation.matching.outcome import (
     Outcome,
-    fan_out_request,
-    paid_request,
+    notify_lines_request,
     reconciliation_event_id,
+    report_paid_request,
 )
 from sinks.reconciliation.matching.rules import (
     MatchingPolicy,
-    chosen_deposit,
+    matched_deposit,
     pays,
-    report_verdicts,
+    report_discrepancies,
 )
 from sinks.reconciliation.matching.state import (
     Break,
@@ -55,26 +62,26 @@ class ReportAggregate:
         self._handlers: dict[str, Callable[[ReportMatch, ReconciliationRequest], ReportMatch]] = {
             Kind.REPORT_LINE: self._with_line,
             Kind.DEPOSIT: _with_deposit,
-            Kind.LOOK: _looked_at,
+            Kind.CHECK_OVERDUE: _checked,
         }
 
     def request(self, request: ReconciliationRequest) -> Outcome:
-        """A line of the report, a deposit, a deadline, a decision, or a page to be told."""
-        if request.kind == Kind.FAN_OUT:
-            return self._fan_out(request)
+        """Apply a line, a deposit, an overdue check or a decision, or notify a page of lines."""
+        if request.kind == Kind.NOTIFY_LINES:
+            return self._notify_lines(request)
         found: ReportMatch | None = self._table.get(report_key(request.subject_id))
         before = found or ReportMatch(report_id=request.subject_id)
-        book = ReportReconciler(before, self._policy, request.issued_at_ms)
+        reconciler = ReportReconciler(before, self._policy, request.issued_at_ms)
         if request.kind == Kind.DECIDE:
-            book.decide(request)
+            reconciler.decide(request)
         else:
-            book.report = self._handlers[request.kind](before, request)
-        outcome = Outcome(events=book.balance())
-        if book.report.paid and not before.paid:
-            outcome.requests.append(fan_out_request(before.report_id, 0, request.issued_at_ms))
-        if book.report != before:
+            reconciler.report = self._handlers[request.kind](before, request)
+        outcome = Outcome(events=reconciler.reconcile())
+        if reconciler.report.paid and not before.paid:
+            outcome.requests.append(notify_lines_request(before.report_id, 0, request.issued_at_ms))
+        if reconciler.report != before:
             at_ms = max(before.changed_at_ms, request.issued_at_ms)
-            changed = replace(book.report, changed_at_ms=at_ms)
+            changed = replace(reconciler.report, changed_at_ms=at_ms)
             self._table[report_key(before.report_id)] = changed
         return outcome
 
@@ -98,7 +105,7 @@ class ReportAggregate:
             pages=pages,
         )
 
-    def _fan_out(self, request: ReconciliationRequest) -> Outcome:
+    def _notify_lines(self, request: ReconciliationRequest) -> Outcome:
         """The lines of one page; the next page has a record of its own."""
         report: ReportMatch | None = self._table.get(report_key(request.subject_id))
         if report is None:
@@ -109,9 +116,9 @@ class ReportAggregate:
             lines = page.lines
         else:
             lines = report.recent
-        requests = [paid_request(report.report_id, line, at_ms) for line in lines]
+        requests = [report_paid_request(report.report_id, line, at_ms) for line in lines]
         if number < report.pages:
-            requests.append(fan_out_request(report.report_id, number + 1, at_ms))
+            requests.append(notify_lines_request(report.report_id, number + 1, at_ms))
         return Outcome(requests=requests)
 
 
@@ -125,13 +132,13 @@ class ReportReconciler:
         self._events: list[ReconciliationEvent] = []
 
     def decide(self, request: ReconciliationRequest) -> None:
-        """Move a break as an operator asks, or note why not."""
+        """Move a break as an operator decided, or record why not."""
         move = Move(request.break_state or "", request.actor or "", request.reason or "")
         found = by_id(self.report.breaks, request.break_id or "")
-        reason = refusal(found, move)
+        reason = rejection(found, move)
         if found is None or reason:
             actor = move.actor or None
-            self._tell(
+            self._emit(
                 Type.DECISION_REFUSED,
                 None,
                 break_id=request.break_id or "",
@@ -140,19 +147,19 @@ class ReportReconciler:
             )
             return
         after = moved(found, move)
-        self._keep(after)
+        self._replace_break(after)
         self._emit_break(after, actor=move.actor, reason=move.reason)
 
-    def balance(self) -> list[ReconciliationEvent]:
-        """All events that the facts ask for, in order; the report is what it is after them."""
+    def reconcile(self) -> list[ReconciliationEvent]:
+        """All events that the facts require, in order; `report` is the state after them."""
         report = self.report
-        verdicts = report_verdicts(report, self._policy)
-        breaks, changed = renewed(report.breaks, verdicts, report.report_id, self._at_ms)
+        discrepancies = report_discrepancies(report, self._policy)
+        breaks, changed = update_breaks(report.breaks, discrepancies, report.report_id, self._at_ms)
         self.report = replace(report, breaks=breaks)
         for each in changed:
             self._emit_break(each)
         for deposit in self.report.deposits:
-            if deposit.line_id in verdicts and not deposit.posting_id:
+            if deposit.line_id in discrepancies and not deposit.posting_id:
                 self._suspend(deposit)
         self._pay()
         for each in self.report.breaks:
@@ -160,27 +167,27 @@ class ReportReconciler:
         return self._events
 
     def _pay(self) -> None:
-        """Paid, once: what was in suspense goes out of it, since the lines post themselves."""
+        """Mark the report as paid, once: its deposit leaves suspense, its lines are posted."""
         report = self.report
-        chosen = chosen_deposit(report)
-        fits = chosen is not None and pays(chosen, report)
-        if report.paid or not report.is_complete or not (fits or self._was_decided(chosen)):
+        matched = matched_deposit(report)
+        fits = matched is not None and pays(matched, report)
+        if report.paid or not report.is_complete or not (fits or self._was_decided(matched)):
             return
-        self.report = replace(report, paid=True, paid_by=chosen.line_id if chosen else "")
-        if chosen is not None:
-            self._undo_write_off(chosen)
-        if chosen is not None and not chosen.posting_id:
-            self._tell(Type.DEPOSIT_MATCHED, chosen)
+        self.report = replace(report, paid=True, paid_by=matched.line_id if matched else "")
+        if matched is not None:
+            self._undo_write_off(matched)
+        if matched is not None and not matched.posting_id:
+            self._emit(Type.DEPOSIT_MATCHED, matched)
         else:
-            corrects = chosen.posting_id if chosen else None
-            self._tell(Type.DEPOSIT_RECLASSIFIED, chosen, corrects=corrects)
+            corrects = matched.posting_id if matched else None
+            self._emit(Type.DEPOSIT_RECLASSIFIED, matched, corrects=corrects)
 
     def _undo_write_off(self, deposit: Deposit) -> None:
-        """The report came after its deposit had been written off: that is taken back."""
+        """Reverse the write-off of a deposit whose report came later."""
         for each in self.report.breaks:
             if each.subject == deposit.line_id and each.write_off_event_id:
                 amount_minor = -deposit.amount_minor
-                self._tell(
+                self._emit(
                     Type.DIFFERENCE_WRITTEN_OFF,
                     deposit,
                     gross_minor=amount_minor,
@@ -188,15 +195,15 @@ class ReportReconciler:
                     corrects=each.write_off_event_id,
                 )
 
-    def _was_decided(self, chosen: Deposit | None) -> bool:
-        subject = chosen.line_id if chosen else ""
+    def _was_decided(self, matched: Deposit | None) -> bool:
+        subject = matched.line_id if matched else ""
         return any(
             each.subject == subject and each.is_final and each.kind in _PAID_BY_DECISION
             for each in self.report.breaks
         )
 
     def _suspend(self, deposit: Deposit) -> None:
-        event = self._tell(Type.DEPOSIT_SUSPENDED, deposit)
+        event = self._emit(Type.DEPOSIT_SUSPENDED, deposit)
         posted = replace(deposit, posting_id=event.event_id)
         deposits = tuple(
             posted if d.line_id == deposit.line_id else d for d in self.report.deposits
@@ -207,21 +214,21 @@ class ReportReconciler:
         if each.state != BreakState.WRITTEN_OFF or each.write_off_event_id:
             return
         deposit = self._deposit_of(each)
-        facts: dict[str, Any] = {"corrects": deposit.posting_id if deposit else None}
+        fields: dict[str, Any] = {"corrects": deposit.posting_id if deposit else None}
         if each.kind not in _PAID_BY_DECISION:
-            facts["expected_minor"] = 0
-        event = self._tell(Type.DIFFERENCE_WRITTEN_OFF, deposit, **facts)
-        self._keep(replace(each, write_off_event_id=event.event_id))
+            fields["expected_minor"] = 0
+        event = self._emit(Type.DIFFERENCE_WRITTEN_OFF, deposit, **fields)
+        self._replace_break(replace(each, write_off_event_id=event.event_id))
 
-    def _keep(self, changed: Break) -> None:
+    def _replace_break(self, changed: Break) -> None:
         self.report = replace(self.report, breaks=with_break(self.report.breaks, changed))
 
     def _deposit_of(self, each: Break) -> Deposit | None:
         return next((d for d in self.report.deposits if d.line_id == each.subject), None)
 
-    def _emit_break(self, each: Break, **facts: Any) -> None:
-        deposit = self._deposit_of(each) or chosen_deposit(self.report)
-        self._tell(
+    def _emit_break(self, each: Break, **fields: Any) -> None:
+        deposit = self._deposit_of(each) or matched_deposit(self.report)
+        self._emit(
             Type.BREAK_OPENED if each.version == 1 else Type.BREAK_CHANGED,
             deposit,
             break_id=each.break_id,
@@ -229,10 +236,10 @@ class ReportReconciler:
             break_state=each.state,
             break_version=each.version,
             found_at_ms=each.found_at_ms,
-            **({"actor": each.closed_by or None} | facts),
+            **({"actor": each.closed_by or None} | fields),
         )
 
-    def _tell(self, kind: Type, deposit: Deposit | None, **facts: Any) -> ReconciliationEvent:
+    def _emit(self, kind: Type, deposit: Deposit | None, **fields: Any) -> ReconciliationEvent:
         report = self.report
         self.report = replace(report, sequence=report.sequence + 1)
         currency = report.currency or (deposit.currency if deposit else "")
@@ -255,7 +262,7 @@ class ReportReconciler:
             expected_currency=currency,
             expected_minor=report.net_minor,
         )
-        self._events.append(replace(event, **facts) if facts else event)
+        self._events.append(replace(event, **fields) if fields else event)
         return self._events[-1]
 
 
@@ -271,10 +278,10 @@ def _with_deposit(report: ReportMatch, request: ReconciliationRequest) -> Report
     return replace(report, deposits=(*report.deposits, deposit))
 
 
-def _looked_at(report: ReportMatch, request: ReconciliationRequest) -> ReportMatch:
+def _checked(report: ReportMatch, request: ReconciliationRequest) -> ReportMatch:
     return replace(report, checked_at_ms=max(report.checked_at_ms, request.issued_at_ms))
 
 
 def is_done(report: ReportMatch) -> bool:
-    """Whether nothing more is expected of the report, so that it can be forgotten."""
+    """Whether nothing more is expected of the report, so that it may expire."""
     return report.paid and all(each.is_closed for each in report.breaks)

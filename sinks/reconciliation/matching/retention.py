@@ -1,4 +1,4 @@
-"""When an entry of the table may go (pure)."""
+"""When an entry of the table expires (pure)."""
 
 from sinks.reconciliation.matching import payments, reports
 from sinks.reconciliation.matching.rules import MatchingPolicy
@@ -6,7 +6,7 @@ from sinks.reconciliation.matching.state import PaymentMatch, ReportMatch, Repor
 
 
 def retained_until_ms(entry: object, policy: MatchingPolicy) -> int | None:
-    """When an entry is forgotten; None while something is expected of it."""
+    """When an entry expires; None while something is expected of it."""
     match entry:
         case SeenLine() | ReportPage():
             return policy.retained_until_ms(entry.published_at_ms)

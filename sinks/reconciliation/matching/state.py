@@ -13,19 +13,19 @@ import msgspec
 from schemas.enums import BreakState
 
 SYSTEM = "reconciliation"
-"""Who closes a break when the other side came after all."""
+"""Closes a break when the other side came after all."""
 PAYMENT_PREFIX = "pay_"
 
 
 class SeenLine(msgspec.Struct, frozen=True, array_like=True, tag="seen"):
-    """A line of a report or statement that was taken; `digest` is of its content."""
+    """A line of a report or statement that was read; `digest` is of its content."""
 
     digest: str
     published_at_ms: int
 
 
 class Expected(msgspec.Struct, frozen=True, array_like=True):
-    """Our side: an operation that succeeded; above 0 is money to us."""
+    """The ledger's side: an operation that succeeded; above 0 is money received."""
 
     kind: str
     currency: str
@@ -68,24 +68,24 @@ class Break(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_final(self) -> bool:
-        """An operator has closed it: it is never looked at again."""
+        """An operator has closed it: it is never opened again."""
         return self.is_closed and self.closed_by != SYSTEM
 
     @property
     def is_closed(self) -> bool:
-        """Resolved or written off, by whomever."""
+        """Resolved or written off, by an operator or by the system."""
         return self.state in (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
 
 
 class OperationMatch(msgspec.Struct, frozen=True, array_like=True):
-    """One operation: our side, the lines that name it, and how they differ."""
+    """One operation: the ledger's side, the lines that name it, and how they differ."""
 
     operation_id: str
-    ours: Expected | None = None
+    expected: Expected | None = None
     lines: tuple[Line, ...] = ()
     breaks: tuple[Break, ...] = ()
     corrected: bool = False
-    """Whether the posting of another's settlement was taken back for this operation."""
+    """Whether the settlement posting of another source was corrected for this operation."""
 
 
 class PaymentMatch(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="payment"):
@@ -110,7 +110,7 @@ class PaymentMatch(msgspec.Struct, frozen=True, array_like=True, kw_only=True, t
 
 
 class Deposit(msgspec.Struct, frozen=True, array_like=True):
-    """A booking at the bank that names the report; `posting_id` once it stands in suspense."""
+    """A statement line that names the report; `posting_id` once it is in suspense."""
 
     line_id: str
     currency: str
@@ -176,6 +176,6 @@ def report_key(report_id: str, page: int | None = None) -> str:
 
 
 def subject_of(operation_id: str, line_id: str) -> str:
-    """Which key a line's record has: the payment of its operation, or the line itself."""
+    """The key of a line's record: the payment of its operation, or the line itself."""
     payment_id = operation_id.partition(":")[0]
     return payment_id if payment_id.startswith(PAYMENT_PREFIX) else line_id

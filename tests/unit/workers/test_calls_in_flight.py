@@ -23,20 +23,20 @@ async def test_a_call_stays_busy_until_the_table_shows_its_result() -> None:
     calls.start("a", "we_1", done(), lambda: shown)
     await settle()
     calls.prune()
-    assert (calls.is_busy("a"), calls.of_group("we_1"), calls.room) == (True, 1, 1)
+    assert (calls.is_active("a"), calls.active_in_group("we_1"), calls.capacity) == (True, 1, 1)
     shown = True
     calls.prune()
-    assert (calls.is_busy("a"), calls.of_group("we_1"), calls.room) == (False, 0, 2)
+    assert (calls.is_active("a"), calls.active_in_group("we_1"), calls.capacity) == (False, 0, 2)
 
 
 async def test_a_result_that_never_shows_is_waited_for_so_long_only() -> None:
-    calls = CallsInFlight("test", 2, settle_seconds_max=0.01)
+    calls = CallsInFlight("test", 2, result_seconds_max=0.01)
     calls.start("a", "we_1", done(), lambda: False)
     await settle()
-    assert calls.is_busy("a")
+    assert calls.is_active("a")
     await asyncio.sleep(0.02)
     calls.prune()
-    assert not calls.is_busy("a")
+    assert not calls.is_active("a")
 
 
 async def test_a_call_that_fails_is_not_repeated_at_once() -> None:
@@ -44,7 +44,7 @@ async def test_a_call_that_fails_is_not_repeated_at_once() -> None:
     calls.start("a", "we_1", broken(), lambda: True)
     await settle()
     calls.prune()
-    assert calls.is_busy("a")
+    assert calls.is_active("a")
 
 
 async def test_cancel_ends_every_call() -> None:
@@ -58,7 +58,7 @@ async def test_cancel_ends_every_call() -> None:
 
     for key in ("a", "b"):
         calls.start(key, "we_1", waits(), lambda: True)
-    assert calls.room == 0
+    assert calls.capacity == 0
     await settle()
     await calls.cancel()
     assert ended == [True, True]

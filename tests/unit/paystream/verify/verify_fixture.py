@@ -250,7 +250,7 @@ class Shop:
         ]
         for event in self.events:
             if fanout.is_public(event):
-                self.webhooks += fanout.deliveries(event, merchant, self.now_ms)
+                self.webhooks += fanout.webhook_deliveries(event, merchant, self.now_ms)
         self.attempts = [
             WebhookAttempt(
                 attempt_id=f"{delivery.delivery_id}#1",

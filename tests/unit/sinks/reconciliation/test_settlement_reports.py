@@ -11,11 +11,11 @@ from devstack.simulators.settlement_book import LINE_PLANTS, Record, SettlementB
 from devstack.simulators.settlement_pages import csv_text
 from sinks.reconciliation.reports import (
     LINE_FIELDS,
-    ReportRefused,
-    read_bookings,
+    ReportRejected,
     read_csv,
     read_json,
     read_list,
+    read_statement,
 )
 
 DAY_MS = 86_400_000
@@ -76,7 +76,7 @@ def without_last_row(text: str) -> str:
     ("broken", "why"),
     [
         (without_last_row, "cut off"),
-        (lambda text: text.replace("T,2,", "T,3,"), "has 2 lines and says 3"),
+        (lambda text: text.replace("T,2,", "T,3,"), "has 2 lines, its head says 3"),
         (lambda text: text.replace(",1000,12,988,", ",1001,12,988,"), "sum to"),
         (lambda text: text.replace(",1000,12,988,", ",1000,12,x,"), "cannot be read"),
         (lambda text: text.replace("refund:1,net_1,EUR", "refund:1,net_1,USD"), "currency"),
@@ -85,13 +85,13 @@ def without_last_row(text: str) -> str:
 )
 def test_a_report_that_does_not_add_up_is_refused(broken: Callable[[str], str], why: str) -> None:
     [(report, lines)] = closed(*SHOP[:2]).reports.values()
-    with pytest.raises(ReportRefused, match=why):
+    with pytest.raises(ReportRejected, match=why):
         read_csv(broken(csv_text(report, lines)).encode())
 
 
 def test_what_is_no_json_is_refused() -> None:
-    for read in (read_json, read_list, read_bookings):
-        with pytest.raises(ReportRefused, match="cannot be read"):
+    for read in (read_json, read_list, read_statement):
+        with pytest.raises(ReportRejected, match="cannot be read"):
             read(b"<html>")
 
 

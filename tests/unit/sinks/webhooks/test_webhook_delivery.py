@@ -29,7 +29,7 @@ DELIVERY = WebhookDelivery(
     body=b"{}",
     created_at_ms=1_000,
 )
-FRESH = PendingDelivery(delivery=DELIVERY, source_partition=0, source_offset=7, slot=3)
+FRESH = PendingDelivery(delivery=DELIVERY, source_partition=0, source_offset=7, position=3)
 
 
 def attempt(
@@ -64,11 +64,11 @@ def test_the_schedule_is_the_documented_one_and_then_daily() -> None:
 
 def test_a_failure_leaves_the_queue_and_gets_a_due_time() -> None:
     entry = after_attempt(FRESH, attempt(1), NO_JITTER)
-    assert entry == msgspec.structs.replace(FRESH, attempts=1, slot=None, due_at_ms=7_000)
+    assert entry == msgspec.structs.replace(FRESH, attempts=1, position=None, due_at_ms=7_000)
 
 
 def test_a_failure_that_is_known_changes_nothing() -> None:
-    entry = msgspec.structs.replace(FRESH, attempts=2, slot=None, due_at_ms=9)
+    entry = msgspec.structs.replace(FRESH, attempts=2, position=None, due_at_ms=9)
     assert after_attempt(entry, attempt(2), NO_JITTER) is entry
 
 

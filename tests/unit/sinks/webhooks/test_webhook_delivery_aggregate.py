@@ -9,9 +9,9 @@ from sinks.webhooks.delivery_aggregate import DeliveryAggregate
 from sinks.webhooks.delivery_queue import (
     BreakerPolicy,
     EndpointQueue,
-    Slot,
-    allowance,
+    QueuePosition,
     due_ms,
+    in_flight_limit,
     is_blocked,
 )
 
@@ -109,12 +109,12 @@ def test_failures_in_a_row_open_the_breaker_and_a_success_closes_it() -> None:
     tables = Tables(20)
     for number in range(3):
         tables.fold.apply(attempt(number, AttemptResult.FAILED))
-    assert allowance(tables.queue, BREAKER, 8) == 1
+    assert in_flight_limit(tables.queue, BREAKER, 8) == 1
     assert due_ms(tables.queue) == 11_000
     tables.fold.apply(attempt(3, AttemptResult.FAILED, at_ms=11_000))
     assert due_ms(tables.queue) == 31_000
     tables.fold.apply(attempt(4, AttemptResult.DELIVERED, at_ms=31_000))
-    assert allowance(tables.queue, BREAKER, 8) == 8
+    assert in_flight_limit(tables.queue, BREAKER, 8) == 8
     assert not is_blocked(tables.queue, 31_000)
 
 
@@ -150,4 +150,4 @@ def test_a_late_result_of_a_delivery_that_is_done_changes_no_delivery() -> None:
     tables.fold.apply(attempt(0, AttemptResult.DELIVERED))
     assert tables.fold.apply(attempt(0, AttemptResult.FAILED, count=2)) == []
     assert list(tables.deliveries) == ["pay_1-1@we_1"]
-    assert isinstance(tables.endpoints["we_1#1"], Slot)
+    assert isinstance(tables.endpoints["we_1#1"], QueuePosition)

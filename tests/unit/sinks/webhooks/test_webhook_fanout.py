@@ -5,7 +5,7 @@ import json
 import msgspec
 
 from schemas.records import Endpoint, Merchant, PaymentEvent
-from sinks.webhooks.fanout import body, deliveries, is_public
+from sinks.webhooks.fanout import body, is_public, webhook_deliveries
 
 EVENT = PaymentEvent(
     event_id="pay_1-3",
@@ -73,7 +73,9 @@ def test_the_same_event_gives_the_same_bytes() -> None:
 
 def test_one_delivery_for_each_enabled_endpoint() -> None:
     made = list(
-        deliveries(EVENT, merchant(endpoint("we_1"), endpoint("we_2", False), endpoint("we_3")), 5)
+        webhook_deliveries(
+            EVENT, merchant(endpoint("we_1"), endpoint("we_2", False), endpoint("we_3")), 5
+        )
     )
     assert [d.delivery_id for d in made] == ["pay_1-3@we_1", "pay_1-3@we_3"]
     assert {d.body for d in made} == {body(EVENT)}
@@ -81,8 +83,8 @@ def test_one_delivery_for_each_enabled_endpoint() -> None:
 
 
 def test_no_endpoint_or_no_merchant_makes_none() -> None:
-    assert list(deliveries(EVENT, merchant(), 5)) == []
-    assert list(deliveries(EVENT, None, 5)) == []
+    assert list(webhook_deliveries(EVENT, merchant(), 5)) == []
+    assert list(webhook_deliveries(EVENT, None, 5)) == []
 
 
 def test_a_refused_command_is_no_change_of_the_payment() -> None:

@@ -1,4 +1,4 @@
-"""Where a webhook may go, and what an answer means."""
+"""Where a webhook may go, and what an response means."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ import httpcore2
 import pytest
 
 from schemas.enums import AttemptResult
-from sinks.webhooks.http_sender import Answer, WebhookSender, retry_after_seconds
+from sinks.webhooks.http_sender import DeliveryResponse, WebhookSender, retry_after_seconds
 from sinks.webhooks.settings import WebhookSettings
 from sinks.webhooks.targets import (
+    ForbiddenTarget,
     GuardedBackend,
-    RefusedTarget,
     TargetRules,
-    address_refusal,
-    url_refusal,
+    address_error,
+    url_error,
 )
 
 STRICT = TargetRules()
@@ -38,15 +38,15 @@ INSIDE = TargetRules(allow_private_addresses=True)
     ],
 )
 def test_urls_that_are_refused(url: str) -> None:
-    assert url_refusal(url, STRICT)
+    assert url_error(url, STRICT)
 
 
 def test_https_is_allowed_and_plain_http_only_to_this_machine_in_development() -> None:
-    assert url_refusal("https://shop.example:8443/hooks?a=b", STRICT) is None
+    assert url_error("https://shop.example:8443/hooks?a=b", STRICT) is None
     for url in ("http://127.0.0.1:9000/hooks", "http://localhost/hooks", "http://[::1]/"):
-        assert url_refusal(url, DEVELOPMENT) is None
-    assert url_refusal("http://localhost.shop.example/", DEVELOPMENT)
-    assert url_refusal(
+        assert url_error(url, DEVELOPMENT) is None
+    assert url_error("http://localhost.shop.example/", DEVELOPMENT)
+    assert url_error(
         "http://10.0.0.1/", TargetRules(allow_loopback=True, allow_private_addresses=True)
     )
 
@@ -71,37 +71,37 @@ def test_https_is_allowed_and_plain_http_only_to_this_machine_in_development() -
     ],
 )
 def test_addresses_that_only_we_can_reach_are_refused(address: str) -> None:
-    assert address_refusal(address, STRICT)
+    assert address_error(address, STRICT)
 
 
 def test_public_addresses_are_allowed_and_others_by_setting() -> None:
-    assert address_refusal("93.184.216.34", STRICT) is None
-    assert address_refusal("2606:4700:4700::1111", STRICT) is None
-    assert address_refusal("127.0.0.1", DEVELOPMENT) is None
-    assert address_refusal("10.0.0.1", DEVELOPMENT)
-    assert address_refusal("10.0.0.1", INSIDE) is None
-    assert address_refusal("127.0.0.1", INSIDE)
-    assert address_refusal("0.0.0.0", INSIDE)
+    assert address_error("93.184.216.34", STRICT) is None
+    assert address_error("2606:4700:4700::1111", STRICT) is None
+    assert address_error("127.0.0.1", DEVELOPMENT) is None
+    assert address_error("10.0.0.1", DEVELOPMENT)
+    assert address_error("10.0.0.1", INSIDE) is None
+    assert address_error("127.0.0.1", INSIDE)
+    assert address_error("0.0.0.0", INSIDE)
 
 
 async def test_the_address_is_checked_where_the_connection_is_made() -> None:
-    with pytest.raises(RefusedTarget, match="not a public"):
+    with pytest.raises(ForbiddenTarget, match="not a public"):
         await GuardedBackend(STRICT).connect_tcp("10.0.0.1", 443)
-    with pytest.raises(RefusedTarget):
+    with pytest.raises(ForbiddenTarget):
         await GuardedBackend(STRICT).connect_unix_socket("some.sock")
-    assert issubclass(RefusedTarget, httpcore2.ConnectError)
+    assert issubclass(ForbiddenTarget, httpcore2.ConnectError)
 
 
 async def test_the_client_connects_through_the_check() -> None:
     """Guards the replaced pool: an httpx2 that no longer used it would connect, or time out."""
-    poster = WebhookSender(WebhookSettings())
+    sender = WebhookSender(WebhookSettings())
     try:
         async with asyncio.timeout(5):
-            answer = await poster.post("https://169.254.169.254/latest", {}, b"{}")
+            response = await sender.send("https://169.254.169.254/latest", {}, b"{}")
     finally:
-        await poster.close()
-    assert answer.result == AttemptResult.FAILED
-    assert "not a public address" in (answer.error or "")
+        await sender.close()
+    assert response.result == AttemptResult.FAILED
+    assert "not a public address" in (response.error or "")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_the_client_connects_through_the_check() -> None:
     ],
 )
 def test_what_a_status_means(status: int | None, expected: str) -> None:
-    assert Answer(status, None).result == expected
+    assert DeliveryResponse(status, None).result == expected
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
