@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def rebuild(
-    what: Literal["status", "audit"] = "status",
+    what: Literal["status", "ledger"] = "status",
     *,
     force: bool = False,
     keep_expired: bool = False,
@@ -30,23 +30,23 @@ def rebuild(
     takes the place of a newer one. Merchants need no rebuilding: every process reads them from the
     topic `merchants` when it starts.
 
-    audit: the ledger's tables in ClickHouse, from all topics of the audit sink, in a second
+    ledger: the ledger's tables in ClickHouse, from all topics of the audit sink, in a second
     database. Checksums of both sides are compared and printed; if they are the same, the new tables
     take the place of the old ones. Exit code 1 if they differ: then nothing is changed.
 
     Example: paystream rebuild ledger
 
     Args:
-        what: status or audit.
-        force: audit: swap also if tables differ; the replaced ones are kept in a database of
+        what: status or ledger.
+        force: ledger: swap also if tables differ; the replaced ones are kept in a database of
             their own.
-        keep_expired: audit: copy the rows from the live tables whose records Kafka has deleted.
+        keep_expired: ledger: copy the rows from the live tables whose records Kafka has deleted.
         json: Print JSON.
         env_file: Addresses of the stack, as written by `paystream up`.
     """
     env = environment(env_file)
-    if what == "audit":
-        return _audit(env, force=force, keep_expired=keep_expired, json=json)
+    if what == "ledger":
+        return _ledger(env, force=force, keep_expired=keep_expired, json=json)
     return _status(env, json=json)
 
 
@@ -74,7 +74,7 @@ def _status(env: Mapping[str, str], *, json: bool) -> int:
     return 0
 
 
-def _audit(env: Mapping[str, str], *, force: bool, keep_expired: bool, json: bool) -> int:
+def _ledger(env: Mapping[str, str], *, force: bool, keep_expired: bool, json: bool) -> int:
     from paystream.rebuild.ledger import RebuildOptions
 
     need(env, "KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_URL")
