@@ -1,13 +1,15 @@
-"""The card network's public encryption keys (RFC 7517), passed on and kept for a minute."""
+"""The card network's public encryption keys (RFC 7517), passed on and cached for a minute."""
 
 import asyncio
 
 import httpx2
 
-from ingest_api.http.problems import try_again
-
 _TIMEOUT_SECONDS = 3.0
 _PATH = "/.well-known/jwks.json"
+
+
+class CardKeyUnavailable(Exception):
+    """No key was ever received from the card network."""
 
 
 class CardKey:
@@ -17,20 +19,20 @@ class CardKey:
         self._url = f"{network_url.rstrip('/')}{_PATH}" if network_url else ""
         self._fresh_seconds = fresh_seconds
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
-        self._asking = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._document = b""
         self._fetched_at = float("-inf")
 
     async def jwks(self) -> bytes:
-        """The JWK Set. An old one is answered while the network is silent.
+        """The JWK Set. An old one is returned while the network does not respond.
 
-        Raises ApiProblem network_unavailable if none was ever seen.
+        Raises CardKeyUnavailable if none was ever received.
         """
-        async with self._asking:
+        async with self._fetching:
             if asyncio.get_running_loop().time() - self._fetched_at > self._fresh_seconds:
                 await self._fetch()
         if not self._document:
-            raise try_again("network_unavailable", 5)
+            raise CardKeyUnavailable
         return self._document
 
     async def stop(self) -> None:
@@ -41,9 +43,9 @@ class CardKey:
         if not self._url:
             return
         try:
-            answer = await self._client.get(self._url)
-            answer.raise_for_status()
+            response = await self._client.get(self._url)
+            response.raise_for_status()
         except httpx2.HTTPError:
             return
-        self._document = answer.content
+        self._document = response.content
         self._fetched_at = asyncio.get_running_loop().time()

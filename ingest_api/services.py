@@ -1,10 +1,12 @@
-"""What one API process is made of; started and stopped together."""
+"""Settings and adapters of one API process; started and stopped together."""
 
 import asyncio
 from collections.abc import Mapping
 
 from ingest_api.card_encryption_key import CardKey
+from ingest_api.commands.network_notifications import NetworkNotifications
 from ingest_api.commands.outcome_waiter import OutcomeWaiter
+from ingest_api.commands.payment_reader import PaymentReader
 from ingest_api.commands.producer import CommandProducer
 from ingest_api.commands.publisher import Publisher
 from ingest_api.commands.status_store import StatusStore
@@ -21,13 +23,13 @@ from runtime.settings import Connections, connections, load
 
 
 class Services:
-    """Settings and adapters of one process. Make it on the event loop that serves."""
+    """Settings and adapters of one process. Create it on the event loop that serves."""
 
-    def __init__(self, settings: ApiSettings, links: Connections) -> None:
+    def __init__(self, settings: ApiSettings, connections: Connections) -> None:
         self.settings = settings
-        self.links = links
+        self.connections = connections
         self.producer = CommandProducer(
-            producer_settings(links.kafka_bootstrap_servers)
+            producer_settings(connections.kafka_bootstrap_servers)
             | {
                 "linger.ms": settings.linger_ms,
                 "delivery.timeout.ms": round(settings.delivery_timeout_seconds * 1000),
@@ -35,23 +37,26 @@ class Services:
             },
             settings.outstanding_records_max,
         )
-        self.registry = MerchantRegistry(links.kafka_bootstrap_servers, "ingest-api-registry")
-        self.store = StatusStore(links.redis_url, settings)
+        self.registry = MerchantRegistry(connections.kafka_bootstrap_servers, "ingest-api-registry")
+        self.store = StatusStore(connections.redis_url, settings)
         self.publisher = Publisher(self.producer)
-        self.intake = PaymentCommands(self.publisher, self.store)
-        self.waiter = OutcomeWaiter(self.store, settings)
-        self.authenticator = Authenticator(self.registry, links.admin_token)
+        self.outcome_waiter = OutcomeWaiter(self.store, settings)
+        self.payment_commands = PaymentCommands(self.publisher, self.store, self.outcome_waiter)
+        self.payment_reader = PaymentReader(self.store)
+        self.notifications = NetworkNotifications(self.publisher, self.payment_reader)
+        self.authenticator = Authenticator(self.registry, connections.admin_token)
         self.registration = Registration(
             self.publisher,
             self.registry,
-            links.paystream_master_key,
+            connections.paystream_master_key,
             settings.registration_wait_seconds,
+            is_open=settings.open_registration,
         )
         self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
-        self.notifications = NotificationGuard(
-            links.network_notification_secret, settings.notification_age_seconds_max
+        self.notification_guard = NotificationGuard(
+            connections.network_notification_secret, settings.notification_age_seconds_max
         )
-        self.card_key = CardKey(links.network_url, settings.jwks_seconds)
+        self.card_key = CardKey(connections.network_url, settings.jwks_seconds)
         self.draining = False
         telemetry.gauge("paystream_api_outstanding_records").set_function(
             lambda: self.producer.outstanding_records
@@ -59,7 +64,7 @@ class Services:
 
     @property
     def ready(self) -> bool:
-        """Takes requests: keys are known, the producer works, no shutdown has begun."""
+        """Accepts requests: keys are known, the producer works, no shutdown has begun."""
         return self.live and self.registry.ready and not self.draining
 
     @property
@@ -72,7 +77,7 @@ class Services:
         self.registry.start()
 
     async def stop(self, seconds: float) -> int:
-        """Flush and close; answers how many records were not acknowledged in the time."""
+        """Flush and close; returns how many records were not acknowledged in time."""
         left = await self.producer.stop(seconds)
         await self.store.stop()
         await self.card_key.stop()
@@ -82,5 +87,5 @@ class Services:
 
 def services_from_environment(env: Mapping[str, str]) -> tuple[ApiSettings, Connections]:
     """Raises ConfigurationError with the variables that are missing."""
-    links = connections(env).need("kafka_bootstrap_servers", "redis_url", "paystream_master_key")
-    return load(ApiSettings, "api", env), links
+    required = connections(env).need("kafka_bootstrap_servers", "redis_url", "paystream_master_key")
+    return load(ApiSettings, "api", env), required

@@ -24,7 +24,7 @@ def _cipher(master_key: str) -> AESGCM:
     return AESGCM(key)
 
 
-def seal(master_key: str, text: str, belongs_to: str) -> str:
+def encrypt(master_key: str, text: str, belongs_to: str) -> str:
     """`v1.` + base64 of nonce and ciphertext; opens only with the same key and owner.
 
     master_key: 32 bytes in base64. Raises ValueError if it is not.
@@ -38,7 +38,7 @@ def decrypt(master_key: str, sealed: str, belongs_to: str) -> str:
     """The text that was sealed. Raises DecryptionError."""
     version, _, body = sealed.partition(".")
     if version != _VERSION:
-        raise DecryptionError(f"unknown seal version {version!r}")
+        raise DecryptionError(f"unknown encrypt version {version!r}")
     data = base64.b64decode(body)
     try:
         opened = _cipher(master_key).decrypt(

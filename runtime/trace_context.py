@@ -11,7 +11,7 @@ def new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def continued(traceparent: str | None) -> str:
+def parse_or_start(traceparent: str | None) -> str:
     """The caller's traceparent if it is valid (W3C Trace Context level 1, §3.2), else a new one."""
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
         return traceparent

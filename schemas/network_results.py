@@ -13,7 +13,7 @@ from schemas.records import PaymentCommand
 _DECLINE_CODES = frozenset(DeclineCode)
 
 
-class NetworkAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the network said about an operation; unknown if it said nothing that counts."""
 
     outcome: str
@@ -37,17 +37,17 @@ class RequestedOperation(msgspec.Struct, frozen=True, kw_only=True):
     network: str | None = None
 
 
-def answer_of(
+def to_network_result(
     outcome: str,
     network_reference: str | None = None,
     decline_code: str | None = None,
     action_url: str | None = None,
-) -> NetworkAnswer:
+) -> NetworkResult:
     """The network's words in ours: a decline code that we do not know becomes the reason."""
     declined = outcome == Outcome.DECLINED
     known = decline_code if decline_code in _DECLINE_CODES else DeclineCode.GENERIC
     same = decline_code is None or (decline_code == known and declined)
-    return NetworkAnswer(
+    return NetworkResult(
         outcome=outcome,
         network_reference=network_reference,
         decline_code=known if declined else None,
@@ -57,7 +57,7 @@ def answer_of(
 
 
 def result_command(
-    asked: RequestedOperation, answer: NetworkAnswer, issued_at_ms: int, card: str | None = None
+    asked: RequestedOperation, answer: NetworkResult, issued_at_ms: int, card: str | None = None
 ) -> PaymentCommand:
     """The answer as a command; its id is derived, so that a repeated call tells it once."""
     meaning = {

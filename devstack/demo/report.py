@@ -20,6 +20,7 @@ from devstack.traffic.stats import TrafficResult
 from paystream.operations.clickhouse_client import connect
 from runtime.settings import ConfigurationError, Connections, connections
 from runtime.settings import load as load_settings
+from schemas.status_keys import PAYMENT_PREFIX
 from sinks.audit.settings import AuditSettings
 
 __all__ = ["demo_report", "print_demo_report"]
@@ -180,7 +181,7 @@ def _repeats(at: Connections, result: TrafficResult) -> Report:
 
 def _status_reads(at: Connections) -> Report:
     with redis.Redis.from_url(at.need("redis_url").redis_url) as cache:
-        return {"payments": sum(1 for _ in cache.scan_iter("payment:*", count=SCAN_KEYS))}
+        return {"payments": sum(1 for _ in cache.scan_iter(f"{PAYMENT_PREFIX}*", count=SCAN_KEYS))}
 
 
 def _look_next(at: Connections, env: Mapping[str, str]) -> Report:

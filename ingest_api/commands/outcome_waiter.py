@@ -1,31 +1,27 @@
-"""`Prefer: wait=N`: looks into Valkey until a command has an outcome or the time is over."""
+"""Waits for a command's outcome (`Prefer: wait=N`) by polling Valkey."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ingest_api.commands.status_store import StatusStore, StatusUnavailable, outcome_of, payment_of
-from ingest_api.http.problems import ApiProblem
-from ingest_api.http.response_models import CommandOutcome, Payment
+from ingest_api.commands.documents import (
+    CommandOutcome,
+    Payment,
+    decode_outcome,
+    decode_payment,
+)
+from ingest_api.commands.errors import CommandRejected, IdempotencyMismatch, StatusUnavailable
+from ingest_api.commands.status_store import StatusStore
 from ingest_api.settings import ApiSettings
-from schemas.enums import CommandKind, PaymentStatus, RejectionReason
-from schemas.errors import CATALOGUE
+from schemas.enums import CommandKind, PaymentStatus
 from schemas.records import PaymentCommand
+from schemas.status_keys import command_key, payment_key
 
 T = TypeVar("T")
 _UNDECIDED = frozenset({PaymentStatus.NEW, PaymentStatus.AUTHORIZING, PaymentStatus.UNKNOWN})
 _REJECTED = "rejected"
 _POLL_GROWTH = 1.3
 _POLL_SECONDS_MAX = 0.2
-
-
-def rejection(reason: str | None) -> ApiProblem:
-    """The problem that a rejected command is answered with."""
-    if reason == RejectionReason.NO_SUCH_PAYMENT:
-        return ApiProblem("not_found")
-    if reason is not None and reason in CATALOGUE:
-        return ApiProblem(reason)
-    return ApiProblem("command_rejected", f"The payment refused the command: {reason}.")
 
 
 class OutcomeWaiter:
@@ -35,18 +31,19 @@ class OutcomeWaiter:
         self._store = store
         self._settings = settings
         self._waiting_requests = 0
-        self._released = False
+        self._cancelled = False
 
-    def release(self) -> None:
-        """Let every waiting request go with what is known; for the end of the process."""
-        self._released = True
+    def cancel_all(self) -> None:
+        """End every wait with what is known now; for the end of the process."""
+        self._cancelled = True
 
-    async def outcome_of(self, command: PaymentCommand, seconds: float) -> Payment | None:
-        """The payment once it has taken the command; None if the time is over before.
+    async def wait_for_outcome(self, command: PaymentCommand, seconds: float) -> Payment | None:
+        """The payment once the command is decided; None if the time ends before.
 
-        A create is decided when the payment has left `authorizing` with a known answer of the
-        network; any other command when the payment's state machine has applied it. Raises
-        ApiProblem if the command was rejected.
+        A create is decided when the payment has left `authorizing` with a known result of the
+        network; any other command when the payment's state machine has applied it.
+
+        Raises CommandRejected, IdempotencyMismatch.
         """
         if seconds <= 0 or self._waiting_requests >= self._settings.waiting_requests_max:
             return None
@@ -58,28 +55,28 @@ class OutcomeWaiter:
         finally:
             self._waiting_requests -= 1
 
-    async def _poll(self, ask: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
+    async def _poll(self, read: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         pause = self._settings.wait_poll_seconds
         while True:
-            found = await ask()
+            result = await read()
             left = end - loop.time()
-            if found is not None or left <= 0 or self._released:
-                return found
+            if result is not None or left <= 0 or self._cancelled:
+                return result
             await asyncio.sleep(min(pause, left))
             pause = min(pause * _POLL_GROWTH, _POLL_SECONDS_MAX)
 
     async def _decided(self, command: PaymentCommand) -> Payment | None:
-        view, ending = await self._store.documents(
-            f"payment:{command.payment_id}", f"command:{command.command_id}"
+        documents = await self._store.get_many(
+            payment_key(command.payment_id), command_key(command.command_id)
         )
-        payment, outcome = payment_of(view), outcome_of(ending)
+        payment, outcome = decode_payment(documents[0]), decode_outcome(documents[1])
         if command.kind == CommandKind.CREATE:
             return _decided_create(command, payment, outcome)
         if outcome is None or payment is None:
             return None
-        _check_outcome(command, outcome)
+        _raise_if_rejected(command, outcome)
         return payment
 
 
@@ -88,15 +85,15 @@ def _decided_create(
 ) -> Payment | None:
     if payment is None:
         if outcome is not None:
-            _check_outcome(command, outcome)
+            _raise_if_rejected(command, outcome)
         return None
     if payment.fingerprint not in (None, command.fingerprint):
-        raise ApiProblem("idempotency_mismatch")
+        raise IdempotencyMismatch
     return None if payment.status in _UNDECIDED else payment
 
 
-def _check_outcome(command: PaymentCommand, outcome: CommandOutcome) -> None:
+def _raise_if_rejected(command: PaymentCommand, outcome: CommandOutcome) -> None:
     if outcome.fingerprint not in (None, command.fingerprint):
-        raise ApiProblem("idempotency_mismatch")
+        raise IdempotencyMismatch
     if outcome.result == _REJECTED:
-        raise rejection(outcome.reason)
+        raise CommandRejected(outcome.reason)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from runtime.kafka import not_acknowledged
 
 _POLL_SECONDS = 0.1
-_Settled = tuple["asyncio.Future[None]", KafkaError | None]
+_Report = tuple["asyncio.Future[None]", KafkaError | None]
 
 
 class TooManyOutstanding(Exception):
@@ -32,7 +32,7 @@ class CommandProducer:
     def __init__(self, configuration: Mapping[str, Any], outstanding_records_max: int) -> None:
         self._outstanding_records_max = outstanding_records_max
         self._outstanding_records = 0
-        self._settled: list[_Settled] = []
+        self._reports: list[_Report] = []
         self._fatal: str | None = None
         self._stopping = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ class CommandProducer:
     def _delivered(
         self, acknowledged: "asyncio.Future[None]", error: KafkaError | None, message: Message
     ) -> None:
-        self._settled.append((acknowledged, not_acknowledged(error, message)))
+        self._reports.append((acknowledged, not_acknowledged(error, message)))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -98,17 +98,17 @@ class CommandProducer:
         self._hand_over()
 
     def _hand_over(self) -> None:
-        if not self._settled:
+        if not self._reports:
             return
-        settled, self._settled = self._settled, []
+        reports, self._reports = self._reports, []
         try:
-            self._loop.call_soon_threadsafe(self._complete, settled)
+            self._loop.call_soon_threadsafe(self._complete, reports)
         except RuntimeError:
             self._stopping.set()  # the loop is closed: nobody waits any more
 
-    def _complete(self, settled: list[_Settled]) -> None:
-        self._outstanding_records -= len(settled)
-        for acknowledged, error in settled:
+    def _complete(self, reports: list[_Report]) -> None:
+        self._outstanding_records -= len(reports)
+        for acknowledged, error in reports:
             if acknowledged.done():
                 continue
             if error is None:

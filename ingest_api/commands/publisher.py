@@ -1,9 +1,9 @@
-"""Records of the API on their topics, with headers, metrics, and errors for producers."""
+"""Publishes the API's records to their topics, with headers and metrics."""
 
 import msgspec
 
+from ingest_api.commands.errors import Overloaded
 from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
-from ingest_api.http.problems import try_again
 from runtime import telemetry
 from schemas import topics
 from schemas.codec import encode
@@ -11,11 +11,13 @@ from schemas.headers import record_headers
 from schemas.records import MerchantCommand, PaymentCommand, PayoutRequest
 
 _SOURCE = "ingest_api"
-_RETRY_SECONDS = 2
+_NOT_ACKNOWLEDGED = (
+    "Kafka did not acknowledge in time. Send the same request with the same key again."
+)
 
 
 class Publisher:
-    """Each method returns when the broker has the record, or raises ApiProblem (503)."""
+    """Each method returns when the broker has the record, or raises Overloaded."""
 
     def __init__(self, producer: CommandProducer) -> None:
         self._producer = producer
@@ -60,10 +62,6 @@ class Publisher:
         try:
             await self._producer.send(topic, key=key, value=encode(record), headers=headers)
         except TooManyOutstanding as error:
-            raise try_again("overloaded", _RETRY_SECONDS) from error
+            raise Overloaded from error
         except NotAcknowledged as error:
-            raise try_again(
-                "overloaded",
-                _RETRY_SECONDS,
-                "Kafka did not acknowledge in time: send the same request with the same key again.",
-            ) from error
+            raise Overloaded(_NOT_ACKNOWLEDGED) from error

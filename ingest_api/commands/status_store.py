@@ -1,59 +1,36 @@
-"""What Valkey knows: payments' public views, commands' outcomes, keys that were used before.
+"""Valkey's documents: public views of payments, outcomes of commands, used idempotency keys.
 
-Lookups of all requests that are under way share one round trip: while one pipeline is out, the next
-collects. Valkey is never the only copy, so every failure is just StatusUnavailable.
+Lookups of all requests in flight share one round trip: while one pipeline is out, the next one
+collects. Valkey is never the only copy, so every failure is a StatusUnavailable.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from ingest_api.http.response_models import CommandOutcome, Payment
+from ingest_api.commands.errors import StatusUnavailable
 from ingest_api.settings import ApiSettings
 from runtime import log
 
 _BATCH_LOOKUPS_MAX = 256
-_PAYMENT = msgspec.json.Decoder(Payment)
-_OUTCOME = msgspec.json.Decoder(CommandOutcome)
 _Queue = Callable[["Pipeline"], Any]
 
 
-class StatusUnavailable(Exception):
-    """Valkey did not answer, or has failed a moment ago and is left alone."""
-
-
 class KeyReservation(NamedTuple):
-    """What is known of an idempotency key."""
+    """The reservation of an idempotency key, made now or by an earlier request."""
 
     first_fingerprint: str | None
-    """Of the first request that came with the key; None if this one is the first."""
+    """Fingerprint of the first request with this key; None if this request is the first."""
     documents: list[bytes | None]
-    """The documents that were asked for beside it."""
-
-
-def payment_of(document: bytes | None) -> Payment | None:
-    """The payment's public view. Raises StatusUnavailable if it is not one."""
-    try:
-        return None if document is None else _PAYMENT.decode(document)
-    except msgspec.DecodeError as error:
-        raise StatusUnavailable(f"a view in Valkey is not readable: {error}") from error
-
-
-def outcome_of(document: bytes | None) -> CommandOutcome | None:
-    """The command's outcome. Raises StatusUnavailable if it is not one."""
-    try:
-        return None if document is None else _OUTCOME.decode(document)
-    except msgspec.DecodeError as error:
-        raise StatusUnavailable(f"an outcome in Valkey is not readable: {error}") from error
+    """Values of the other keys that were read in the same round trip."""
 
 
 class StatusStore:
-    """Reads `payment:{id}` and `command:{id}`, and remembers used keys under `idempotency:…`."""
+    """Reads documents by key (`schemas.status_keys`) and reserves idempotency keys."""
 
     def __init__(self, url: str, settings: ApiSettings) -> None:
         self._settings = settings
@@ -64,13 +41,13 @@ class StatusStore:
         self._paused_until = 0.0
         self._log = log.get("ingest_api.commands.status_store")
 
-    async def documents(self, *keys: str) -> list[bytes | None]:
+    async def get_many(self, *keys: str) -> list[bytes | None]:
         """The values of these keys. Raises StatusUnavailable."""
-        [values] = await self._ask(lambda pipeline: pipeline.mget(keys), commands=1)
+        [values] = await self._query(lambda pipeline: pipeline.mget(keys), commands=1)
         return list(values)
 
     async def reserve_key(self, name: str, fingerprint: str, *keys: str) -> KeyReservation:
-        """Note that `name` is used with this fingerprint, unless it was used before; and read keys.
+        """Reserve `name` for this fingerprint unless it is reserved already, and read `keys`.
 
         Raises StatusUnavailable.
         """
@@ -81,19 +58,19 @@ class StatusStore:
             )
             pipeline.mget(keys)
 
-        first, values = await self._ask(queue, commands=2)
+        first, values = await self._query(queue, commands=2)
         return KeyReservation(None if first is None else first.decode(), list(values))
 
     async def stop(self) -> None:
         """Close the connections."""
         await self._valkey.aclose()
 
-    async def _ask(self, queue: _Queue, commands: int) -> list[Any]:
+    async def _query(self, queue: _Queue, commands: int) -> list[Any]:
         loop = asyncio.get_running_loop()
         if loop.time() < self._paused_until:
-            raise StatusUnavailable("Valkey failed a moment ago")
+            raise StatusUnavailable("Valkey failed a moment ago; calls are paused.")
         if len(self._pending) >= self._settings.valkey_pending_max:
-            raise StatusUnavailable("too many lookups are waiting for Valkey")
+            raise StatusUnavailable("Too many lookups are waiting for Valkey.")
         answered: asyncio.Future[list[Any]] = loop.create_future()
         self._pending.append((queue, answered))
         if self._flushing is None or self._flushing.done():

@@ -37,7 +37,7 @@ class AccessLog:
         self._encoder = msgspec.json.Encoder()
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, method: str, route: str, status: int, seconds: float, traceparent: str) -> None:
+    def add(self, method: str, route: str, status: int, seconds: float, traceparent: str) -> None:
         """Add a line; on the event loop only."""
         line = AccessLine(
             timestamp=rfc3339(now_ms()),

@@ -1,4 +1,4 @@
-"""The ASGI application: routes, errors, OpenAPI. `serving` gives it a process."""
+"""The ASGI application: routes, errors, OpenAPI. `server` runs it in a process."""
 
 from typing import Any
 
@@ -14,6 +14,10 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from ingest_api.card_encryption_key import CardKeyUnavailable
+from ingest_api.commands.errors import CommandError
+from ingest_api.http.dependencies import dependencies
+from ingest_api.http.error_mapping import problem_of
 from ingest_api.http.problems import MEDIA_TYPE, ApiProblem, ProblemBody
 from ingest_api.http.requests import ApiRequest
 from ingest_api.http.routes import ROUTES
@@ -24,14 +28,21 @@ _BEARER = "ApiKey"
 _log = log.get("ingest_api.http.app")
 
 
-def build_app(parts: Services) -> Litestar:
-    """The application over started parts."""
+def build_app(services: Services) -> Litestar:
+    """The application over started services."""
     return Litestar(
         route_handlers=ROUTES,
         request_class=ApiRequest,
-        state=State({"parts": parts}),
-        request_max_body_size=parts.settings.body_bytes_max,
-        exception_handlers={ApiProblem: _problem, HTTPException: _of_framework, Exception: _fault},
+        state=State({"services": services}),
+        dependencies=dependencies(services),
+        request_max_body_size=services.settings.body_bytes_max,
+        exception_handlers={
+            ApiProblem: _problem,
+            CommandError: _command_error,
+            CardKeyUnavailable: _command_error,
+            HTTPException: _framework_error,
+            Exception: _internal_error,
+        },
         openapi_config=_openapi(),
         logging_config=None,
     )
@@ -39,7 +50,12 @@ def build_app(parts: Services) -> Litestar:
 
 def openapi_schema() -> dict[str, Any]:
     """The OpenAPI document of the routes, without a running process."""
-    app = Litestar(ROUTES, request_class=ApiRequest, openapi_config=_openapi())
+    app = Litestar(
+        ROUTES,
+        request_class=ApiRequest,
+        dependencies=dependencies(None),
+        openapi_config=_openapi(),
+    )
     return app.openapi_schema.to_schema()
 
 
@@ -67,8 +83,15 @@ def _problem(_: Request[Any, Any, Any], problem: ApiProblem) -> Response[Problem
     )
 
 
-def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemBody]:
-    """The framework's own errors in our words; theirs may repeat what the caller sent."""
+def _command_error(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemBody]:
+    """An error of the command path as a problem of the catalogue."""
+    return _problem(request, problem_of(error))
+
+
+def _framework_error(
+    request: Request[Any, Any, Any], error: HTTPException
+) -> Response[ProblemBody]:
+    """The framework's own errors as our problems; its texts may repeat what the caller sent."""
     if isinstance(error, NotFoundException):
         return _problem(request, ApiProblem("not_found"))
     if isinstance(error, MethodNotAllowedException):
@@ -77,10 +100,10 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return _problem(request, ApiProblem("body_too_large"))
     if isinstance(error, ClientException):
         return _problem(request, ApiProblem("invalid_request", "The request is not valid HTTP."))
-    return _fault(request, error)
+    return _internal_error(request, error)
 
 
-def _fault(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemBody]:
-    """What nobody foresaw: the log has the cause, the caller gets no detail of it."""
+def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemBody]:
+    """An unexpected error: the log has its cause, the caller gets no detail."""
     _log.error("request failed", route=request.scope.get("path_template"), exc_info=error)
     return _problem(request, ApiProblem("internal"))

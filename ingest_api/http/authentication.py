@@ -22,7 +22,7 @@ class Caller(NamedTuple):
         """Has the admin token."""
         return self.merchant is None
 
-    def acting(self) -> tuple[Merchant, str]:
+    def require_merchant(self) -> tuple[Merchant, str]:
         """The merchant and mode that payments belong to. Raises ApiProblem for operators."""
         if self.merchant is None or self.mode is None:
             raise ApiProblem("forbidden", "Payments belong to merchants: use a merchant's API key.")

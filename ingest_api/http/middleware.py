@@ -1,4 +1,4 @@
-"""Around every request: trace, metrics, access log, and the count of requests under way."""
+"""Around every request: trace, metrics, access log, and the count of requests in flight."""
 
 import asyncio
 import time
@@ -17,11 +17,15 @@ _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class ObservabilityMiddleware:
-    """An ASGI application that is watched. Bodies, tokens and raw paths are never logged."""
+    """Wraps the whole application. Bodies, tokens and raw paths are never logged.
+
+    It is not in Litestar's list of middleware, which runs behind the router: requests without a
+    route (404, 405) would have no trace, metrics or access log.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._under_way = 0
+        self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._access_log = AccessLog()
@@ -45,18 +49,18 @@ class ObservabilityMiddleware:
                 message["headers"] = headers
             await send(message)
 
-        self._under_way += 1
+        self._in_flight += 1
         self._idle.clear()
         try:
             await self._app(scope, receive, sending)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._idle.set()
-            self._note(scope, status, traceparent, time.perf_counter() - started)
+            self._record(scope, status, traceparent, time.perf_counter() - started)
 
-    async def idle(self, timeout_seconds: float) -> bool:
-        """Whether no request is under way within the time."""
+    async def wait_idle(self, timeout_seconds: float) -> bool:
+        """Whether the last request in flight ends within the time."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._idle.wait()
@@ -66,13 +70,13 @@ class ObservabilityMiddleware:
             self._access_log.flush()
         return True
 
-    def _note(self, scope: Any, status: int, traceparent: str, seconds: float) -> None:
+    def _record(self, scope: Any, status: int, traceparent: str, seconds: float) -> None:
         route, method = scope.get("path_template") or _UNMATCHED, scope["method"]
         counter, histogram = self._series(route, method, status)
         counter.inc()
         histogram.observe(seconds)
         if route not in _PROBES:
-            self._access_log.note(method, route, status, seconds, traceparent)
+            self._access_log.add(method, route, status, seconds, traceparent)
 
     def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         """The series of these labels; routes, methods and statuses are few."""

@@ -18,8 +18,8 @@ PARENT_VARIABLE = "PAYSTREAM_API_PARENT_PID"
 def serve_processes(port: int, workers: int, settings: ApiSettings) -> int:
     """Starts the processes and waits; the exit code is 0 if all ended with 0.
 
-    SIGTERM is passed on. If one ends by itself the others are told to drain: who supervises this
-    process starts all of them anew. Each one ends by itself when this process is gone.
+    SIGTERM is passed on. If one process exits, the others drain and this one exits too: its
+    supervisor restarts all of them. Each process exits when this one is gone.
     """
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
     command = [sys.executable, "-m", "ingest_api", "--port", str(port)]
@@ -27,15 +27,15 @@ def serve_processes(port: int, workers: int, settings: ApiSettings) -> int:
         subprocess.Popen(command, env=environment)  # noqa: S603 - our own module
         for _ in range(workers)
     ]
-    asked = False
+    stopping = False
 
-    def ask(_: int, __: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
-    while not asked and all(child.poll() is None for child in children):
+        signal.signal(number, stop)
+    while not stopping and all(child.poll() is None for child in children):
         time.sleep(_POLL_SECONDS)
     return _drain(children, settings.drain_seconds + settings.drain_delay_seconds)
 

@@ -1,14 +1,16 @@
 """What requests may contain: strict types, bounds, no unknown field (pure).
 
-A request's meaning (`meaning()`) is what its fingerprint covers: everything that was asked, after
-defaults, except the ciphertext of the card, which differs at each encryption of the same card.
+A fingerprint covers `fingerprint_fields()`: everything that was requested, after defaults, except
+the ciphertext of the card, which differs at each encryption of the same card.
 """
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
+from ingest_api.merchants.models import MerchantDetails
 from ingest_api.pan_guard import is_compact_jwe
 from schemas.enums import CommandKind, Reversal
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
@@ -91,7 +93,7 @@ class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if not is_compact_jwe(self.card):
             raise InvalidField("card", "must be a compact JWE: five base64url parts joined by dots")
 
-    def meaning(self) -> dict[str, object]:
+    def fingerprint_fields(self) -> dict[str, object]:
         """What the fingerprint covers."""
         return {
             "kind": CommandKind.CREATE.value,
@@ -110,7 +112,7 @@ class CapturePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     amount: Amount | None = None
     final: bool | None = None
 
-    def meaning(self) -> dict[str, object]:
+    def fingerprint_fields(self) -> dict[str, object]:
         """What the fingerprint covers."""
         return {"kind": CommandKind.CAPTURE.value, "amount": self.amount, "final": self.final}
 
@@ -120,7 +122,7 @@ class RefundPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     amount: Amount | None = None
 
-    def meaning(self) -> dict[str, object]:
+    def fingerprint_fields(self) -> dict[str, object]:
         """What the fingerprint covers."""
         return {"kind": CommandKind.REFUND.value, "amount": self.amount}
 
@@ -147,6 +149,10 @@ class RegisterMerchant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Whether it asks for what only operators may set."""
         return self.fee_basis_points is not None or self.fee_fixed_minor is not None
 
+    def details(self) -> MerchantDetails:
+        """The request as registration takes it."""
+        return MerchantDetails(**asdict(self))
+
 
 class AddEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where webhooks are to go as well."""
@@ -158,7 +164,7 @@ class AddEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class NetworkNotification(Struct, frozen=True, kw_only=True):
-    """What the card network tells about one operation; fields that we do not know may be there."""
+    """A report of the card network about one operation; unknown fields are ignored."""
 
     idempotency_key: Annotated[
         str,

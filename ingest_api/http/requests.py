@@ -1,4 +1,4 @@
-"""Requests as handlers see them: the parts of the process, the caller, a strictly decoded body."""
+"""Requests as handlers see them: the caller, the trace, a strictly decoded body; and guards."""
 
 import asyncio
 from functools import cache
@@ -22,7 +22,7 @@ from ingest_api.http.request_headers import (
 from ingest_api.http.request_models import InvalidField
 from ingest_api.pan_guard import has_card_number
 from ingest_api.services import Services
-from runtime.trace_context import continued
+from runtime.trace_context import parse_or_start
 
 TRACEPARENT_STATE = "traceparent"
 
@@ -62,13 +62,8 @@ class ApiRequest(Request[Caller, Any, State]):
     """A request of this API."""
 
     @property
-    def parts(self) -> Services:
-        """What the process is made of."""
-        return cast(Services, self.app.state.parts)
-
-    @property
     def caller(self) -> Caller:
-        """Who asks; routes behind a guard only."""
+        """Who calls; only in routes behind a guard."""
         return self.user
 
     @property
@@ -79,7 +74,9 @@ class ApiRequest(Request[Caller, Any, State]):
     @property
     def wait_seconds(self) -> float:
         """How long the client prefers to wait for an outcome, bounded."""
-        return wait_seconds(self.headers.getall("prefer", []), self.parts.settings.wait_seconds_max)
+        return wait_seconds(
+            self.headers.getall("prefer", []), _services(self).settings.wait_seconds_max
+        )
 
     @property
     def traceparent(self) -> str:
@@ -92,26 +89,32 @@ class ApiRequest(Request[Caller, Any, State]):
         return decode_body(await self.body(), field.annotation if field else Any)
 
 
+def _services(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
+    return cast(Services, connection.app.state.services)
+
+
 def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
     """The caller's trace if the header is valid, else a new one."""
     sent = next((value for name, value in headers if name == b"traceparent"), None)
-    return continued(None if sent is None else sent.decode("latin-1"))
+    return parse_or_start(None if sent is None else sent.decode("latin-1"))
 
 
-async def identified(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def require_authentication(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
     """Guard: any caller with a valid token, within its rate. Raises ApiProblem."""
-    parts = cast(Services, connection.app.state.parts)
-    caller = parts.authenticator.identify(bearer_token(connection.headers.get("authorization")))
+    services = _services(connection)
+    caller = services.authenticator.identify(bearer_token(connection.headers.get("authorization")))
     connection.scope["user"] = caller
     if caller.merchant is not None:
         name = f"{caller.merchant.merchant_id}:{caller.mode}"
-        if not parts.limiter.allow(name, asyncio.get_running_loop().time()):
+        if not services.limiter.allow(name, asyncio.get_running_loop().time()):
             raise try_again("rate_limited")
 
 
-async def merchants_only(
+async def require_merchant_key(
     connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
 ) -> None:
     """Guard: callers with a merchant's API key. Raises ApiProblem."""
-    await identified(connection, route)
-    cast(Caller, connection.scope["user"]).acting()
+    await require_authentication(connection, route)
+    cast(Caller, connection.scope["user"]).require_merchant()

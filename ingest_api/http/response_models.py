@@ -1,39 +1,6 @@
-"""What the API answers with; amounts are integers in minor units, times epoch milliseconds."""
+"""Bodies of responses; amounts are integers in minor units, times epoch milliseconds."""
 
 from msgspec import Struct
-
-
-class LastCommand(Struct, frozen=True):
-    """How the newest command about a payment ended."""
-
-    id: str
-    result: str
-    reason: str | None = None
-
-
-class Payment(Struct, frozen=True, kw_only=True):
-    """A payment as it is now. Written by the status sink to `payment:{id}`."""
-
-    id: str
-    merchant_id: str
-    mode: str
-    status: str
-    amount: int
-    currency: str
-    amount_authorized: int
-    amount_captured: int
-    amount_refunded: int
-    fees: int
-    capture_method: str
-    sequence: int
-    updated_at_ms: int
-    created_at_ms: int | None = None
-    fingerprint: str | None = None
-    """Of the create command; absent while a lost view is being rebuilt, like created_at_ms."""
-    reference: str | None = None
-    decline_code: str | None = None
-    action_url: str | None = None
-    last_command: LastCommand | None = None
 
 
 class NewPayment(Struct, frozen=True, kw_only=True):
@@ -69,37 +36,6 @@ class AcceptedCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
     payment_id: str
     kind: str
     refund_id: str | None = None
-
-
-class CommandOutcome(Struct, frozen=True, kw_only=True):
-    """How a command ended. Written by the status sink to `command:{id}`."""
-
-    result: str
-    reason: str | None = None
-    fingerprint: str | None = None
-
-
-class ApiKeys(Struct, frozen=True):
-    """Shown once: only their hashes are stored."""
-
-    test: str
-    live: str
-
-
-class NewEndpoint(Struct, frozen=True):
-    """A webhook endpoint; `secret` verifies Standard Webhooks signatures and is shown once."""
-
-    id: str
-    url: str
-    secret: str
-
-
-class NewMerchant(Struct, frozen=True):
-    """A merchant with all secrets it needs."""
-
-    id: str
-    api_keys: ApiKeys
-    webhook_endpoint: NewEndpoint | None
 
 
 class AcceptedPayoutRequest(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""One process of the API: start the parts, serve until SIGTERM, drain, leave."""
+"""One process of the API: start the services, serve until SIGTERM, drain, exit."""
 
 import asyncio
 import os
@@ -21,15 +21,15 @@ from runtime.settings import Connections
 _EXIT_GRACE_SECONDS = 2.0
 _PARENT_CHECK_SECONDS = 1.0
 _BACKLOG_CONNECTIONS = 1024
-# Granian installs handlers of its own unless told to pass its lines on to ours.
+# Without this, Granian installs handlers of its own instead of ours.
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 
 
-async def serve(port: int, settings: ApiSettings, links: Connections) -> int:
-    """Serves until SIGTERM or SIGINT; answers the exit code: 0 if nothing was left unflushed."""
-    parts = Services(settings, links)
-    parts.start()
-    observed = ObservabilityMiddleware(build_app(parts))
+async def serve(port: int, settings: ApiSettings, connections: Connections) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code: 0 if nothing was left unflushed."""
+    services = Services(settings, connections)
+    services.start()
+    observed = ObservabilityMiddleware(build_app(services))
     server = Server(
         observed,
         address=settings.host,
@@ -41,49 +41,49 @@ async def serve(port: int, settings: ApiSettings, links: Connections) -> int:
         log_level=LogLevels.error,
         log_dictconfig=_GRANIAN_LOGS,
     )
-    drained = asyncio.create_task(_drain_at_signal(server, parts))
+    drained = asyncio.create_task(_drain_at_signal(server, services))
     await server.serve()
     drained.cancel()
-    return await _leave(parts, observed)
+    return await _finish(services, observed)
 
 
-async def _drain_at_signal(server: Server, parts: Services) -> None:
+async def _drain_at_signal(server: Server, services: Services) -> None:
     """At SIGTERM or SIGINT: not ready, then no new connections."""
-    asked = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    orphaned = asyncio.create_task(_ask_when_orphaned(asked))
-    await asked.wait()
+        loop.add_signal_handler(number, stop_requested.set)
+    orphaned = asyncio.create_task(_stop_when_orphaned(stop_requested))
+    await stop_requested.wait()
     orphaned.cancel()
-    parts.draining = True
-    _exit_at_the_latest(parts.settings.drain_seconds + parts.settings.drain_delay_seconds)
-    await asyncio.sleep(parts.settings.drain_delay_seconds)
-    parts.waiter.release()
+    services.draining = True
+    _exit_after(services.settings.drain_seconds + services.settings.drain_delay_seconds)
+    await asyncio.sleep(services.settings.drain_delay_seconds)
+    services.outcome_waiter.cancel_all()
     server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
 
 
-async def _ask_when_orphaned(asked: asyncio.Event) -> None:
+async def _stop_when_orphaned(stop_requested: asyncio.Event) -> None:
     """A process of several drains when the one that started it is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
-    while parent is not None and os.getppid() == int(parent):  # noqa: ASYNC110 - the kernel tells no loop
+    while parent is not None and os.getppid() == int(parent):  # noqa: ASYNC110 - the kernel notifies no event loop
         await asyncio.sleep(_PARENT_CHECK_SECONDS)
     if parent is not None:
-        asked.set()
+        stop_requested.set()
 
 
-def _exit_at_the_latest(seconds: float) -> None:
-    """A drain that hangs ends all the same: what was not acknowledged was not answered either."""
+def _exit_after(seconds: float) -> None:
+    """Ends a drain that hangs. Requests without an acknowledgement got no 202 either."""
     timer = threading.Timer(seconds + _EXIT_GRACE_SECONDS, os._exit, (1,))
     timer.daemon = True
     timer.start()
 
 
-async def _leave(parts: Services, observed: ObservabilityMiddleware) -> int:
+async def _finish(services: Services, observed: ObservabilityMiddleware) -> int:
     logger = log.get("ingest_api.http.server")
-    half = parts.settings.drain_seconds / 2
-    idle = await observed.idle(half)
-    left = await parts.stop(half)
+    half = services.settings.drain_seconds / 2
+    idle = await observed.wait_idle(half)
+    left = await services.stop(half)
     logger.info("drained", idle=idle, unacknowledged_records=left)
     sys.stderr.flush()
     return 0 if idle and left == 0 else 1

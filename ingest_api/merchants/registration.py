@@ -1,6 +1,6 @@
-"""How merchants and their endpoints come to be: secrets are made here and shown once.
+"""Registration of merchants and endpoints: secrets are created here and shown once.
 
-Kafka gets SHA-256 hashes of API keys, and signing secrets sealed with the master key.
+Kafka gets SHA-256 hashes of API keys, and signing secrets encrypted with the master key.
 """
 
 import asyncio
@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ingest_api.commands.publisher import Publisher
-from ingest_api.http.request_models import RegisterMerchant
-from ingest_api.http.response_models import ApiKeys, NewEndpoint, NewMerchant
+from ingest_api.merchants.models import ApiKeys, MerchantDetails, NewEndpoint, NewMerchant
 from runtime.clock import now_ms
-from runtime.encryption import seal
+from runtime.encryption import encrypt
 from runtime.id_generator import new_id
 from runtime.merchant_registry import MerchantRegistry, key_hash
 from schemas import ids
@@ -37,7 +36,7 @@ def new_signing_secret() -> str:
 def _command(
     merchant_id: str, kind: MerchantCommandKind, subject: str, **fields: Any
 ) -> MerchantCommand:
-    """`subject` is the id that this command brings into being: it makes the command's own id."""
+    """`subject` is the id that this command creates: the command's own id is derived from it."""
     return MerchantCommand(
         command_id=ids.command_id(merchant_id, kind.value, subject),
         merchant_id=merchant_id,
@@ -58,16 +57,21 @@ class Registration:
         registry: MerchantRegistry,
         master_key: str,
         wait_seconds: float,
+        *,
+        is_open: bool,
     ) -> None:
         self._publisher = publisher
         self._registry = registry
         self._master_key = master_key
         self._wait_seconds = wait_seconds
+        self.is_open = is_open
 
-    async def merchant(self, asked: RegisterMerchant, traceparent: str) -> tuple[NewMerchant, bool]:
+    async def register_merchant(
+        self, details: MerchantDetails, traceparent: str
+    ) -> tuple[NewMerchant, bool]:
         """The merchant with its secrets, and whether its keys work already.
 
-        Raises ApiProblem overloaded.
+        Raises Overloaded.
         """
         merchant_id = new_id("mer_")
         keys = {mode: new_api_key(mode) for mode in Mode}
@@ -75,42 +79,42 @@ class Registration:
             merchant_id,
             MerchantCommandKind.REGISTER,
             merchant_id,
-            name=asked.name,
-            bank_account=asked.bank_account,
-            payout_schedule=asked.payout_schedule,
-            fee_basis_points=asked.fee_basis_points,
-            fee_fixed_minor=asked.fee_fixed_minor,
+            name=details.name,
+            bank_account=details.bank_account,
+            payout_schedule=details.payout_schedule,
+            fee_basis_points=details.fee_basis_points,
+            fee_fixed_minor=details.fee_fixed_minor,
         )
         commands = [register, *(_key_command(merchant_id, mode, keys[mode]) for mode in keys)]
         endpoint = None
-        if asked.webhook_url is not None:
-            endpoint = _new_endpoint(asked.webhook_url)
+        if details.webhook_url is not None:
+            endpoint = _new_endpoint(details.webhook_url)
             commands.append(self._endpoint_command(merchant_id, endpoint))
         # Sent in this order to one partition by an idempotent producer: they arrive in this order.
         await asyncio.gather(*(self._publisher.merchant_command(c, traceparent) for c in commands))
-        made = NewMerchant(
+        created = NewMerchant(
             merchant_id, ApiKeys(test=keys[Mode.TEST], live=keys[Mode.LIVE]), endpoint
         )
-        return made, await self._known(made)
+        return created, await self._wait_until_known(created)
 
-    async def endpoint(
+    async def add_endpoint(
         self, merchant_id: str, url: str, traceparent: str
     ) -> tuple[NewEndpoint, bool]:
         """The endpoint with its secret, and whether the registry has it already.
 
-        Raises ApiProblem overloaded.
+        Raises Overloaded.
         """
         endpoint = _new_endpoint(url)
         command = self._endpoint_command(merchant_id, endpoint)
         await self._publisher.merchant_command(command, traceparent)
-        return endpoint, await self._reached(lambda: endpoint.id in self._endpoints(merchant_id))
+        return endpoint, await self._wait_until(lambda: endpoint.id in self._endpoints(merchant_id))
 
     async def remove_endpoint(self, merchant_id: str, endpoint_id: str, traceparent: str) -> bool:
-        """Removes the endpoint; whether the registry knows already. Raises ApiProblem."""
+        """Removes the endpoint; returns whether the registry knows already. Raises Overloaded."""
         kind = MerchantCommandKind.REMOVE_ENDPOINT
         command = _command(merchant_id, kind, endpoint_id, endpoint_id=endpoint_id)
         await self._publisher.merchant_command(command, traceparent)
-        return await self._reached(lambda: endpoint_id not in self._endpoints(merchant_id))
+        return await self._wait_until(lambda: endpoint_id not in self._endpoints(merchant_id))
 
     def _endpoint_command(self, merchant_id: str, endpoint: NewEndpoint) -> MerchantCommand:
         return _command(
@@ -119,24 +123,24 @@ class Registration:
             endpoint.id,
             endpoint_id=endpoint.id,
             endpoint_url=endpoint.url,
-            encrypted_secret=seal(self._master_key, endpoint.secret, endpoint.id),
+            encrypted_secret=encrypt(self._master_key, endpoint.secret, endpoint.id),
         )
 
     def _endpoints(self, merchant_id: str) -> set[str]:
         merchant = self._registry.get(merchant_id)
         return {e.endpoint_id for e in merchant.endpoints if e.enabled} if merchant else set()
 
-    async def _known(self, made: NewMerchant) -> bool:
-        hashes = [key_hash(made.api_keys.test), key_hash(made.api_keys.live)]
-        wanted = {made.webhook_endpoint.id} if made.webhook_endpoint else set()
+    async def _wait_until_known(self, created: NewMerchant) -> bool:
+        hashes = [key_hash(created.api_keys.test), key_hash(created.api_keys.live)]
+        wanted = {created.webhook_endpoint.id} if created.webhook_endpoint else set()
 
-        def reached() -> bool:
+        def known() -> bool:
             keys = all(self._registry.by_api_key_hash(hashed) for hashed in hashes)
-            return keys and wanted <= self._endpoints(made.id)
+            return keys and wanted <= self._endpoints(created.id)
 
-        return await self._reached(reached)
+        return await self._wait_until(known)
 
-    async def _reached(self, condition: Callable[[], bool]) -> bool:
+    async def _wait_until(self, condition: Callable[[], bool]) -> bool:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait_seconds
         while not condition():

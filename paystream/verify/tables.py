@@ -11,13 +11,13 @@ import msgspec
 from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
 from schemas.public_view import is_unknown_payment, public_view
+from schemas.status_keys import PAYMENT_PREFIX
 from streams.domain import PaymentState
 from streams.domain.archive import ArchivedPayment, archive_stub
 from streams.state_codec import decode_archived, decode_state
 
 PAYMENTS_CHANGELOG = "streams-payments-payments-changelog"
 ARCHIVED_CHANGELOG = "streams-payments-archived-changelog"
-STATUS_PREFIX = "payment:"
 
 
 def tables_match_events(evidence: Evidence, findings: Findings) -> None:
@@ -87,8 +87,8 @@ def _views(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
 
 def _status_is_view(evidence: Evidence, findings: Findings) -> None:
     views = _views(evidence)
-    for key, value in evidence.sources.cache_entries(f"{STATUS_PREFIX}*"):
-        payment_id = key.removeprefix(STATUS_PREFIX)
+    for key, value in evidence.sources.cache_entries(f"{PAYMENT_PREFIX}*"):
+        payment_id = key.removeprefix(PAYMENT_PREFIX)
         wanted = views.pop(payment_id, None)
         if wanted is None:
             findings.expect(False, payment_id, "is in Valkey and has no event")

@@ -8,8 +8,9 @@ from runtime.settings import connections, load
 from runtime.telemetry import counter
 from schemas.codec import decoder
 from schemas.records import PaymentEvent
+from schemas.status_keys import payment_key
 from schemas.topics import PAYMENTS_EVENTS
-from sinks.status.documents import outcomes, view_key, views
+from sinks.status.documents import outcomes, views
 from sinks.status.settings import StatusSettings
 from sinks.status.store import StatusStore, StoreUnavailable
 from workers.app import new_app
@@ -47,7 +48,7 @@ async def write(
     Outcomes are written after the views, so a reader of an outcome finds its payment's state.
     Raises StoreUnavailable.
     """
-    stored = await store.read(sorted({view_key(event.payment_id) for event in events}))
+    stored = await store.read(sorted({payment_key(event.payment_id) for event in events}))
     written = await store.write(views(events, stored))
     await store.write(outcomes(events), settings.outcome_seconds)
     counter("paystream_status_views_total").inc(written)

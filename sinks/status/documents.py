@@ -14,6 +14,7 @@ from schemas.public_view import (
     public_view,
 )
 from schemas.records import PaymentEvent
+from schemas.status_keys import command_key, payment_key
 
 _INTERNAL_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES})
 
@@ -26,16 +27,6 @@ class Document(NamedTuple):
     text: bytes
 
 
-def view_key(payment_id: str) -> str:
-    """Where a payment's view stands."""
-    return f"payment:{payment_id}"
-
-
-def outcome_key(command_id: str) -> str:
-    """Where a command's outcome stands."""
-    return f"command:{command_id}"
-
-
 def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) -> list[Document]:
     """The payments' views after the events (in order); `stored`: documents by key as they are now.
 
@@ -46,7 +37,7 @@ def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) ->
     for event in events:
         if is_unknown_payment(event):
             continue
-        key = view_key(event.payment_id)
+        key = payment_key(event.payment_id)
         previous = latest.get(key) or _readable(stored.get(key))
         if previous is not None and previous["sequence"] >= event.sequence:
             continue
@@ -65,7 +56,7 @@ def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
     for event in events:
         if event.source in _INTERNAL_SOURCES or is_idempotency_mismatch(event):
             continue
-        latest[outcome_key(event.command_id)] = last_command(event) | {
+        latest[command_key(event.command_id)] = last_command(event) | {
             "payment_id": event.payment_id,
             "status": event.status,
             "fingerprint": event.fingerprint,

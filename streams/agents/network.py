@@ -24,7 +24,7 @@ from runtime.telemetry import counter, gauge, histogram
 from schemas.codec import encode
 from schemas.enums import Network, Operation, Outcome
 from schemas.headers import TRACEPARENT, record_headers
-from schemas.network_results import NetworkAnswer, RequestedOperation, result_command
+from schemas.network_results import NetworkResult, RequestedOperation, result_command
 from schemas.records import NetworkRequest
 from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.network_client import (
@@ -77,7 +77,7 @@ class NetworkCallHandler:
 
     async def resolve_outcome(
         self, request: NetworkRequest, trace: str | None = None, *, new: bool = False
-    ) -> NetworkAnswer:
+    ) -> NetworkResult:
         """The outcome of the operation, as far as it can be known now."""
         name = request.network or Network.PRIMARY
         gateway = self._gateways.get(name)
@@ -104,7 +104,7 @@ class NetworkCallHandler:
 
     async def _authorize(
         self, gateway: NetworkGateway, request: NetworkRequest, trace: str | None
-    ) -> NetworkAnswer:
+    ) -> NetworkResult:
         """The first call for an authorization; a cancelled one may have reached the network."""
         key = request.operation_id
         self._possibly_sent[key] = None
@@ -112,7 +112,7 @@ class NetworkCallHandler:
             self._possibly_sent.popitem(last=False)
         reply = await gateway.call_with_retries(lambda: gateway.client.operate(request, trace))
         if isinstance(reply, NotProcessed):
-            answer = NetworkAnswer(outcome=Outcome.NOT_PROCESSED, reason=reply.reason)
+            answer = NetworkResult(outcome=Outcome.NOT_PROCESSED, reason=reply.reason)
         else:
             answer = await self._concluded(gateway, request, reply, trace)
         self._possibly_sent.pop(key, None)
@@ -120,7 +120,7 @@ class NetworkCallHandler:
 
     async def _perform(
         self, gateway: NetworkGateway, request: NetworkRequest, trace: str | None
-    ) -> NetworkAnswer:
+    ) -> NetworkResult:
         reply = await gateway.call_with_retries(lambda: gateway.client.operate(request, trace))
         if isinstance(reply, CircuitOpen):
             raise_retry(reply)
@@ -128,24 +128,24 @@ class NetworkCallHandler:
 
     async def _concluded(
         self, gateway: NetworkGateway, request: NetworkRequest, reply: Reply, trace: str | None
-    ) -> NetworkAnswer:
+    ) -> NetworkResult:
         """What a reply to the operation means; without a clear one, the status is inquired."""
-        if isinstance(reply, NetworkAnswer):
+        if isinstance(reply, NetworkResult):
             return reply
         status = await gateway.call_once(lambda: gateway.client.status(request.operation_id, trace))
-        if isinstance(status, NetworkAnswer):
+        if isinstance(status, NetworkResult):
             return status
         if isinstance(reply, Rejected) and isinstance(status, NotFound):
-            return NetworkAnswer(outcome=Outcome.FAILED, reason=reply.reason)
+            return NetworkResult(outcome=Outcome.FAILED, reason=reply.reason)
         return _unknown(reply)
 
     async def _resolve(
         self, gateway: NetworkGateway, request: NetworkRequest, trace: str | None
-    ) -> NetworkAnswer:
+    ) -> NetworkResult:
         reply = await gateway.call_with_retries(
             lambda: gateway.client.status(request.operation_id, trace)
         )
-        if isinstance(reply, NetworkAnswer):
+        if isinstance(reply, NetworkResult):
             return reply
         if isinstance(reply, CircuitOpen):
             raise_retry(reply)
@@ -155,21 +155,21 @@ class NetworkCallHandler:
             return self._never_authorized(request)
         return await self._perform(gateway, request, trace)
 
-    def _never_authorized(self, request: NetworkRequest) -> NetworkAnswer:
+    def _never_authorized(self, request: NetworkRequest) -> NetworkResult:
         """The card is stored nowhere, so an authorization cannot be requested again."""
         first_ms = request.first_requested_at_ms or request.requested_at_ms
         if now_ms() - first_ms < self._settings.not_found_timeout_seconds * _MS:
             return _unknown(NotFound())
-        return NetworkAnswer(outcome=Outcome.FAILED, reason="the network does not know it")
+        return NetworkResult(outcome=Outcome.FAILED, reason="the network does not know it")
 
 
 def _seconds(request: NetworkRequest):  # type: ignore[no-untyped-def] # prometheus' own type
     return histogram("paystream_network_call_seconds").labels(request.operation).time()
 
 
-def _unknown(reply: Reply) -> NetworkAnswer:
+def _unknown(reply: Reply) -> NetworkResult:
     reason = reply.reason if isinstance(reply, Unavailable | Rejected) else "not known yet"
-    return NetworkAnswer(outcome=Outcome.UNKNOWN, reason=reason)
+    return NetworkResult(outcome=Outcome.UNKNOWN, reason=reason)
 
 
 def requested_operation(request: NetworkRequest) -> RequestedOperation:
@@ -188,7 +188,7 @@ def requested_operation(request: NetworkRequest) -> RequestedOperation:
 
 
 def result_record(
-    request: NetworkRequest, answer: NetworkAnswer, issued_at_ms: int, trace: bytes | None
+    request: NetworkRequest, answer: NetworkResult, issued_at_ms: int, trace: bytes | None
 ) -> ProducerRecord:
     """The command as a record for payments.commands."""
     card = request.card if answer.outcome == Outcome.NOT_PROCESSED else None

@@ -8,7 +8,7 @@ import msgspec
 
 from runtime.http_client import CONNECT_ERRORS, REQUEST_ERRORS, HttpClient, HttpResponse
 from schemas.enums import Operation, Outcome
-from schemas.network_results import NetworkAnswer, answer_of
+from schemas.network_results import NetworkResult, to_network_result
 from schemas.records import NetworkRequest
 
 REASON_CHARACTERS_MAX = 200
@@ -37,7 +37,7 @@ class Rejected(msgspec.Struct, frozen=True):
     reason: str
 
 
-Reply = NetworkAnswer | NotFound | Unavailable | Rejected
+Reply = NetworkResult | NotFound | Unavailable | Rejected
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -116,7 +116,9 @@ def _understood(response: HttpResponse, refused: Callable[[HttpResponse], Reply]
         return Unavailable(f"unreadable answer: {error}"[:REASON_CHARACTERS_MAX])
     if body.outcome not in _OUTCOMES:
         return Unavailable(f"unknown outcome {body.outcome!r}"[:REASON_CHARACTERS_MAX])
-    return answer_of(body.outcome, body.network_reference, body.decline_code, body.action_url)
+    return to_network_result(
+        body.outcome, body.network_reference, body.decline_code, body.action_url
+    )
 
 
 def _says_not_processed(response: HttpResponse) -> bool:

@@ -23,7 +23,7 @@ from simulator_process import Start
 from standardwebhooks import Webhook
 
 from runtime.clock import now_ms
-from schemas.network_results import NetworkAnswer, result_command
+from schemas.network_results import NetworkResult, result_command
 from schemas.records import NetworkRequest, PaymentCommand
 from streams.agents.network import asked_operation
 
@@ -98,7 +98,7 @@ def test_a_notification_is_the_same_command_as_the_answer(
         requested_at_ms=now_ms(),
         command_id=create.command_id,
     )
-    answer = NetworkAnswer(outcome="approved", network_reference="net_1")
+    answer = NetworkResult(outcome="approved", network_reference="net_1")
     [told_command] = results(kafka_broker, create.payment_id)
     wanted = result_command(asked_operation(request), answer, told_command.issued_at_ms)
     assert told_command == wanted

@@ -30,7 +30,7 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from paystream.operations.topics import create_all
-from runtime.encryption import seal
+from runtime.encryption import encrypt
 from schemas.records import DeadLetter, Endpoint, WebhookAttempt
 from schemas.topics import (
     MERCHANTS,
@@ -100,7 +100,7 @@ def webhooks(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def endpoint(endpoint_id: str, url: str, *secrets: str) -> Endpoint:
-    sealed = [seal(MASTER_KEY, secret, endpoint_id) for secret in secrets or (NEW_SECRET,)]
+    sealed = [encrypt(MASTER_KEY, secret, endpoint_id) for secret in secrets or (NEW_SECRET,)]
     return Endpoint(endpoint_id=endpoint_id, url=url, encrypted_secrets=sealed, enabled=True)
 
 

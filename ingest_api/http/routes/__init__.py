@@ -16,7 +16,7 @@ ROUTES: list[HTTPRouteHandler] = [
     merchants.list_endpoints,
     merchants.remove_endpoint,
     payouts.close_payouts,
-    network.take_notification,
+    network.receive_notification,
     contracts.subjects,
     contracts.versions,
     contracts.version,
@@ -30,5 +30,5 @@ ROUTES: list[HTTPRouteHandler] = [
     operations.readyz,
     operations.metrics,
     operations.problem_type,
-    operations.card_key,
+    operations.jwks,
 ]

@@ -1,30 +1,32 @@
 """Probes, metrics, the catalogue of problems, and the card network's key."""
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from ingest_api.card_encryption_key import CardKey
 from ingest_api.http.openapi_responses import problems
 from ingest_api.http.problems import ApiProblem
-from ingest_api.http.requests import ApiRequest
+from ingest_api.services import Services
 from schemas.errors import CATALOGUE
 
 
 @get("/livez", sync_to_thread=False, security=[], summary="Whether a restart would not help")
-def livez(request: ApiRequest) -> Response[str]:
+def livez(services: NamedDependency[Services]) -> Response[str]:
     """503: the producer can never send again."""
-    return _probe(request.parts.live)
+    return _probe(services.live)
 
 
 @get("/readyz", sync_to_thread=False, security=[], summary="Whether requests should come here")
-def readyz(request: ApiRequest) -> Response[str]:
+def readyz(services: NamedDependency[Services]) -> Response[str]:
     """503: merchants' keys are not read yet, or the process is about to end."""
-    return _probe(request.parts.ready)
+    return _probe(services.ready)
 
 
-def _probe(well: bool) -> Response[str]:
+def _probe(ok: bool) -> Response[str]:
     return Response(
-        "ok\n" if well else "not yet\n", status_code=200 if well else 503, media_type="text/plain"
+        "ok\n" if ok else "not yet\n", status_code=200 if ok else 503, media_type="text/plain"
     )
 
 
@@ -54,9 +56,9 @@ def problem_type(code: FromPath[str]) -> dict[str, str | int]:
     responses=problems("network_unavailable"),
     summary="The key that card data is encrypted to",
 )
-async def card_key(request: ApiRequest) -> Response[bytes]:
+async def jwks(card_key: NamedDependency[CardKey]) -> Response[bytes]:
     """The card network's keys as JWK Set (RFC 7517): use ECDH-ES and A256GCM."""
-    document = await request.parts.card_key.jwks()
+    document = await card_key.jwks()
     return Response(
         document, media_type="application/jwk-set+json", headers={"Cache-Control": "max-age=60"}
     )

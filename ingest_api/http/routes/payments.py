@@ -4,17 +4,19 @@ import re
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
-from ingest_api.commands.status_store import StatusUnavailable, payment_of
-from ingest_api.commands.submission import is_owner, key_name
+from ingest_api.commands.documents import Payment
+from ingest_api.commands.payment_reader import Owner, PaymentReader
+from ingest_api.commands.submission import PaymentCommands, Submitted
 from ingest_api.http.authentication import Caller
 from ingest_api.http.openapi_responses import KeyedOperation, problems
-from ingest_api.http.problems import ApiProblem, try_again
+from ingest_api.http.problems import ApiProblem
 from ingest_api.http.request_models import CapturePayment, CreatePayment, EmptyBody, RefundPayment
-from ingest_api.http.requests import ApiRequest, identified, merchants_only
-from ingest_api.http.response_models import AcceptedCommand, NewPayment, Payment, PendingPayment
+from ingest_api.http.requests import ApiRequest, require_authentication, require_merchant_key
+from ingest_api.http.response_models import AcceptedCommand, NewPayment, PendingPayment
 from runtime.clock import now_ms
 from schemas import ids
 from schemas.enums import CommandKind, PaymentStatus, Source
@@ -51,17 +53,19 @@ _OF_COMMAND = {**_DECIDED, **problems(*_ON_A_PAYMENT)}
 
 @post(
     "/v1/payments",
-    guards=[merchants_only],
+    guards=[require_merchant_key],
     status_code=202,
     operation_class=KeyedOperation,
     responses=_OF_CREATE,
     summary="Create a payment",
 )
 async def create_payment(
-    request: ApiRequest, data: JSONBody[CreatePayment]
+    request: ApiRequest,
+    data: JSONBody[CreatePayment],
+    payment_commands: NamedDependency[PaymentCommands],
 ) -> Response[NewPayment]:
     """202 once Kafka has the command; with `Prefer: wait=N` 200 when the network has answered."""
-    merchant, mode = request.caller.acting()
+    merchant, mode = request.caller.require_merchant()
     key = request.idempotency_key
     payment_id = ids.payment_id(merchant.merchant_id, mode, key)
     command = _command(
@@ -69,7 +73,7 @@ async def create_payment(
         payment_id,
         CommandKind.CREATE,
         key,
-        data.meaning(),
+        data.fingerprint_fields(),
         idempotency_key=key,
         amount_minor=data.amount,
         currency=data.currency,
@@ -92,54 +96,59 @@ async def create_payment(
         reference=data.reference,
         command_id=command.command_id,
     )
-    return await _answer(request, command, accepted)
+    submitted = await payment_commands.submit(command, request.traceparent)
+    payment = await payment_commands.outcomes.wait_for_outcome(command, request.wait_seconds)
+    return _response(request, command.payment_id, submitted, payment or accepted)
 
 
 @get(
     "/v1/payments/{payment_id:str}",
-    guards=[identified],
+    guards=[require_authentication],
     responses=problems("unauthenticated", "not_found", "rate_limited", "read_unavailable"),
     summary="A payment as it is now",
 )
-async def get_payment(request: ApiRequest, payment_id: FromPath[str]) -> Payment | PendingPayment:
+async def get_payment(
+    request: ApiRequest,
+    payment_id: FromPath[str],
+    payment_reader: NamedDependency[PaymentReader],
+) -> Payment | PendingPayment:
     """Milliseconds behind the events; status `new` until a worker has handled the command."""
     _check_id(payment_id)
-    caller = request.caller
-    owner = caller.merchant.merchant_id if caller.merchant else ""
-    mode = caller.mode or ""
-    try:
-        view, accepted = await request.parts.store.documents(
-            f"payment:{payment_id}", key_name(owner, mode, payment_id)
-        )
-        owned = caller.is_operator or is_owner(view, accepted, owner, mode)
-        payment = payment_of(view)
-    except StatusUnavailable as error:
-        raise try_again("read_unavailable") from error
-    if not owned or (payment is None and accepted is None):
-        raise ApiProblem("not_found")
-    return payment or PendingPayment(
-        id=payment_id, merchant_id=owner, mode=mode, status=PaymentStatus.NEW.value
+    merchant, mode = request.caller
+    owner = Owner(merchant.merchant_id, mode) if merchant and mode else None
+    payment = await payment_reader.find(payment_id, owner)
+    if payment is not None:
+        return payment
+    return PendingPayment(
+        id=payment_id,
+        merchant_id=owner.merchant_id if owner else "",
+        mode=owner.mode if owner else "",
+        status=PaymentStatus.NEW.value,
     )
 
 
 @post(
     "/v1/payments/{payment_id:str}/capture",
-    guards=[merchants_only],
+    guards=[require_merchant_key],
     status_code=202,
     operation_class=KeyedOperation,
     responses=_OF_COMMAND,
     summary="Capture an authorized payment",
 )
 async def capture_payment(
-    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[CapturePayment | None] = None
+    request: ApiRequest,
+    payment_id: FromPath[str],
+    payment_commands: NamedDependency[PaymentCommands],
+    data: JSONBody[CapturePayment | None] = None,
 ) -> Response[AcceptedCommand]:
     """The whole rest without an amount; `final` releases what is left of the authorization."""
     asked = data or CapturePayment()
-    return await _take(
+    return await _submit(
         request,
+        payment_commands,
         payment_id,
         CommandKind.CAPTURE,
-        asked.meaning(),
+        asked.fingerprint_fields(),
         amount_minor=asked.amount,
         final=asked.final,
     )
@@ -147,38 +156,47 @@ async def capture_payment(
 
 @post(
     "/v1/payments/{payment_id:str}/void",
-    guards=[merchants_only],
+    guards=[require_merchant_key],
     status_code=202,
     operation_class=KeyedOperation,
     responses=_OF_COMMAND,
     summary="Release an authorization",
 )
 async def void_payment(
-    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[EmptyBody | None] = None
+    request: ApiRequest,
+    payment_id: FromPath[str],
+    payment_commands: NamedDependency[PaymentCommands],
+    data: JSONBody[EmptyBody | None] = None,
 ) -> Response[AcceptedCommand]:
     """Nothing of it may be captured."""
-    return await _take(request, payment_id, CommandKind.VOID, {"kind": CommandKind.VOID.value})
+    return await _submit(
+        request, payment_commands, payment_id, CommandKind.VOID, {"kind": CommandKind.VOID.value}
+    )
 
 
 @post(
     "/v1/payments/{payment_id:str}/refunds",
-    guards=[merchants_only],
+    guards=[require_merchant_key],
     status_code=202,
     operation_class=KeyedOperation,
     responses=_OF_COMMAND,
     summary="Refund a captured payment",
 )
 async def refund_payment(
-    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[RefundPayment | None] = None
+    request: ApiRequest,
+    payment_id: FromPath[str],
+    payment_commands: NamedDependency[PaymentCommands],
+    data: JSONBody[RefundPayment | None] = None,
 ) -> Response[AcceptedCommand]:
     """All that is captured and not refunded, or an amount of it."""
     asked = data or RefundPayment()
     refund_id = ids.derived_id("ref_", payment_id, request.idempotency_key)
-    return await _take(
+    return await _submit(
         request,
+        payment_commands,
         payment_id,
         CommandKind.REFUND,
-        asked.meaning(),
+        asked.fingerprint_fields(),
         amount_minor=asked.amount,
         refund_id=refund_id,
     )
@@ -186,18 +204,21 @@ async def refund_payment(
 
 @post(
     "/v1/payments/{payment_id:str}/complete_action",
-    guards=[merchants_only],
+    guards=[require_merchant_key],
     status_code=202,
     operation_class=KeyedOperation,
     responses=_OF_COMMAND,
     summary="Go on after 3-D Secure",
 )
 async def complete_action(
-    request: ApiRequest, payment_id: FromPath[str], data: JSONBody[EmptyBody | None] = None
+    request: ApiRequest,
+    payment_id: FromPath[str],
+    payment_commands: NamedDependency[PaymentCommands],
+    data: JSONBody[EmptyBody | None] = None,
 ) -> Response[AcceptedCommand]:
     """The customer came back from action_url: the network is asked for the answer."""
     kind = CommandKind.COMPLETE_ACTION
-    return await _take(request, payment_id, kind, {"kind": kind.value})
+    return await _submit(request, payment_commands, payment_id, kind, {"kind": kind.value})
 
 
 def _check_id(payment_id: str) -> None:
@@ -210,52 +231,56 @@ def _command(
     payment_id: str,
     kind: CommandKind,
     key: str,
-    meaning: dict[str, object],
+    fingerprint_fields: dict[str, object],
     **fields: Any,
 ) -> PaymentCommand:
-    merchant, mode = caller.acting()
+    merchant, mode = caller.require_merchant()
     return PaymentCommand(
         command_id=ids.command_id(payment_id, kind.value, key),
         payment_id=payment_id,
         merchant_id=merchant.merchant_id,
         mode=mode,
         kind=kind.value,
-        fingerprint=ids.fingerprint(meaning),
+        fingerprint=ids.fingerprint(fingerprint_fields),
         issued_at_ms=now_ms(),
         source=Source.API.value,
         **fields,
     )
 
 
-async def _take(
+async def _submit(
     request: ApiRequest,
+    payment_commands: PaymentCommands,
     payment_id: str,
     kind: CommandKind,
-    meaning: dict[str, object],
+    fingerprint_fields: dict[str, object],
     **fields: Any,
-) -> Response[AcceptedCommand]:
+) -> Response[Any]:
+    """Submits a command about an existing payment, and waits if the caller prefers to."""
     _check_id(payment_id)
     key = request.idempotency_key
-    command = _command(request.caller, payment_id, kind, key, meaning, **fields)
+    command = _command(request.caller, payment_id, kind, key, fingerprint_fields, **fields)
     accepted = AcceptedCommand(
         command_id=command.command_id,
         payment_id=payment_id,
         kind=kind.value,
         refund_id=command.refund_id,
     )
-    return await _answer(request, command, accepted)
+    submitted = await payment_commands.submit(command, request.traceparent)
+    payment = await payment_commands.outcomes.wait_for_outcome(command, request.wait_seconds)
+    return _response(request, payment_id, submitted, payment or accepted)
 
 
-async def _answer(request: ApiRequest, command: PaymentCommand, accepted: Any) -> Response[Any]:
-    """Take the command, wait if asked to, and answer: 200 with the payment or 202."""
-    seconds = request.wait_seconds
-    taken = await request.parts.intake.take(command, request.traceparent)
-    payment = await request.parts.waiter.outcome_of(command, seconds)
-    headers = {"Location": f"/v1/payments/{command.payment_id}"}
-    if taken.repeated:
+def _response(
+    request: ApiRequest,
+    payment_id: str,
+    submitted: Submitted,
+    body: Payment | NewPayment | AcceptedCommand,
+) -> Response[Any]:
+    """200 with the payment when its outcome is known, else 202."""
+    headers = {"Location": f"/v1/payments/{payment_id}"}
+    if submitted.repeated:
         headers["Idempotent-Replayed"] = "true"
-    if seconds > 0:
-        headers["Preference-Applied"] = f"wait={seconds:g}"
-    if payment is not None:
-        return Response(payment, status_code=200, headers=headers)
-    return Response(accepted, status_code=202, headers=headers)
+    if request.wait_seconds > 0:
+        headers["Preference-Applied"] = f"wait={request.wait_seconds:g}"
+    return Response(body, status_code=200 if isinstance(body, Payment) else 202, headers=headers)

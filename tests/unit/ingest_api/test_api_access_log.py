@@ -13,7 +13,7 @@ async def test_lines_are_json_and_keep_their_order() -> None:
     stream = io.StringIO()
     access_log = AccessLog(stream)
     for status in (200, 404, 503):
-        access_log.note("GET", "/v1/payments/{payment_id:str}", status, 0.00123, TRACE)
+        access_log.add("GET", "/v1/payments/{payment_id:str}", status, 0.00123, TRACE)
     assert stream.getvalue() == ""
     access_log.flush()
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -27,7 +27,7 @@ async def test_many_lines_are_not_kept_back() -> None:
     stream = io.StringIO()
     access_log = AccessLog(stream)
     for _ in range(1001):
-        access_log.note("GET", "/x", 200, 0.0, TRACE)
+        access_log.add("GET", "/x", 200, 0.0, TRACE)
     assert len(stream.getvalue().splitlines()) == 1000
     access_log.flush()
     assert len(stream.getvalue().splitlines()) == 1001
@@ -41,7 +41,7 @@ async def test_a_few_lines_come_by_themselves() -> None:
             written.set()
 
     stream = Watched()
-    AccessLog(stream).note("GET", "/x", 200, 0.0, TRACE)
+    AccessLog(stream).add("GET", "/x", 200, 0.0, TRACE)
     async with asyncio.timeout(20):
         await written.wait()
     assert stream.getvalue().endswith("\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ingest_api.commands.outcome_waiter import rejection
+from ingest_api.commands.errors import CommandRejected, Overloaded
+from ingest_api.http.error_mapping import problem_of
 from ingest_api.http.problems import ApiProblem, invalid, try_again
 from paystream.generate.errors_page import errors_page
 from schemas.enums import RejectionReason
@@ -39,13 +40,20 @@ def test_unavailable_says_when_to_come_back() -> None:
 
 @pytest.mark.parametrize("reason", list(RejectionReason))
 def test_every_rejection_is_a_client_error(reason: RejectionReason) -> None:
-    assert 400 <= rejection(reason.value).problem.status < 500
+    assert 400 <= problem_of(CommandRejected(reason.value)).problem.status < 500
 
 
-def test_an_unknown_rejection_is_still_told() -> None:
-    problem = rejection("reason_of_a_newer_release")
+def test_an_unknown_rejection_is_still_reported() -> None:
+    problem = problem_of(CommandRejected("reason_of_a_newer_release"))
     assert problem.problem.code == "command_rejected"
     assert "reason_of_a_newer_release" in problem.detail
+
+
+def test_an_overloaded_api_says_why_and_when_to_come_back() -> None:
+    problem = problem_of(Overloaded("Kafka did not acknowledge in time."))
+    assert problem.problem.code == "overloaded"
+    assert problem.detail == "Kafka did not acknowledge in time."
+    assert problem.headers == {"Retry-After": "2"}
 
 
 def test_the_page_is_generated_from_the_catalogue() -> None:

@@ -27,7 +27,7 @@ def decoded(document: object, kind: type = CreatePayment) -> object:
 def print_of(**changes: object) -> str:
     payment = decoded(VALID | changes)
     assert isinstance(payment, CreatePayment)
-    return fingerprint(payment.meaning())
+    return fingerprint(payment.fingerprint_fields())
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_fingerprint_covers(changes: dict[str, object]) -> None:
 
 def test_fingerprints_of_other_commands_differ() -> None:
     meanings = [
-        CapturePayment().meaning(),
-        CapturePayment(amount=5).meaning(),
-        CapturePayment(amount=5, final=True).meaning(),
-        RefundPayment().meaning(),
-        RefundPayment(amount=5).meaning(),
+        CapturePayment().fingerprint_fields(),
+        CapturePayment(amount=5).fingerprint_fields(),
+        CapturePayment(amount=5, final=True).fingerprint_fields(),
+        RefundPayment().fingerprint_fields(),
+        RefundPayment(amount=5).fingerprint_fields(),
     ]
     assert len({fingerprint(m) for m in meanings}) == len(meanings)
 

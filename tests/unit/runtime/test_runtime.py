@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runtime.encryption import DecryptionError, decrypt, seal
+from runtime.encryption import DecryptionError, decrypt, encrypt
 from runtime.id_generator import new_id
 from runtime.settings import ConfigurationError, connections, load
 from runtime.telemetry import counter
-from runtime.trace_context import continued, new_traceparent
+from runtime.trace_context import new_traceparent, parse_or_start
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -41,7 +41,7 @@ def test_a_missing_connection_is_named() -> None:
 
 
 def test_a_seal_opens_for_its_owner_and_key_only() -> None:
-    sealed = seal(KEY, "whsec_abc", "we_1")
+    sealed = encrypt(KEY, "whsec_abc", "we_1")
     assert "whsec" not in sealed
     assert decrypt(KEY, sealed, "we_1") == "whsec_abc"
     with pytest.raises(DecryptionError):
@@ -49,14 +49,14 @@ def test_a_seal_opens_for_its_owner_and_key_only() -> None:
     with pytest.raises(DecryptionError):
         decrypt(base64.b64encode(bytes(32)).decode(), sealed, "we_1")
     with pytest.raises(ValueError, match="32 bytes"):
-        seal("c2hvcnQ=", "x", "y")
+        encrypt("c2hvcnQ=", "x", "y")
 
 
 def test_a_valid_trace_goes_on_and_any_other_starts_anew() -> None:
     mine = new_traceparent()
-    assert continued(mine) == mine
+    assert parse_or_start(mine) == mine
     for bad in (None, "", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", mine.upper() + "x"):
-        assert continued(bad) != bad
+        assert parse_or_start(bad) != bad
 
 
 def test_new_ids_are_unique_and_ordered() -> None:
