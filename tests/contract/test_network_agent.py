@@ -15,7 +15,7 @@ from engine import Retry
 from runtime.clock import now_ms
 from schemas.network_results import result_command
 from schemas.records import NetworkRequest
-from streams.agents.network import NetworkCallHandler, asked_operation
+from streams.agents.network import NetworkCallHandler, requested_operation
 from streams.agents.network_client import NetworkClient
 from streams.settings import NetworkSettings
 
@@ -225,7 +225,9 @@ async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
     agent: NetworkCallHandler,
 ) -> None:
     answer = await agent.resolve_outcome(request())
-    first, second = (result_command(asked_operation(request()), answer, at_ms) for at_ms in (1, 2))
+    first, second = (
+        result_command(requested_operation(request()), answer, at_ms) for at_ms in (1, 2)
+    )
     assert (first.command_id, first.fingerprint) == (second.command_id, second.fingerprint)
     assert (first.kind, first.operation_id, first.attempt) == (
         "network_result",

@@ -25,7 +25,7 @@ from standardwebhooks import Webhook
 from runtime.clock import now_ms
 from schemas.network_results import NetworkResult, result_command
 from schemas.records import NetworkRequest, PaymentCommand
-from streams.agents.network import asked_operation
+from streams.agents.network import requested_operation
 
 pytestmark = pytest.mark.services
 SECRET = "c2hhcmVkIHdpdGggdGhlIGNhcmQgbmV0d29yaw=="
@@ -100,7 +100,7 @@ def test_a_notification_is_the_same_command_as_the_answer(
     )
     answer = NetworkResult(outcome="approved", network_reference="net_1")
     [told_command] = results(kafka_broker, create.payment_id)
-    wanted = result_command(asked_operation(request), answer, told_command.issued_at_ms)
+    wanted = result_command(requested_operation(request), answer, told_command.issued_at_ms)
     assert told_command == wanted
 
 
