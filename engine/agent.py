@@ -1,4 +1,4 @@
-"""The agent's end of the engine: hands batches to the author's coroutine and learns how it went."""
+"""The agent's side of the engine: passes batches to the author's coroutine, reports the outcome."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from typing import Any
 from engine.batch import Batch
 from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
 
-AgentFunction = Callable[[Any], Awaitable[None]]
 log = logging.getLogger(__name__)
 IDLE_FAILURES_MAX = 10
 
 
 class BatchStream:
-    """What the author iterates. Asking for the next batch says that the last one is handled."""
+    """What an agent iterates. Requesting the next batch means that the last one is handled."""
 
-    def __init__(self, feed: BatchChannel) -> None:
-        self._feed = feed
+    def __init__(self, channel: BatchChannel) -> None:
+        self._channel = channel
 
     def __aiter__(self) -> BatchStream:
         return self
 
     async def __anext__(self) -> Batch:
-        return await self._feed.next_batch(self)
+        return await self._channel.next_batch(self)
+
+
+AgentFunction = Callable[[BatchStream], Awaitable[None]]
 
 
 class BatchChannel:
-    """One batch topic's hand-over. One batch at a time, in order.
+    """The channel of one batch topic: one batch at a time, in order.
 
-    The author's coroutine is started anew after an exception; it must keep nothing of a batch.
+    After an exception the author's coroutine is started again; it must keep nothing of a batch.
     """
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self._stream: BatchStream | None = None
-        self._body: asyncio.Task[None] | None = None
-        self._offered: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._agent_task: asyncio.Task[None] | None = None
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._outcome: asyncio.Future[None] | None = None
-        self._taken = False  # the coroutine has the offered batch in hand
+        self._processing = False  # the coroutine has the queued batch
         self._idle_failures = 0
 
     async def deliver(self, batch: Batch) -> None:
@@ -49,10 +51,10 @@ class BatchChannel:
 
         Raises `BatchFailed`, `Retry`, `AgentUsageError` or `AgentEnded`.
 
-        Cancelling abandons the batch: the author's coroutine is cancelled and started anew.
+        Cancelling abandons the batch: the author's coroutine is cancelled and started again.
         """
         outcome = self._outcome = asyncio.get_running_loop().create_future()
-        self._offered.put_nowait(batch)
+        self._queue.put_nowait(batch)
         try:
             await outcome
         except asyncio.CancelledError:
@@ -60,33 +62,33 @@ class BatchChannel:
             raise
         finally:
             self._outcome = None
-            self._taken = False
-            self._withdraw()
+            self._processing = False
+            self._clear()
 
     async def next_batch(self, stream: BatchStream) -> Batch:
         """Called by the stream of the running coroutine."""
         if stream is not self._stream:
             raise StopAsyncIteration  # an abandoned coroutine that did not end yet
-        if self._taken:
-            self._taken = False
-            self._settle(None)
+        if self._processing:
+            self._processing = False
+            self._complete(None)
         self._idle_failures = 0
-        batch = await self._offered.get()
-        self._taken = True
+        batch = await self._queue.get()
+        self._processing = True
         return batch
 
     async def run(self, function: AgentFunction) -> None:
-        """Body of the Faust agent: runs the author's coroutine for ever. Raises `AgentEnded`."""
+        """Body of the Faust agent: runs the author's coroutine forever. Raises `AgentEnded`."""
         try:
             while True:
                 await self._run_once(function)
         finally:
-            if self._body is not None:
-                self._body.cancel()
+            if self._agent_task is not None:
+                self._agent_task.cancel()
 
     async def _run_once(self, function: AgentFunction) -> None:
         stream = self._stream = BatchStream(self)
-        body = self._body = asyncio.create_task(_as_coroutine(function, stream))
+        body = self._agent_task = asyncio.create_task(_as_coroutine(function, stream))
         await asyncio.wait({body})
         if body.cancelled():
             return
@@ -95,13 +97,14 @@ class BatchChannel:
         error = body.exception()
         if error is None:
             error = AgentEnded(
-                f"the agent of {self.topic} returned: it must iterate its stream to the end"
+                f"The agent of {self.topic} returned. An agent must iterate its stream to the end: "
+                "its stream never ends."
             )
-            self._settle(error)
+            self._complete(error)
             raise error
-        if self._taken:
-            self._taken = False
-            self._settle(error)
+        if self._processing:
+            self._processing = False
+            self._complete(error)
             return
         self._idle_failures += 1
         log.error("agent of %s failed outside of a batch", self.topic, exc_info=error)
@@ -109,7 +112,7 @@ class BatchChannel:
             raise error
         await asyncio.sleep(1.0)
 
-    def _settle(self, error: BaseException | None) -> None:
+    def _complete(self, error: BaseException | None) -> None:
         outcome, self._outcome = self._outcome, None
         if outcome is None or outcome.done():
             return
@@ -124,12 +127,12 @@ class BatchChannel:
 
     def _restart(self) -> None:
         self._stream = None
-        if self._body is not None:
-            self._body.cancel()
+        if self._agent_task is not None:
+            self._agent_task.cancel()
 
-    def _withdraw(self) -> None:
-        while not self._offered.empty():
-            self._offered.get_nowait()
+    def _clear(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
 
 async def _as_coroutine(function: AgentFunction, stream: BatchStream) -> None:
@@ -140,6 +143,6 @@ def check_agent_function(function: Callable[..., Any]) -> None:
     """Raises TypeError for a function that cannot be the agent of a batch topic."""
     if not inspect.iscoroutinefunction(function):
         raise TypeError(
-            f"{function.__name__}: an agent of a batch topic is an `async def` without `yield`; "
-            "outputs go through batch.emit"
+            f"{function.__name__} cannot be an agent of a batch topic. Write an `async def` "
+            "without `yield`; outputs go through batch.emit."
         )

@@ -1,4 +1,4 @@
-"""The Faust app of this house: `batch_topic`, `transactional_table`, everything else is Faust."""
+"""The app: Faust's, with `batch_topic`, `transactional_table` and `parallel_consumer`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from engine.broker.security import faust_credentials
 from engine.broker.topology import Topology
 from engine.consumers.dead_letters import DeadLetters, EncodeDeadLetter
 from engine.consumers.parallel_consumer import CallFunction, ParallelConsumer
+from engine.context import EngineContext
 from engine.engine import Engine
 from engine.membership import library_internals
 from engine.membership.instance_id import InstanceLock, warn_if_member_exists
@@ -27,15 +28,19 @@ from engine.settings import EngineSettings
 from engine.state.partition import Decode, DueMs, Encode
 from engine.state.store import StoreFactory, memory_store
 from engine.state.table import TransactionalTable
+from engine.stats import EngineStats
 from engine.topic import BatchTopic, DecodeRecord
 from engine.transactions.idempotent_producer import IdempotentProducer
+from engine.types import TopicPartition
 
+DIRECTORY = "faust-engine"
+"""Below the system's temporary directory; `data_dir` replaces it."""
 TOPOLOGY_SECONDS_MARGIN = 30.0
 REQUEST_SECONDS_MARGIN = 5.0
-"""Over the session: a heartbeat that waits longer for a stopped broker is of no use."""
+"""Over the session timeout: a heartbeat that waits longer for a stopped broker is useless."""
 MAX_POLL_INTERVAL_SECONDS = 100 * 365 * 86_400.0
-"""Faust's client leaves its group for good once nobody has polled it for so long (1,000 s by
-default). Ours is a member only and never polled; whether the worker lives, the watchdog tells.
+"""aiokafka leaves the group when it is not polled for this long. The engine uses it for membership
+only and never polls it, so the check is disabled. The watchdog detects stalls instead.
 """
 
 
@@ -44,8 +49,9 @@ class EngineApp(faust.App):
 
     `app_id`: consumer group and prefix of changelogs. `instance_id`: this worker's stable name
     within the app, from which `transactional.id` and `group.instance.id` derive.
-    `topic_partitions`: of all batch topics and tables. `dead_letter_topic` None: a record that
-    cannot be processed ends the worker. More keyword arguments go to Faust's settings.
+    `topic_partitions`: of all batch topics and tables. `data_dir`: for lock files, by default in
+    the system's temporary directory. `dead_letter_topic` None: a record that cannot be processed
+    ends the worker. More keyword arguments go to Faust's settings.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root: keyword arguments only, each optional
@@ -68,12 +74,13 @@ class EngineApp(faust.App):
         self.instance_id = instance_id
         config = ClientConfig(app_id, instance_id, bootstrap_servers, self.engine_settings)
         dead_letters = _dead_letters(app_id, dead_letter_topic, encode_dead_letter)
-        self.engine = Engine(self, config, dead_letters)
-        self.sender = IdempotentProducer(config)
-        self.lanes: list[ParallelConsumer] = []
+        self.context = EngineContext.of(config, dead_letters)
+        self.engine = Engine(self.context, self._crash_with)
+        self.parallel_consumers: list[ParallelConsumer] = []
+        self._idempotent_producer = IdempotentProducer(config)
         self._topology = Topology(config, replication)
         self._watchdog = Watchdog(self.engine)
-        directory = Path(data_dir or Path(tempfile.gettempdir()) / "paystream-engine")
+        directory = Path(data_dir or Path(tempfile.gettempdir()) / DIRECTORY)
         self._instance_lock = InstanceLock(directory, app_id, instance_id)
         chosen = self._faust_settings(
             bootstrap_servers, topic_partitions, replication, web_port, directory
@@ -82,11 +89,18 @@ class EngineApp(faust.App):
 
     # -- what an agent's author uses
 
-    def batch_topic(self, name: str, decode: DecodeRecord) -> BatchTopic:
-        """A source topic; `decode(value bytes)` -> value of a `Record`. All need
-        `topic_partitions`.
+    def batch_topic(
+        self,
+        name: str,
+        decode: DecodeRecord,
+        decode_errors: tuple[type[Exception], ...] = (),
+    ) -> BatchTopic:
+        """A source topic; `decode(value bytes)` makes a `Record`'s value.
+
+        `decode_errors`: exceptions that mean an undecodable record when an agent raises one,
+        because it decodes by itself. Every batch topic needs `topic_partitions` partitions.
         """
-        topic = self.engine.topics[name] = BatchTopic(self, name, decode)
+        topic = self.context.topics[name] = BatchTopic(self, name, decode, decode_errors)
         return topic
 
     def transactional_table(
@@ -116,7 +130,7 @@ class EngineApp(faust.App):
             new_store=new_store,
         )
         self.tables.add(table)
-        self.engine.tables.append(table)
+        self.context.tables.append(table)
         return table
 
     def agent(self, channel: Any = None, **options: Any) -> Callable[[AgentFunction], Any]:
@@ -140,9 +154,11 @@ class EngineApp(faust.App):
         key_order: bool = True,
         **options: Any,
     ) -> ParallelConsumer:
-        """Calls to the outside, one per record: see `ParallelConsumer`."""
-        lane = ParallelConsumer(
-            self,
+        """Calls to other systems, one per record: see `ParallelConsumer`."""
+        consumer = ParallelConsumer(
+            self.context,
+            self._idempotent_producer,
+            self._crash_with,
             topic,
             decode=decode,
             call=call,
@@ -150,8 +166,8 @@ class EngineApp(faust.App):
             key_order=key_order,
             **options,
         )
-        self.lanes.append(lane)
-        return lane
+        self.parallel_consumers.append(consumer)
+        return consumer
 
     async def produce(
         self,
@@ -162,69 +178,83 @@ class EngineApp(faust.App):
         partition: int | None = None,
     ) -> None:
         """Write a record outside of a transaction; returns when all in-sync replicas have it."""
-        await self.sender.send(ProducerRecord(topic, key, value, headers or {}, partition))
+        record = ProducerRecord(topic, key, value, headers or {}, partition)
+        await self._idempotent_producer.send(record)
 
     @property
     def ready(self) -> bool:
-        """Partitions assigned, tables restored, cycles run (also with no partition to own)."""
-        flowing = self.engine.flowing or not self.engine.topics
-        return flowing and all(lane.ready for lane in self.lanes)
+        """Partitions are assigned, tables restored, records processed (also with no partition)."""
+        processing = self.engine.processing or not self.context.topics
+        return processing and all(consumer.ready for consumer in self.parallel_consumers)
 
     @property
-    def stats(self) -> dict[str, Any]:
-        """Counters since the start, and the lag per source partition."""
-        stats = self.engine.stats.as_dict()
-        ownership = self.engine.ownership
-        if ownership is not None and ownership.flowing:
-            stats["lag"] = self.engine.fetcher.lag_by_partition(ownership.positions)
-        return stats
+    def generation(self) -> int:
+        """Of the consumer group, as this worker joined it; 0 between two assignments."""
+        assignment = self.engine.assignment
+        return 0 if assignment is None else assignment.generation
+
+    @property
+    def stats(self) -> EngineStats:
+        """Counters since the start."""
+        return self.context.stats
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records that are not committed, per source partition that this worker owns."""
+        assignment = self.engine.assignment
+        return {} if assignment is None else assignment.lag()
 
     # -- life
 
     async def on_first_start(self) -> None:
-        """Faust makes its data directory, but not the parents of it."""
+        """Faust creates its data directory, but not the parents of it."""
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         await super().on_first_start()
 
     async def on_start(self) -> None:
-        """Checks first, so that a worker that cannot run says so before it joins the group."""
+        """Checks first, so that a worker that cannot run reports it before it joins the group."""
         library_internals.check()
-        self._instance_lock.take()
+        self._instance_lock.acquire()
         self._check_agents()
         wait = self.engine_settings.topic_wait_seconds + TOPOLOGY_SECONDS_MARGIN
         work = asyncio.to_thread(self._topology.ensure, self._wanted_topics(), self._changelogs())
         await asyncio.wait_for(work, wait)
-        await asyncio.to_thread(warn_if_member_exists, self.engine.config)
+        await asyncio.to_thread(warn_if_member_exists, self.context.config)
         await super().on_start()
         await self.engine.start()
         self._watchdog.start()
-        for lane in self.lanes:
-            await self.add_runtime_dependency(lane)
+        for consumer in self.parallel_consumers:
+            await self.add_runtime_dependency(consumer)
 
     async def on_stop(self) -> None:
         """Drain, then leave: nothing of an unfinished cycle becomes visible."""
-        for lane in self.lanes:
-            await lane.stop()
+        for consumer in self.parallel_consumers:
+            await consumer.stop()
         await self.engine.stop()
-        await self.sender.close()
+        await self._idempotent_producer.close()
         await super().on_stop()
         self._watchdog.stop()
         self._instance_lock.release()
+
+    async def _crash_with(self, error: BaseException) -> None:
+        await self.crash(error)
 
     def _batch_agent(
         self, topic: BatchTopic, options: dict[str, Any]
     ) -> Callable[[AgentFunction], Any]:
         if options.get("concurrency", 1) != 1:
-            raise ValueError("a batch agent has concurrency 1: partitions are the unit of scale")
-        if topic.has_agent:
-            raise ValueError(f"{topic.name} has an agent already")
-        topic.has_agent = True
+            raise ValueError(
+                f"The agent of {topic.name} has a concurrency. Remove it: partitions are the unit "
+                "of scale of a batch agent."
+            )
+        if topic.function is not None:
+            raise ValueError(f"{topic.name} has an agent already. Use one agent per batch topic.")
 
         def decorate(function: AgentFunction) -> Any:
             check_agent_function(function)
+            topic.function = function
 
             async def run(_stream: Any) -> None:
-                await topic.feed.run(function)
+                await topic.channel.run(function)
 
             run.__name__ = function.__name__
             run.__qualname__ = function.__qualname__
@@ -235,22 +265,24 @@ class EngineApp(faust.App):
         return decorate
 
     def _check_agents(self) -> None:
-        for topic in self.engine.topics.values():
-            if not topic.has_agent:
-                raise ValueError(f"batch topic {topic.name} has no agent: its records would wait")
+        for topic in self.context.topics.values():
+            if topic.function is None:
+                raise ValueError(
+                    f"Batch topic {topic.name} has no agent. Add one, or remove the topic."
+                )
 
     def _wanted_topics(self) -> dict[str, int | None]:
         wanted: dict[str, int | None] = dict.fromkeys(
-            self.engine.topics, self.conf.topic_partitions
+            self.context.topics, self.conf.topic_partitions
         )
-        for lane in self.lanes:
-            wanted.setdefault(lane.topic, None)
-        if self.engine.dead_letters is not None:
-            wanted.setdefault(self.engine.dead_letters.topic, None)
+        for consumer in self.parallel_consumers:
+            wanted.setdefault(consumer.topic, None)
+        if self.context.dead_letters is not None:
+            wanted.setdefault(self.context.dead_letters.topic, None)
         return wanted
 
     def _changelogs(self) -> dict[str, int]:
-        return {table.changelog_topic_name: int(table.partitions) for table in self.engine.tables}
+        return {table.changelog_topic_name: int(table.partitions) for table in self.context.tables}
 
     def _faust_settings(
         self,
@@ -260,17 +292,17 @@ class EngineApp(faust.App):
         web_port: int | None,
         directory: Path,
     ) -> dict[str, Any]:
-        settings = self.engine_settings
+        settings, config = self.engine_settings, self.context.config
         web = {"web_port": web_port} if web_port is not None else {}
         return web | {
             "broker": [f"{SCHEME}://{server}" for server in bootstrap_servers.split(",")],
             "broker_credentials": faust_credentials(settings.extra),
-            "broker_client_id": f"faust-{self.engine.config.transactional_id}",
+            "broker_client_id": f"faust-{config.transactional_id}",
             "broker_session_timeout": settings.session_timeout_seconds,
             "broker_request_timeout": settings.session_timeout_seconds + REQUEST_SECONDS_MARGIN,
             "broker_heartbeat_interval": settings.heartbeat_seconds,
             "broker_max_poll_interval": MAX_POLL_INTERVAL_SECONDS,
-            "consumer_group_instance_id": self.engine.group_instance_id,
+            "consumer_group_instance_id": config.group_instance_id,
             "consumer_auto_offset_reset": "earliest",
             "topic_partitions": topic_partitions,
             "topic_replication_factor": replication,
@@ -280,7 +312,7 @@ class EngineApp(faust.App):
             "stream_wait_empty": False,
             "store": "memory://",
             "autodiscover": False,
-            "datadir": directory / f"{self.engine.config.transactional_id}",
+            "datadir": directory / config.transactional_id,
             "web_enabled": web_port is not None,
             "web_tables_enabled": False,
             "TableManager": EngineTableManager,
@@ -300,5 +332,7 @@ def _dead_letters(
     if topic is None:
         return None
     if encode is None:
-        raise ValueError("dead_letter_topic needs encode_dead_letter: what would be written there?")
+        raise ValueError(
+            "dead_letter_topic is set without encode_dead_letter. Set both, or neither."
+        )
     return DeadLetters(topic, encode, app_id)

@@ -1,126 +1,107 @@
-"""The engine of one app: its parts, and who owns the partitions now."""
+"""The engine of one app: between Faust's group callbacks it runs an `Assignment`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from engine.broker.clients import ClientConfig
-from engine.consumers.dead_letters import DeadLetterLimit, DeadLetters
-from engine.consumers.fetcher import Fetcher
-from engine.consumers.poll_batch import PollBatch
+from engine.consumers.dead_letters import DeadLetterLimit
+from engine.context import EngineContext
 from engine.membership.assignment import Assignment
-from engine.state.table import TransactionalTable
-from engine.stats import EngineStats
-from engine.topic import BatchTopic
-from engine.transactions.producer import TransactionalProducer
-from engine.transactions.transaction import SourcePartition
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Called by Faust's group callbacks (`on_assigned`, `on_revoked`); runs an `Assignment` between
-    them.
+    """Called by Faust's group callbacks (`on_assigned`, `on_revoked`).
+
+    `crash`: ends the app with an exception. `assignment` is None while the worker is outside of the
+    group or between two generations.
     """
 
-    def __init__(self, app: Any, config: ClientConfig, dead_letters: DeadLetters | None) -> None:
-        settings = config.settings
-        self.app = app
-        self.config = config
-        self.topics: dict[str, BatchTopic] = {}
-        self.tables: list[TransactionalTable] = []
-        self.dead_letters = dead_letters
-        self.fuse = DeadLetterLimit(
+    def __init__(
+        self, context: EngineContext, crash: Callable[[BaseException], Awaitable[None]]
+    ) -> None:
+        settings = context.config.settings
+        self.context = context
+        self.member_id = ""
+        self.assignment: Assignment | None = None
+        self._crash = crash
+        self._limit = DeadLetterLimit(
             settings.dead_letter_window_records,
             settings.dead_letter_ratio_max,
             settings.consecutive_dead_letters_max,
         )
-        self.producer = TransactionalProducer(config)
-        self.fetcher = Fetcher(config)
-        self.stats = EngineStats()
-        self.member_id = ""
-        self.record_times: dict[SourcePartition, int] = {}
-        self.ownership: Assignment | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
-    def group_instance_id(self) -> str | None:
-        """Static membership: one per instance id."""
-        return self.config.transactional_id if self.config.settings.static_membership else None
-
-    @property
-    def flowing(self) -> bool:
-        """Partitions assigned, tables restored, cycles run."""
-        return self.ownership is not None and self.ownership.flowing
+    def processing(self) -> bool:
+        """Partitions are assigned, tables restored, records are processed."""
+        return self.assignment is not None and self.assignment.processing
 
     def owns_topic(self, topic: str) -> bool:
         """Is it read by the engine, not by Faust?"""
-        return topic in self.topics or self.changelog_partitions(topic) is not None
+        return topic in self.context.topics or self.changelog_partitions(topic) is not None
 
     def changelog_partitions(self, topic: str) -> int | None:
         """Number of partitions of a transactional table's changelog; None for other topics."""
-        for table in self.tables:
+        for table in self.context.tables:
             if table.changelog_topic_name == topic:
                 return int(table.partitions)
         return None
 
-    def new_cycle(self, messages: list[Any]) -> PollBatch:
-        """For the messages of one poll."""
-        return PollBatch(
-            self.config.settings,
-            self.topics,
-            self.tables,
-            self.dead_letters,
-            messages,
-            self.record_times,
-        )
-
     async def start(self) -> None:
         """Before the group is joined."""
-        self.fetcher.open()
+        self.context.fetcher.open()
 
     async def stop(self) -> None:
-        """End the cycle in hand, let the clients go; bounded."""
+        """Finish the current cycle, close the clients; bounded."""
         self._stopping = True
         await self.on_revoked()
-        await self.producer.close()
-        await self.fetcher.close()
+        await self.context.producer.close()
+        await self.context.fetcher.close()
 
     def on_assigned(self, assigned: Any, generation: int) -> None:
         """A new generation was joined with these partitions."""
         if self._stopping:
             return
         assert self._running is None, "assigned twice without a revocation"
-        sources = sorted((tp.topic, tp.partition) for tp in assigned if tp.topic in self.topics)
-        self.ownership = Assignment(self, sources, generation, self.member_id)
-        self._running = asyncio.create_task(self._run(self.ownership))
+        topics = self.context.topics
+        sources = sorted(
+            TopicPartition(tp.topic, tp.partition) for tp in assigned if tp.topic in topics
+        )
+        self.assignment = Assignment(self.context, sources, generation, self.member_id, self._limit)
+        self._running = asyncio.create_task(self._run(self.assignment))
 
     async def on_revoked(self) -> None:
-        """Finish or abandon the cycle in hand within `drain_seconds`, then own nothing."""
+        """Finish or abandon the current cycle within `drain_seconds`, then own nothing."""
         running, self._running = self._running, None
-        if running is not None and self.ownership is not None:
-            self.ownership.drain()
-            done, _ = await asyncio.wait({running}, timeout=self.config.settings.drain_seconds)
+        assignment = self.assignment
+        if running is not None and assignment is not None:
+            assignment.drain()
+            limit = self.context.config.settings.drain_seconds
+            done, _ = await asyncio.wait({running}, timeout=limit)
             if not done:
                 log.warning(
-                    "the cycle did not end within %.0f s (%s): abandoned",
-                    self.config.settings.drain_seconds,
-                    self.ownership.step,
+                    "the cycle did not end within %.0f s (%s): abandoned", limit, assignment.phase
                 )
                 running.cancel()
                 await asyncio.wait({running}, timeout=1.0)
-        self.ownership = None
-        for table in self.tables:
-            table.disown()
+        if assignment is not None:
+            self._limit = assignment.dead_letter_limit
+        self.assignment = None
+        for table in self.context.tables:
+            table.unassign()
 
-    async def _run(self, ownership: Assignment) -> None:
+    async def _run(self, assignment: Assignment) -> None:
         try:
-            await ownership.run()
+            await assignment.run()
         except asyncio.CancelledError:
             return
         except Exception as exc:
             log.critical("the worker ends: %s", exc, exc_info=exc)
-            await self.app.crash(exc)
+            await self._crash(exc)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class EngineError(Exception):
-    """Base of all errors of this room."""
+    """Base of all errors of the engine."""
 
 
 class Retry(EngineError):
-    """Raised by an agent: deliver the same batch again after `seconds`.
+    """Raised by an agent or a call: deliver the same batch or record again after `seconds`.
 
     No offset moves, nothing is dead-lettered; the worker keeps its partitions meanwhile. For sinks
     whose store is down.
@@ -28,7 +28,7 @@ class AgentEnded(EngineError):
 
 
 class AgentUsageError(EngineError):
-    """An agent asks for what its kind of batch does not have: the agent is wrong, no record is."""
+    """An agent uses what its kind of batch does not have: fix the agent, no record is at fault."""
 
 
 class RecordTooLarge(EngineError):
@@ -40,7 +40,7 @@ class ClosedBatch(EngineError):
 
 
 class TransactionAborted(EngineError):
-    """Nothing of the cycle became visible, or nobody knows: state must come from the log.
+    """Nothing of the poll became visible, or the outcome is unknown: state must come from the log.
 
     `fenced`: another worker owns the partitions or the instance id; a rebalance is expected.
     """
@@ -51,17 +51,17 @@ class TransactionAborted(EngineError):
 
 
 class CallTimedOut(EngineError):
-    """A client call ignored its time-out; its thread was abandoned."""
+    """A client call ignored its timeout; its thread was abandoned."""
 
 
 class LogTruncated(EngineError):
     """Committed offsets and changelog contradict each other: data was lost, or a deposed leader
-    answered.
+    replied.
     """
 
 
 class NonRetriableBrokerError(EngineError):
-    """The broker refuses for good (missing right, record too large, unknown topic): an operator
+    """The broker rejects permanently (missing right, record too large, unknown topic): an operator
     must act.
     """
 
@@ -77,8 +77,8 @@ class DeadLetterLimitExceeded(EngineError):
 
 
 class InstanceIdInUse(EngineError):
-    """Another live worker runs under the same instance id."""
+    """Another live worker runs with the same instance id."""
 
 
 class LibraryInternalsChanged(EngineError):
-    """A library's private part that the engine builds on is not what the pinned version had."""
+    """A library's internal that the engine builds on differs from the pinned version."""

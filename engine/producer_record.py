@@ -1,4 +1,4 @@
-"""Records on their way out."""
+"""Records to be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A record as agents and lanes see it."""
+"""A record as agents and parallel consumers see it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Record(msgspec.Struct, gc=False, eq=False):
-    """One consumed record; `value` is decoded, everything else is read when asked for."""
+    """One consumed record; `value` is decoded, everything else is read on access."""
 
     message: Any
     value: Any
@@ -25,7 +25,7 @@ class Record(msgspec.Struct, gc=False, eq=False):
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
+        """Its offset in the partition."""
         return int(self.message.offset())
 
     @property
@@ -36,7 +36,7 @@ class Record(msgspec.Struct, gc=False, eq=False):
 
     @property
     def headers(self) -> dict[str, bytes]:
-        """Headers; of several with one name the last counts."""
+        """Headers; of several with one name the last one wins."""
         return {name: value or b"" for name, value in self.message.headers() or ()}
 
     @property

@@ -1,4 +1,4 @@
-"""Settings of the engine; each default with its reason. Names end in their unit."""
+"""Settings of the engine, each default with its reason. Names end in their unit."""
 
 from __future__ import annotations
 
@@ -9,122 +9,122 @@ import msgspec
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How one worker consumes, commits, restores and gives up.
+    """How one worker consumes, commits, restores and stops.
 
-    Every bound of the room is here, so that an operator can see them side by side.
+    Every limit of the engine is here, so that an operator can see them side by side.
     """
 
     # -- group membership (aiokafka), requests of all clients
     request_timeout_seconds: float = 10.0
-    """An answer takes no longer. The default of 60 s is how long a stopped broker, whose
-    connections stay open, would hold up a commit; less than its fencing (9 s) repeats requests.
+    """Timeout of one broker request. With librdkafka's default of 60 s, a broker that hangs without
+    closing its connections delays a commit by that long. Keep it above `broker.session.timeout.ms`
+    (9 s), or requests are retried needlessly.
     """
     session_timeout_seconds: float = 10.0
-    """A dead worker's partitions move after this; below it a broker failover (9 s) costs a
-    rebalance.
+    """A dead worker's partitions move after this time. Keep it above a broker failover (9 s), or
+    each failover causes a rebalance.
     """
     heartbeat_seconds: float = 2.0
-    """A fifth of the session: four heartbeats may be lost."""
+    """A fifth of the session timeout: four heartbeats may be lost."""
     static_membership: bool = True
     """A worker that restarts within the session keeps its partitions without a rebalance (2 s)."""
 
     # -- cycle
     batch_records_max: int = 4000
-    """Records per transaction; above it throughput no longer rises, latency does."""
+    """Records per transaction. Higher values raise latency, but no longer throughput."""
     batch_bytes_max: int = 16 * 1024 * 1024
     """Bytes of input per transaction; the rest of a poll waits for the next cycle."""
     output_bytes_max: int = 64 * 1024 * 1024
-    """Bytes of output per batch: an agent that multiplies its input is stopped with a clear error.
-    """
+    """Bytes of output per batch: an agent that multiplies its input fails with a clear error."""
     record_bytes_max: int = 1_000_000
     """A little under the broker's default `max.message.bytes` (1,048,588), headers included."""
     batch_linger_seconds: float = 0.0
     """How long a poll that found a record waits for more, up to `batch_records_max`. Sinks that pay
-    per write to their store raise it to some 0.2 s; it adds that much latency, and at most 1 s is
-    sensible (a revocation waits for it).
+    per write to their store raise it to some 0.2 s. It adds that much latency; keep it below 1 s,
+    because a revocation waits for it.
     """
     poll_seconds: float = 0.1
-    """How long one poll may wait for the first record; also bounds how late a revocation is seen.
-    """
+    """How long one poll may wait for the first record; also limits the delay of a revocation."""
     prefetch_records: int = 20_000
     """librdkafka's queue per consumer (`queued.min.messages`)."""
     prefetch_kilobytes: int = 65_536
-    """And its memory bound (`queued.max.messages.kbytes`)."""
+    """Memory limit of that queue (`queued.max.messages.kbytes`)."""
 
     # -- transaction
     transaction_timeout_seconds: float = 60.0
-    """Also caps the delivery time-out: must be longer than a broker failover (9-20 s)."""
+    """Also caps the delivery timeout. Keep it above a broker failover (9-20 s)."""
     commit_hang_seconds: float = 6.0
-    """send_offsets_to_transaction can hang for ever when the coordinator's broker dies; doubled to
-    the maximum below while it repeats.
+    """Limit of send_offsets_to_transaction, which can hang forever when the coordinator's broker
+    dies. Doubled after each hang in a row, up to `commit_hang_seconds_max`.
     """
     commit_timeout_after_disconnect_seconds: float = 1.0
-    """The same while a broker is known to be away: only then does it hang, so less patience is
-    needed. It hangs after the new coordinator was elected, and adds to the failover in full.
+    """The same limit soon after a lost connection. The call hangs only then, so the limit can be
+    short; the time adds to the failover in full.
     """
     commit_hang_seconds_max: float = 60.0
     call_seconds_max: float = 90.0
-    """Any other blocking call: longer than the transaction time-out, so librdkafka answers first.
+    """Limit of any other blocking call. Keep it above the transaction timeout, so that librdkafka
+    returns first.
     """
     retry_backoff_ms: int = 1
-    """A transaction right after another is refused until the markers of that one are written (some
-    ms): asked again after 1, 2, 4 ms, ... With the default of 100 ms that is the latency's tail.
+    """A broker rejects a transaction until the markers of the one before are written (some ms). The
+    request is repeated after 1, 2, 4 ms, ... librdkafka's default of 100 ms would be the tail of
+    the latency.
     """
     linger_ms: int = 5
-    """A cycle is one burst: a little patience makes full batches."""
+    """A cycle produces one burst: a short wait fills the producer's batches."""
     fenced_backoff_seconds: float = 2.0
-    """After a fenced commit a rebalance usually follows; without one the engine rebuilds itself."""
+    """How long a fenced commit waits for the rebalance that usually follows; then it restores."""
     consecutive_aborts_max: int = 200
-    """Aborts without one commit between; then the process ends and its supervisor starts a fresh
+    """Aborts without a commit between them; then the process exits and its supervisor starts a new
     one.
     """
 
     # -- restore
     fence_after_seconds: float = 1.0
-    """An open transaction in a changelog that lasts longer is aborted by fencing its owner."""
+    """A transaction in a changelog that stays open longer is aborted by fencing its owner."""
     truncation_confirm_seconds: float = 60.0
-    """A changelog shorter than its committed offsets is asked again for this long, then refused."""
+    """A changelog shorter than its committed offsets is read again for this long, then rejected."""
     restore_stall_seconds: float = 300.0
-    """The watchdog ends a worker whose restore makes no progress for this long, or that waits so
-    long to be assigned anything.
+    """The watchdog ends a worker whose restore makes no progress for this long, or that waits this
+    long for an assignment.
     """
     delete_retention_seconds: float = 86_400.0
-    """Kafka's default `delete.retention.ms`: a local state older than half of it is rebuilt in
-    full, because the tombstones it missed may be compacted away.
+    """Kafka's default `delete.retention.ms`. A local state older than half of it is restored in
+    full, because tombstones that it missed may be compacted away.
     """
     allow_offset_rewind: bool = False
-    """Operator's switch: accept committed offsets that contradict the changelog (a deliberate
-    rewind, or a restored backup). The table is then rebuilt in full from what the changelog holds.
+    """For one start: accept committed offsets that contradict the changelog (a deliberate rewind,
+    or a restored backup). The table is then restored in full from what the changelog holds.
     """
 
     # -- agents
     retry_seconds_max: float = 30.0
-    """An agent's `Retry` waits at most this long before the batch comes again."""
+    """An agent's `Retry` waits at most this long before the batch is delivered again."""
     dead_letter_window_records: int = 1000
-    """The fuse looks at this many of the last records."""
+    """Window of the dead letter limit: this many of the last records."""
     dead_letter_ratio_max: float = 0.25
-    """A larger share of failed records than this in the window stops the worker."""
+    """A larger share of failed records in the window stops the worker."""
     consecutive_dead_letters_max: int = 100
-    """So many failed records in a row stop the worker."""
+    """This many failed records in a row stop the worker."""
 
     # -- watchdog
     progress_stall_seconds: float = 180.0
-    """A cycle that is not done after this ends the process with a diagnosis."""
+    """A cycle that takes longer ends the process with a diagnosis."""
     loop_stall_seconds: float = 60.0
-    """The event loop did not run for this long: same."""
+    """An event loop that does not run for this long does the same."""
     drain_seconds: float = 5.0
-    """Revocation and SIGTERM wait this long for the cycle in hand, then abandon it."""
+    """Revocation and SIGTERM wait this long for the current cycle, then abandon it."""
     shutdown_seconds_max: float = 25.0
-    """SIGTERM to the end of the process at the latest; a supervisor's grace time is usually 30 s.
-    """
+    """From SIGTERM to the exit of the process. A supervisor's grace time is usually 30 s."""
 
-    # -- topics and sender
+    # -- topics and produce
     topic_wait_seconds: float = 30.0
-    """A missing topic at start is waited for this long."""
+    """How long a start waits for a missing topic."""
     send_outstanding_max: int = 2000
-    """Records of `produce` that wait for the broker's acknowledgement."""
+    """Records of `produce` that may wait for the broker's acknowledgement."""
 
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    """More librdkafka settings for all clients (security, statistics). What a client is for, as its
-    isolation level or transactional id, stays the engine's.
+    """More librdkafka settings for all clients (security, statistics). What a client needs for its
+    purpose, such as its isolation level, is not overridden.
     """

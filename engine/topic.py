@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.agent import BatchChannel
+from engine.agent import AgentFunction, BatchChannel
 
 DecodeRecord = Callable[[bytes], Any]
 
 
 class BatchTopic:
-    """Subscribed through Faust's group, read by the engine. Offsets move only with its
-    transactions.
+    """Joined through Faust's group, read by the engine; offsets move only with its transactions.
 
-    `faust_topic` is what Faust knows of it; its own acknowledgements are off. `merge_partitions`:
-    its agent gets one batch per poll over all partitions.
+    `faust_topic` is what Faust knows of it, with acknowledgements off. `decode_errors`: exceptions
+    that mean an undecodable record, also when an agent raises one because it decodes by itself.
+    `function`: its agent's; None until there is one. `merge_partitions`: its agent gets one batch
+    per poll over all partitions.
     """
 
-    def __init__(self, app: Any, name: str, decode: DecodeRecord) -> None:
+    def __init__(
+        self,
+        app: Any,
+        name: str,
+        decode: DecodeRecord,
+        decode_errors: tuple[type[Exception], ...] = (),
+    ) -> None:
         self.name = name
         self.decode = decode
-        self.feed = BatchChannel(name)
-        self.has_agent = False
+        self.decode_errors = decode_errors
+        self.channel = BatchChannel(name)
+        self.function: AgentFunction | None = None
         self.merge_partitions = False
         self.faust_topic = app.topic(name, acks=False, key_serializer="raw", value_serializer="raw")

@@ -20,7 +20,7 @@ EXIT_CRASHED = 1
 
 
 class FaustWorker(faust.Worker):
-    """Faust's worker without spinner, banner and log handlers of its own; its end has a bound."""
+    """Faust's worker without spinner, banner and log handlers; its shutdown time is limited."""
 
     def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class FaustWorker(faust.Worker):
 
 
 def run_worker(app: Any) -> int:
-    """Blocks; returns the exit code: 0 after a drained stop, 1 after a crash (start it again).
+    """Blocks; returns the exit code: 0 after a drained stop, 1 after a crash (restart it).
 
     Logs go to the standard library's logging as the caller configured it.
     """
@@ -72,7 +72,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _end_now() -> None:
-    """Nothing is lost: what is not committed comes again."""
-    log.critical("the worker did not drain in time; stacks follow, the process ends")
+    """Nothing is lost: what is not committed is processed again."""
+    log.critical("the worker did not drain in time; stacks follow, the process exits")
     faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
     os._exit(EXIT_CRASHED)

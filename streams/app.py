@@ -71,7 +71,7 @@ def build_network_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     handlers: list[network.NetworkCallHandler] = []
 
     def is_new(record: Record) -> bool:
-        since_ms = consumer.assigned_at_ms.get((record.topic, record.partition))
+        since_ms = consumer.owned_since_ms(record)
         margin_ms = int(settings.fallback_ownership_margin_seconds * 1000)
         return since_ms is not None and record.timestamp_ms > since_ms + margin_ms
 

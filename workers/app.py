@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.app import EngineApp
-from engine.settings import EngineSettings
+from engine import EngineApp, EngineSettings
 from runtime.dead_letters import encode_dead_letter
 from runtime.settings import connections, load
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, TOPICS

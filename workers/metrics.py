@@ -1,4 +1,4 @@
-"""A worker's counters as Prometheus metrics, read when somebody asks."""
+"""A worker's counters as Prometheus metrics, read at each scrape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from engine.stats import EngineStats
+from engine import EngineStats
 from schemas.metrics import CATALOGUE
 
 _LABELS = ["app", "worker_instance"]

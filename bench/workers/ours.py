@@ -1,4 +1,4 @@
-"""The same work on the engine of this house, with generated codecs and defaults."""
+"""The same work on our engine, with generated codecs and defaults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 from bench.contract import PARTITIONS, State, generated
 from bench.workers.stopwatch import RECORDS, Stopwatch, say
-from engine import EngineApp, EngineSettings, run_worker
+from engine import BatchStream, EngineApp, EngineSettings, run_worker
 
 CODECS = generated()
 Event, write_event, read_command = CODECS["Event"], CODECS["write_Event"], CODECS["read_Command"]
@@ -45,7 +45,7 @@ payments = app.transactional_table(
 
 
 @app.agent(commands)
-async def handle(stream: Any) -> None:
+async def handle(stream: BatchStream) -> None:
     """The work, per batch."""
     async for batch in stream:
         states = payments.partition(batch)
@@ -69,14 +69,13 @@ async def report() -> None:
     say(
         ready=True,
         keys=len(payments),
-        restore_seconds=app.stats["restore_seconds"],
+        restore_seconds=app.stats.restore_seconds,
         rss_before_bytes=before_bytes,
         rss_bytes=psutil.Process().memory_info().rss,
     )
-    while not RECORDS or app.stats["records"] < RECORDS:  # noqa: ASYNC110 - it looks at a counter
+    while not RECORDS or app.stats.records < RECORDS:  # noqa: ASYNC110 - it looks at a counter
         await asyncio.sleep(0.01)
-    stats = {name: value for name, value in app.stats.items() if name != "lag"}
-    watch.stop(stats=stats)
+    watch.stop(stats=app.stats.as_dict())
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class BlockingCallThread:
             raise
 
     def abandon(self) -> None:
-        """Let the present thread end by itself after the call it is in."""
+        """Let the current thread end by itself after its current call."""
         if self._jobs is not None:
             self._jobs.put(None)
             self._jobs = None
@@ -69,12 +69,12 @@ def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
         except BaseException as exc:
             result, error = None, exc
         try:
-            loop.call_soon_threadsafe(_settle, future, result, error)
+            loop.call_soon_threadsafe(_resolve_future, future, result, error)
         except RuntimeError:  # the loop is closed: the process ends
             return
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _resolve_future(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.done():
         return
     if error is None:

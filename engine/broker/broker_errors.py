@@ -18,9 +18,9 @@ AUTHORIZATION_CODES = frozenset(
 
 
 def raise_if_unauthorized(error: KafkaError, place: str) -> None:
-    """Raises `NonRetriableBrokerError` for a missing right; `place`: what was done, and where."""
+    """Raises `NonRetriableBrokerError` for a missing right; `place`: operation and target."""
     if error.code() in AUTHORIZATION_CODES:
         raise NonRetriableBrokerError(
-            f"{place}: the broker refuses: {error}. Check the rights of this worker; nothing was "
-            "committed"
+            f"The broker denies {place}: {error}. Nothing was committed. Check the rights of this "
+            "worker."
         )

@@ -10,7 +10,7 @@ from engine.settings import EngineSettings
 
 LibrdkafkaSettings = dict[str, Any]
 CONNECTION_SETUP_MS = 5_000
-"""A stopped broker accepts connections and says nothing more."""
+"""A stopped broker accepts connections and never replies."""
 
 
 class ClientConfig:
@@ -34,9 +34,14 @@ class ClientConfig:
         """
         return f"{self.app_id}-{self.instance_id}"
 
+    @property
+    def group_instance_id(self) -> str | None:
+        """Static membership: one per instance id; None when it is off."""
+        return self.transactional_id if self.settings.static_membership else None
+
     def base(self) -> LibrdkafkaSettings:
-        """Shared by all clients; the default back-off of 10 s and time-outs of 60, 30 and 10 s
-        would lengthen every failover.
+        """Shared by all clients; the default backoff of 10 s and timeouts of 60, 30 and 10 s would
+        lengthen every failover.
         """
         return {
             "bootstrap.servers": self.bootstrap_servers,
@@ -50,21 +55,21 @@ class ClientConfig:
         }
 
     def fetch_consumer(self) -> LibrdkafkaSettings:
-        """Reads batch topics by assign(); never joins the group, uses its id for OffsetFetch only.
+        """Reads batch topics by assign(); never joins the group, uses its id only for OffsetFetch.
 
         `auto.offset.reset=error`: an offset out of range must never be skipped silently.
         """
         return self._read_committed() | {
             "group.id": self.app_id,
             "auto.offset.reset": "error",
-            "enable.partition.eof": True,  # the only sign that a lag is of markers alone
+            "enable.partition.eof": True,  # the only sign that a lag consists of markers alone
             "fetch.wait.max.ms": 100,
             "queued.min.messages": self.settings.prefetch_records,
             "queued.max.messages.kbytes": self.settings.prefetch_kilobytes,
         }
 
     def unstable_consumer(self) -> LibrdkafkaSettings:
-        """Sees the last committed offsets also while a newer commit is undecided."""
+        """Sees the last committed offsets also while a newer commit is unstable."""
         return self.base() | {
             "group.id": self.app_id,
             "enable.auto.commit": False,
@@ -83,8 +88,8 @@ class ClientConfig:
             "fetch.message.max.bytes": 8_388_608,
         }
 
-    def lane_consumer(self) -> LibrdkafkaSettings:
-        """Joins its own group; offsets are committed by hand, after the results are durable."""
+    def parallel_consumer(self) -> LibrdkafkaSettings:
+        """Joins its own group; offsets are committed explicitly, after the results are durable."""
         return self._read_committed() | {
             "group.id": f"{self.app_id}-calls",
             "auto.offset.reset": "earliest",
@@ -99,8 +104,8 @@ class ClientConfig:
     def transactional_producer(self) -> LibrdkafkaSettings:
         """One burst per cycle inside one transaction, which outlasts every single request.
 
-        One request at a time: with more, a later one may be taken while the first fails, and
-        librdkafka then calls the first delivered (decision 0021).
+        One request at a time: with more, a later one may succeed while the first fails, and
+        librdkafka then reports the first as delivered (see `not_acknowledged`).
         """
         settings = self.settings
         transaction_ms = int(settings.transaction_timeout_seconds * 1000)

@@ -1,4 +1,4 @@
-"""Knowing that a client lost a connection, and with it perhaps a request that arrives late."""
+"""Detects that a client lost a connection, and with it perhaps a request that arrives late."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 
 log = logging.getLogger(__name__)
-DISTURBED_SECONDS = 60.0
+RECENT_SECONDS = 60.0
 FAILED = "FAIL"
 TIMED_OUT = "REQTMOUT"
 HARMLESS = (
@@ -19,26 +19,26 @@ HARMLESS = (
 
 
 class DisconnectDetector:
-    """librdkafka's log of one client, passed on; `lost` is the first connection that it lost.
+    """librdkafka's logger for one client; `lost_connection` is the first connection that it lost.
 
-    The log is the only sign of it: a request is sent again without a word, and `error_cb` is not
-    called. A client repeats no such line for 30 s, so it must be replaced after the first. Lines
-    come while the client is polled. A request that timed out counts as well: a broker that was
-    stopped finds it in its socket when it wakes up.
+    The log is the only sign: librdkafka repeats a request silently and does not call `error_cb`.
+    A client repeats no such line for 30 s, so it must be replaced after the first. Lines arrive
+    while the client is polled. A request that timed out counts as well: a broker that was stopped
+    finds it in its socket when it continues.
     """
 
     def __init__(self) -> None:
-        self.lost: str | None = None
+        self.lost_connection: str | None = None
         self._failed_at: float | None = None
 
     @property
-    def disturbed(self) -> bool:
+    def recently_disconnected(self) -> bool:
         """A connection was lost, or could not be made, within the last minute."""
         failed_at = self._failed_at
-        return failed_at is not None and time.monotonic() - failed_at < DISTURBED_SECONDS
+        return failed_at is not None and time.monotonic() - failed_at < RECENT_SECONDS
 
     def log(self, level: int, pattern: str, *parts: object) -> None:
-        """What the client calls: facility, client and text are the parts."""
+        """Called by the client; `parts` are facility, client and text."""
         log.log(level, pattern, *parts)
         text = str(parts[-1]) if parts else ""
         if parts[:1] not in ((FAILED,), (TIMED_OUT,)):
@@ -46,5 +46,5 @@ class DisconnectDetector:
         self._failed_at = time.monotonic()
         if any(sign in text for sign in HARMLESS):
             return  # an attempt to connect that failed has carried no request
-        if self.lost is None:
-            self.lost = text
+        if self.lost_connection is None:
+            self.lost_connection = text

@@ -1,4 +1,4 @@
-"""Are the topics there, and do their partitions fit? Runs before the group is joined."""
+"""Checks topics and their partitions, creates changelogs; runs before the group is joined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 REQUEST_SECONDS = 5.0
 CHANGELOG_SETTINGS = {
     "cleanup.policy": "compact",
-    "min.cleanable.dirty.ratio": "0.3",  # a changelog is read in full at a takeover: keep it short
+    "min.cleanable.dirty.ratio": "0.3",  # a new owner reads a changelog in full: keep it short
     "segment.ms": str(6 * 3600 * 1000),  # the active segment is never compacted
 }
 
@@ -31,12 +31,12 @@ class Topology:
     def ensure(self, wanted: Mapping[str, int | None], changelogs: Mapping[str, int]) -> None:
         """Wait for `wanted` (name -> partitions, None: any), create missing changelogs.
 
-        Raises `MissingTopics` after `topic_wait_seconds`, saying what is wrong and what to do.
+        Raises `MissingTopics` after `topic_wait_seconds`, with what is wrong and what to do.
         """
         deadline = time.monotonic() + self._config.settings.topic_wait_seconds
         while problems := self._problems(wanted, changelogs):
             if time.monotonic() > deadline:
-                raise MissingTopics("; ".join(problems))
+                raise MissingTopics(" ".join(problems))
             time.sleep(0.3)
 
     def _problems(
@@ -47,7 +47,7 @@ class Topology:
             found = admin.list_topics(timeout=REQUEST_SECONDS).topics
             counts = {name: len(topic.partitions) for name, topic in found.items()}
         except KafkaException as exc:
-            return [f"no answer from {self._config.bootstrap_servers}: {exc}"]
+            return [f"No answer from {self._config.bootstrap_servers}: {exc}."]
         problems = list(_mismatches(wanted, counts))
         missing = {name: count for name, count in changelogs.items() if name not in counts}
         if not problems and missing:
@@ -57,30 +57,32 @@ class Topology:
         )
 
     def _create(self, admin: AdminClient, name: str, count: int) -> str:
-        """What is wrong while the next look does not see it."""
+        """Why the topic is still a problem until the next check."""
         topic = NewTopic(name, count, self._replication, config=CHANGELOG_SETTINGS)
         answer = admin.create_topics([topic], request_timeout=REQUEST_SECONDS)[name]
         try:
             answer.result(REQUEST_SECONDS * 2)
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                return f"changelog {name} is there, but not seen: check the rights of this worker"
+                return (
+                    f"Changelog {name} exists, but is not visible. Check the rights of this worker."
+                )
             log.warning("changelog topic %s: %s", name, exc)
-            return f"changelog {name} cannot be created: {exc.args[0].str()}"
+            return f"Changelog {name} cannot be created: {exc.args[0].str()}."
         log.info("created changelog topic %s", name)
-        return f"changelog {name} was created just now"
+        return f"Changelog {name} was just created."
 
 
 def _mismatches(wanted: Mapping[str, int | None], found: Mapping[str, int]) -> Iterable[str]:
     for name, count in wanted.items():
         if name not in found:
             yield (
-                f"topic {name} does not exist, or this worker may not see it: create it with "
-                "`paystream topics create`, or check the rights of this worker"
+                f"Topic {name} does not exist, or this worker may not see it. Create the topic, or "
+                "check the rights of this worker."
             )
         elif count is not None and found[name] != count:
             yield (
-                f"topic {name} has {found[name]} partitions, {count} are wanted: tables need as "
-                "many partitions as their source topics; set topic_partitions to fit, or make the "
-                "topic anew"
+                f"Topic {name} has {found[name]} partitions, {count} are wanted. Tables need as "
+                "many partitions as their source topics: change topic_partitions, or create the "
+                "topic again."
             )

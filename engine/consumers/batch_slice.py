@@ -1,18 +1,18 @@
-"""How the messages of one poll are cut into what an agent handles as a whole."""
+"""How the messages of one poll are divided into what an agent handles as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from typing import Any
 
-from engine.transactions.transaction import SourcePartition
+from engine.types import TopicPartition
 
 
 class BatchSlice:
     """Messages of one topic, in order per partition, that are handled or fail together.
 
-    `partition` None: of several partitions, for an agent that takes whole cycles. `isolated`: a
-    message that was tried with others before.
+    `partition` None: of several partitions, for an agent with `merge_partitions`. `isolated`: a
+    message that failed together with others before.
     """
 
     __slots__ = ("isolated", "messages", "partition", "topic")
@@ -25,20 +25,22 @@ class BatchSlice:
         self.messages = messages
         self.isolated = isolated
 
-    def next_offsets(self) -> dict[SourcePartition, int]:
+    def next_offsets(self) -> dict[TopicPartition, int]:
         """Offsets to commit when all are handled."""
         if self.partition is not None:
-            return {(self.topic, self.partition): int(self.messages[-1].offset()) + 1}
+            source = TopicPartition(self.topic, self.partition)
+            return {source: int(self.messages[-1].offset()) + 1}
+        last = {message.partition(): message for message in self.messages}
         return {
-            (self.topic, message.partition()): int(message.offset()) + 1
-            for message in self.messages
+            TopicPartition(self.topic, number): int(message.offset()) + 1
+            for number, message in last.items()
         }
 
     def split(self) -> list[BatchSlice]:
-        """Smaller ones in the same order: halves of a whole cycle, single messages of a partition.
+        """Smaller ones in the same order: single messages, or halves with `merge_partitions`.
 
-        An agent of whole cycles pays per batch: with one poison record in 4,000 it is asked some 25
-        times, not 4,000.
+        An agent with `merge_partitions` pays per batch: with one poison record in 4,000 it is
+        called some 25 times, not 4,000.
         """
         count = len(self.messages)
         step = 1 if self.partition is not None else max(1, (count + 1) // 2)
@@ -48,12 +50,14 @@ class BatchSlice:
         ]
 
 
-def deliveries(messages: Iterable[Any], merge_partitions: Container[str] = ()) -> list[BatchSlice]:
+def batch_slices(
+    messages: Iterable[Any], merge_partitions: Container[str] = ()
+) -> list[BatchSlice]:
     """One per partition, one per topic in `merge_partitions`; by first appearance, order kept.
 
-    Within a whole cycle the records of a partition are together.
+    In a slice of several partitions the records of each partition are together.
     """
-    groups: dict[SourcePartition, list[Any]] = {}
+    groups: dict[tuple[str, int], list[Any]] = {}
     for message in messages:
         source = (message.topic(), message.partition())
         group = groups.get(source)

@@ -1,16 +1,29 @@
-"""Records that cannot be processed: what is written about them, and when it is too many."""
+"""Records that cannot be processed: what is written about them, and when there are too many."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
 from engine.errors import DeadLetterLimitExceeded
 from engine.producer_record import ProducerRecord
-from schemas.enums import DeadLetterReason
+
+DETAIL_CHARACTERS_MAX = 2000
+
+
+class DeadLetterReason(StrEnum):
+    """Why a record could not be processed."""
+
+    UNDECODABLE = "undecodable"
+    """`decode` raised, or the agent raised one of the topic's `decode_errors`."""
+    HANDLER_FAILED = "handler_failed"
+    """The agent raised when it handled this record alone."""
+    CALL_FAILED = "call_failed"
+    """Every attempt of a `ParallelConsumer` raised."""
 
 
 class RawRecord(msgspec.Struct, frozen=True):
@@ -45,18 +58,15 @@ class EncodeDeadLetter(Protocol):
     ) -> bytes: ...
 
 
-DETAIL_CHARACTERS_MAX = 2000
-
-
 class DeadLetters:
-    """Builds the record for the dead letter topic; keeps the source's key and headers."""
+    """Builds the records of the dead letter topic; they keep the source's key and headers."""
 
     def __init__(self, topic: str, encode: EncodeDeadLetter, app_id: str) -> None:
         self.topic = topic
         self._encode = encode
         self._app_id = app_id
 
-    def letter(
+    def record_for(
         self, message: Any, reason: DeadLetterReason, error: BaseException
     ) -> ProducerRecord:
         """The dead letter of one message."""
@@ -67,10 +77,10 @@ class DeadLetters:
 
 
 class DeadLetterLimit:
-    """Blows when the share of failed records in a window, or a run of them, is too high.
+    """Stops the worker when too many records fail: in a row, or as a share of a window.
 
-    Immutable: `after` gives the state with more outcomes, so that an aborted transaction is not
-    counted.
+    Without it a wrong release would turn a whole topic into dead letters. Immutable: `after`
+    returns the state with more outcomes, so that an aborted transaction is not counted.
     """
 
     def __init__(self, window_records: int, ratio_max: float, run_max: int) -> None:
@@ -104,7 +114,7 @@ class DeadLetterLimit:
         run = self._runs[-1][1]
         if run >= run_max or failed > ratio_max * window_records:
             raise DeadLetterLimitExceeded(
-                f"{run} records in a row and {failed} of the last {window_records} could not be "
-                "processed; the worker stops before it commits them. Find the reason in the log, "
-                "mend it, start again"
+                f"Dead-letter limit exceeded: {run} records in a row and {failed} of the last "
+                f"{window_records} failed. Nothing of this poll was committed. Fix the cause (see "
+                "the errors above), then restart the worker."
             )

@@ -1,4 +1,4 @@
-"""The consumer group member of an external lane; all of it runs in the lane's thread."""
+"""The consumer group member of a `ParallelConsumer`; all of it runs in that consumer's thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from engine.broker.clients import ClientConfig
-from engine.transactions.transaction import SourcePartition
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
@@ -18,30 +19,34 @@ RECORDS_PER_POLL = 500
 COMMIT_MARGIN_SECONDS = 5.0
 
 
-class LaneOwner(Protocol):
-    """What the consumer asks of the lane; called through the event loop."""
+class RebalanceHandler(Protocol):
+    """What happens when partitions come and go; called in the event loop."""
 
     grace_seconds: float
 
-    async def let_go(
-        self, sources: list[SourcePartition], grace_seconds: float
-    ) -> dict[SourcePartition, int]:
-        """Finish or drop the work on these partitions; offsets to commit."""
+    async def on_partitions_revoked(
+        self, sources: list[TopicPartition], grace_seconds: float
+    ) -> dict[TopicPartition, int]:
+        """Finish or drop the work on these partitions; returns the offsets to commit."""
 
-    def took_over(self, sources: list[SourcePartition]) -> None:
-        """These partitions are ours from now on."""
+    def on_partitions_assigned(self, sources: list[TopicPartition]) -> None:
+        """This member owns these partitions from now on."""
 
 
-class LaneConsumer:
-    """Joins `<app>-lane` by itself (cooperative); commits by hand."""
+class GroupConsumer:
+    """Joins the group `<app>-calls` by itself (cooperative); commits explicitly."""
 
     def __init__(
-        self, config: ClientConfig, topic: str, owner: LaneOwner, loop: asyncio.AbstractEventLoop
+        self,
+        config: ClientConfig,
+        topic: str,
+        handler: RebalanceHandler,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        settings = config.lane_consumer()
+        settings = config.parallel_consumer()
         if config.settings.static_membership:
             settings["group.instance.id"] = f"{config.transactional_id}-{topic}"
-        self._owner = owner
+        self._handler = handler
         self._loop = loop
         self._paused = False
         self._client: Any = Consumer(settings)
@@ -49,8 +54,8 @@ class LaneConsumer:
             [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
-    def step(self, room: int, offsets: Mapping[SourcePartition, int]) -> tuple[list[Any], bool]:
-        """Commit, then take at most `room` messages. (messages, did the commit succeed)"""
+    def step(self, room: int, offsets: Mapping[TopicPartition, int]) -> tuple[list[Any], bool]:
+        """Commit, then read at most `room` messages. (messages, did the commit succeed)"""
         committed = self._commit(offsets)
         self._pause(room <= 0)
         first = self._client.poll(POLL_SECONDS)
@@ -62,19 +67,20 @@ class LaneConsumer:
         return [message for message in found if _is_record(message)], committed
 
     def close(self) -> None:
-        """Leave; `let_go` is called for what is still ours."""
+        """Leave the group; `on_partitions_revoked` is called for what is still owned."""
         self._client.close()
 
-    def _commit(self, offsets: Mapping[SourcePartition, int]) -> bool:
+    def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         if not offsets:
             return True
         wanted = [
-            TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()
+            KafkaTopicPartition(topic, number, offset)
+            for (topic, number), offset in offsets.items()
         ]
         try:
             answers = self._client.commit(offsets=wanted, asynchronous=False)
         except KafkaException as exc:
-            log.warning("lane commit: %s; the records may come again", exc)
+            log.warning("commit: %s; the records may be called again", exc)
             return False
         return all(answer.error is None for answer in answers or ())
 
@@ -87,30 +93,30 @@ class LaneConsumer:
                 self._client.resume(assigned)
             self._paused = paused
 
-    def _on_assign(self, client: Any, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, client: Any, partitions: list[KafkaTopicPartition]) -> None:
         self._paused = False
-        self._loop.call_soon_threadsafe(self._owner.took_over, _sources(partitions))
+        self._loop.call_soon_threadsafe(self._handler.on_partitions_assigned, _sources(partitions))
 
-    def _on_revoke(self, client: Any, partitions: list[TopicPartition]) -> None:
-        self._commit(self._let_go(partitions, self._owner.grace_seconds))
+    def _on_revoke(self, client: Any, partitions: list[KafkaTopicPartition]) -> None:
+        self._commit(self._release(partitions, self._handler.grace_seconds))
 
-    def _on_lost(self, client: Any, partitions: list[TopicPartition]) -> None:
-        self._let_go(partitions, 0.0)
+    def _on_lost(self, client: Any, partitions: list[KafkaTopicPartition]) -> None:
+        self._release(partitions, 0.0)
 
-    def _let_go(
-        self, partitions: list[TopicPartition], grace_seconds: float
-    ) -> dict[SourcePartition, int]:
-        work = self._owner.let_go(_sources(partitions), grace_seconds)
+    def _release(
+        self, partitions: list[KafkaTopicPartition], grace_seconds: float
+    ) -> dict[TopicPartition, int]:
+        work = self._handler.on_partitions_revoked(_sources(partitions), grace_seconds)
         answer = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return answer.result(grace_seconds + COMMIT_MARGIN_SECONDS)
         except TimeoutError:
-            log.warning("the lane did not let go of %d partitions in time", len(partitions))
+            log.warning("%d revoked partitions were not released in time", len(partitions))
             return {}
 
 
-def _sources(partitions: list[TopicPartition]) -> list[SourcePartition]:
-    return [(partition.topic, partition.partition) for partition in partitions]
+def _sources(partitions: list[KafkaTopicPartition]) -> list[TopicPartition]:
+    return [TopicPartition(partition.topic, partition.partition) for partition in partitions]
 
 
 def _is_record(message: Any) -> bool:
@@ -122,5 +128,5 @@ def _is_record(message: Any) -> bool:
         KafkaError.GROUP_AUTHORIZATION_FAILED,
     ):
         raise KafkaException(error)
-    log.warning("lane: %s", error)
+    log.warning("parallel consumer: %s", error)
     return False

@@ -14,10 +14,10 @@ class OffsetTracker:
         self._order: deque[int] = deque()
         self._done: set[int] = set()
         self.committable: int | None = None
-        """Next offset to process by whoever comes after; None before anything was done."""
+        """Next offset to process by the next owner; None before anything was done."""
 
     def add(self, offset: int) -> None:
-        """A record was taken; offsets must rise."""
+        """A record was read; offsets must rise."""
         assert not self._order or offset > self._order[-1], "offsets must rise within a partition"
         self._order.append(offset)
 
@@ -31,5 +31,5 @@ class OffsetTracker:
 
     @property
     def open_count(self) -> int:
-        """Records taken and not yet below the committable offset."""
+        """Records read and not yet below the committable offset."""
         return len(self._order)

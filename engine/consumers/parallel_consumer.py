@@ -1,6 +1,4 @@
-"""Calls to the outside, one per record: intents in, bounded concurrent awaits, results out as
-records.
-"""
+"""Calls to other systems, one per record: requests in, bounded concurrency, results as records."""
 
 from __future__ import annotations
 
@@ -16,45 +14,51 @@ from confluent_kafka import KafkaException
 from mode import Service
 
 from engine.broker.blocking_calls import BlockingCallThread
-from engine.consumers.group_consumer import LaneConsumer
+from engine.consumers.dead_letters import DeadLetterReason
+from engine.consumers.group_consumer import GroupConsumer
 from engine.consumers.offsets import OffsetTracker
+from engine.context import EngineContext
 from engine.errors import BatchFailed, Retry
 from engine.producer_record import ProducerRecord
 from engine.record import Record
-from engine.transactions.transaction import SourcePartition
-from schemas.enums import DeadLetterReason
+from engine.transactions.idempotent_producer import IdempotentProducer
+from engine.types import TopicPartition
 
 CallResult = list[ProducerRecord]
 CallFunction = Callable[[Record], Awaitable[CallResult]]
+Crash = Callable[[BaseException], Awaitable[None]]
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS_MAX = 30.0
 
 
 class InFlightRecord:
-    """One record on its way through the lane."""
+    """One record between its read and the end of its call."""
 
     __slots__ = ("message", "source", "task")
 
     def __init__(self, message: Any) -> None:
         self.message = message
-        self.source: SourcePartition = (message.topic(), message.partition())
+        self.source = TopicPartition(message.topic(), message.partition())
         self.task: asyncio.Task[None] | None = None
 
 
 class ParallelConsumer(Service):
-    """At-least-once executor of intents, beside the transactional agents.
+    """Runs one call per record, at least once, beside the transactional agents.
 
-    `call(record)` returns the results to write; they are written by the idempotent producer, and
-    the committed offset moves only below the first record whose results are not yet durable.
-    Records of one key are called one after another (`key_order`), different keys concurrently,
+    `call(record)` returns the results to write. The idempotent producer writes them, and the
+    committed offset moves only below the first record whose results are not yet durable. Records
+    of one key are called one after another (`key_order`), different keys concurrently,
     `in_flight_max` at once. A call that raises is repeated with growing pauses, `attempts_max`
-    times, then dead-lettered; one that raises `Retry` is repeated without limit. So a call may
-    happen twice: it needs an idempotency key.
+    times, then dead-lettered; one that raises `Retry` is repeated without limit. A call may happen
+    twice, so it needs an idempotency key. The name and the semantics are those of Confluent's
+    Parallel Consumer. `counts`: since the start.
     """
 
     def __init__(  # noqa: PLR0913 - bounds with defaults, keyword only
         self,
-        app: Any,
+        context: EngineContext,
+        producer: IdempotentProducer,
+        crash: Crash,
         topic: str,
         *,
         decode: Callable[[bytes], Any],
@@ -71,32 +75,33 @@ class ParallelConsumer(Service):
         self.topic = topic
         self.grace_seconds = grace_seconds
         self.ready = False
-        self.assigned_at_ms: dict[SourcePartition, int] = {}
-        """Since when each partition is ours: an older record may have been called elsewhere."""
         self.counts = {"records": 0, "results": 0, "retries": 0, "dead_letters": 0}
-        self._app = app
+        self._context = context
+        self._producer = producer
+        self._crash = crash
+        self._owned_since_ms: dict[TopicPartition, int] = {}
         self._decode = decode
         self._call = call
         self._key_order = key_order
-        self._held_max = buffered_records_max or 4 * in_flight_max
+        self._buffered_max = buffered_records_max or 4 * in_flight_max
         self._attempts_max = attempts_max
         self._backoff_seconds = backoff_seconds
         self._call_seconds_max = call_seconds_max
-        self._slots = asyncio.Semaphore(in_flight_max)
-        self._thread = BlockingCallThread(f"engine-lane-{topic}")
-        self._consumer: LaneConsumer | None = None
-        self._trackers: dict[SourcePartition, OffsetTracker] = {}
-        self._committed: dict[SourcePartition, int] = {}
+        self._call_limit = asyncio.Semaphore(in_flight_max)
+        self._thread = BlockingCallThread(f"engine-calls-{topic}")
+        self._consumer: GroupConsumer | None = None
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._queues: dict[object, deque[InFlightRecord]] = {}
-        self._held: set[InFlightRecord] = set()
+        self._buffered: set[InFlightRecord] = set()
 
     async def on_start(self) -> None:
         """Join the group."""
         loop = asyncio.get_running_loop()
-        self._consumer = LaneConsumer(self._app.engine.config, self.topic, self, loop)
+        self._consumer = GroupConsumer(self._context.config, self.topic, self, loop)
 
     async def on_stop(self) -> None:
-        """Finish what is in flight within `grace_seconds`, commit, leave."""
+        """Finish what is in flight within `grace_seconds`, commit, leave the group."""
         if self._consumer is None:
             return
         limit = 2 * self.grace_seconds + 10
@@ -111,56 +116,63 @@ class ParallelConsumer(Service):
             while not self.should_stop:
                 await self._step()
         except Exception as exc:
-            await self._app.crash(exc)
+            await self._crash(exc)
             raise
 
     async def _step(self) -> None:
         assert self._consumer is not None
-        room = self._held_max - len(self._held)
+        room = self._buffered_max - len(self._buffered)
         offsets = self._to_commit()
-        limit = self._app.engine_settings.call_seconds_max
+        limit = self._context.config.settings.call_seconds_max
         messages, committed = await self._thread.call(limit, self._consumer.step, room, offsets)
         if committed:
             self._committed.update(offsets)
         for message in messages:
-            self._accept(message)
+            self._enqueue(message)
+
+    def owned_since_ms(self, record: Record) -> int | None:
+        """Since when this worker owns the record's partition, in epoch ms; None if it does not.
+
+        A record that is older may have been called by the former owner.
+        """
+        return self._owned_since_ms.get(TopicPartition(record.topic, record.partition))
 
     # -- partitions come and go
 
-    def took_over(self, sources: list[SourcePartition]) -> None:
+    def on_partitions_assigned(self, sources: list[TopicPartition]) -> None:
         """Called by the consumer after an assignment (also an empty one)."""
         self.ready = True
         for source in sources:
             self._trackers[source] = OffsetTracker()
-            self.assigned_at_ms[source] = time.time_ns() // 1_000_000
+            self._owned_since_ms[source] = time.time_ns() // 1_000_000
 
-    async def let_go(
-        self, sources: list[SourcePartition], grace_seconds: float
-    ) -> dict[SourcePartition, int]:
-        """Drop what has not begun, wait for what has, cancel the rest; offsets that are durable."""
-        going = set(sources)
-        mine = [errand for errand in self._held if errand.source in going]
-        begun = {errand.task for errand in mine if errand.task is not None}
-        self._unqueue(going)
+    async def on_partitions_revoked(
+        self, sources: list[TopicPartition], grace_seconds: float
+    ) -> dict[TopicPartition, int]:
+        """Drop what has not begun, wait for what has, cancel the rest; returns durable offsets."""
+        revoked = set(sources)
+        affected = [each for each in self._buffered if each.source in revoked]
+        begun = {each.task for each in affected if each.task is not None}
+        self._unqueue(revoked)
         if begun and grace_seconds > 0:
             await asyncio.wait(begun, timeout=grace_seconds)
         for task in begun:
             task.cancel()
-        self._held.difference_update(mine)
+        self._buffered.difference_update(affected)
         offsets = self._to_commit()
         for source in sources:
             self._trackers.pop(source, None)
             self._committed.pop(source, None)
-            self.assigned_at_ms.pop(source, None)
-        return {source: offset for source, offset in offsets.items() if source in going}
+            self._owned_since_ms.pop(source, None)
+        return {source: offset for source, offset in offsets.items() if source in revoked}
 
-    def _unqueue(self, going: set[SourcePartition]) -> None:
+    def _unqueue(self, revoked: set[TopicPartition]) -> None:
         for queue in self._queues.values():
-            kept = [errand for errand in queue if errand.source not in going]
+            kept = [each for each in queue if each.source not in revoked]
             queue.clear()
             queue.extend(kept)
 
-    def _to_commit(self) -> dict[SourcePartition, int]:
+    def _to_commit(self) -> dict[TopicPartition, int]:
         return {
             source: tracker.committable
             for source, tracker in self._trackers.items()
@@ -170,49 +182,49 @@ class ParallelConsumer(Service):
 
     # -- one record
 
-    def _accept(self, message: Any) -> None:
-        errand = InFlightRecord(message)
-        tracker = self._trackers.get(errand.source)
+    def _enqueue(self, message: Any) -> None:
+        in_flight = InFlightRecord(message)
+        tracker = self._trackers.get(in_flight.source)
         if tracker is None:
-            return  # it was revoked while this poll was on its way
+            return  # it was revoked during this poll
         tracker.add(message.offset())
-        self._held.add(errand)
+        self._buffered.add(in_flight)
         self.counts["records"] += 1
-        key: object = message.key() if self._key_order and message.key() is not None else errand
+        key: object = message.key() if self._key_order and message.key() is not None else in_flight
         queue = self._queues.get(key)
         if queue is None:
-            self._queues[key] = deque([errand])
+            self._queues[key] = deque([in_flight])
             self._start_next(key)
         else:
-            queue.append(errand)
+            queue.append(in_flight)
 
     def _start_next(self, key: object) -> None:
         queue = self._queues[key]
         if not queue:
             del self._queues[key]
             return
-        errand = queue.popleft()
-        errand.task = asyncio.get_running_loop().create_task(self._run(errand))
-        errand.task.add_done_callback(lambda task: self._ended(key, errand, task))
+        in_flight = queue.popleft()
+        in_flight.task = asyncio.get_running_loop().create_task(self._run(in_flight))
+        in_flight.task.add_done_callback(lambda task: self._ended(key, in_flight, task))
 
-    def _ended(self, key: object, errand: InFlightRecord, task: asyncio.Task[None]) -> None:
-        self._held.discard(errand)
+    def _ended(self, key: object, in_flight: InFlightRecord, task: asyncio.Task[None]) -> None:
+        self._buffered.discard(in_flight)
         self._start_next(key)
         if task.cancelled():
             return
         error = task.exception()
         if error is not None:
-            self.add_future(self._app.crash(error))
+            self.add_future(self._crash(error))
             return
-        tracker = self._trackers.get(errand.source)
+        tracker = self._trackers.get(in_flight.source)
         if tracker is not None:
-            tracker.done(errand.message.offset())
+            tracker.done(in_flight.message.offset())
 
-    async def _run(self, errand: InFlightRecord) -> None:
+    async def _run(self, in_flight: InFlightRecord) -> None:
         try:
-            record = Record(errand.message, self._decode(errand.message.value()))
+            record = Record(in_flight.message, self._decode(in_flight.message.value()))
         except Exception as exc:
-            await self._dead_letter(errand, DeadLetterReason.UNDECODABLE, exc)
+            await self._dead_letter(in_flight, DeadLetterReason.UNDECODABLE, exc)
             return
         attempt = 0
         while True:
@@ -224,39 +236,39 @@ class ParallelConsumer(Service):
             except Exception as exc:
                 attempt += 1
                 if attempt >= self._attempts_max:
-                    await self._dead_letter(errand, DeadLetterReason.CALL_FAILED, exc)
+                    await self._dead_letter(in_flight, DeadLetterReason.CALL_FAILED, exc)
                     return
-                log.warning("lane %s: attempt %d: %r", self.topic, attempt, exc)
+                log.warning("%s: attempt %d failed: %r", self.topic, attempt, exc)
                 await self._pause(self._backoff_seconds * 2 ** (attempt - 1))
 
     async def _call_once(self, record: Record) -> None:
-        async with self._slots:
+        async with self._call_limit:
             async with asyncio.timeout(self._call_seconds_max):
                 results = await self._call(record)
             await self._write(results)
 
     async def _write(self, results: CallResult) -> None:
-        """Until all are durable: the call was made, its results must not be lost."""
+        """Repeats until all are durable: the call was made, its results must not be lost."""
         while True:
             try:
-                await asyncio.gather(*(self._app.sender.send(result) for result in results))
+                await asyncio.gather(*(self._producer.send(result) for result in results))
             except KafkaException as exc:
-                log.warning("lane %s: results not written yet: %s", self.topic, exc)
+                log.warning("%s: results not written yet: %s", self.topic, exc)
                 await self._pause(1.0)
                 continue
             self.counts["results"] += len(results)
             return
 
     async def _dead_letter(
-        self, errand: InFlightRecord, reason: DeadLetterReason, error: Exception
+        self, in_flight: InFlightRecord, reason: DeadLetterReason, error: Exception
     ) -> None:
-        dead_letters = self._app.engine.dead_letters
-        message = errand.message
+        dead_letters = self._context.dead_letters
+        message = in_flight.message
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         if dead_letters is None:
             raise BatchFailed(f"{place}: {error!r}") from error
         log.error("%s goes to the dead letters (%s): %r", place, reason, error)
-        await self._write([dead_letters.letter(message, reason, error)])
+        await self._write([dead_letters.record_for(message, reason, error)])
         self.counts["dead_letters"] += 1
 
     async def _pause(self, seconds: float) -> None:

@@ -10,22 +10,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.batch import Batch
-from engine.consumers.batch_slice import BatchSlice, deliveries
-from engine.consumers.dead_letters import DeadLetters
+from engine.consumers.batch_slice import BatchSlice, batch_slices
+from engine.consumers.dead_letters import DeadLetterReason, DeadLetters
 from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
 from engine.record import Record
 from engine.settings import EngineSettings
 from engine.state.table import TransactionalTable
 from engine.topic import BatchTopic
-from engine.transactions.transaction import BatchTransaction, SourcePartition, Transaction
-from schemas.codec import UndecodableRecord
-from schemas.enums import DeadLetterReason
+from engine.transactions.transaction import BatchTransaction, Transaction
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
 
 
 class PollBatch:
-    """The deliveries of one poll; each `transaction` takes as many of them as can commit now."""
+    """The slices of one poll; each `transaction` takes as many of them as can commit now."""
 
     def __init__(
         self,
@@ -34,7 +33,7 @@ class PollBatch:
         tables: Iterable[TransactionalTable],
         dead_letters: DeadLetters | None,
         messages: list[Any],
-        times: Mapping[SourcePartition, int] | None = None,
+        times: Mapping[TopicPartition, int] | None = None,
     ) -> None:
         self._times = times or {}
         self._settings = settings
@@ -43,7 +42,7 @@ class PollBatch:
         self._expires = any(table.expires_ms is not None for table in self._tables)
         self._dead_letters = dead_letters
         merge_partitions = {name for name, topic in topics.items() if topic.merge_partitions}
-        self._pending = deque(deliveries(messages, merge_partitions))
+        self._pending = deque(batch_slices(messages, merge_partitions))
 
     @property
     def done(self) -> bool:
@@ -56,7 +55,7 @@ class PollBatch:
         The transaction holds what was handled before (it may be empty). Raises `BatchFailed` for a
         record that fails alone when there is no dead letter topic, and `AgentEnded`.
         """
-        transaction = Transaction(self._tables)
+        transaction = Transaction()
         while self._pending:
             try:
                 await self._handle(self._pending[0], transaction)
@@ -64,48 +63,49 @@ class PollBatch:
                 return transaction, retry
         return transaction, None
 
-    async def _handle(self, delivery: BatchSlice, transaction: Transaction) -> None:
-        topic = self._topics[delivery.topic]
-        scope = self._new_scope(transaction, delivery)
-        records, undecodable = _decode(topic, delivery.messages)
+    async def _handle(self, slice_: BatchSlice, transaction: Transaction) -> None:
+        topic = self._topics[slice_.topic]
+        batch_transaction = self._begin(transaction, slice_)
+        records, undecodable = _decode(topic, slice_.messages)
         if undecodable and self._dead_letters is None:
             message, error = undecodable[0]
             raise BatchFailed(f"{_place(message)} cannot be decoded: {error!r}") from error
         try:
             if records:
-                batch = Batch(delivery.topic, records, scope, expires=self._expires)
-                await topic.feed.deliver(batch)
-            self._advance(scope, records)
-            scope.seal()
+                batch = Batch(slice_.topic, records, batch_transaction, expires=self._expires)
+                await topic.channel.deliver(batch)
+            self._advance(batch_transaction, records)
+            batch_transaction.commit_to(transaction)
         except (Retry, AgentEnded, AgentUsageError):
-            scope.drop()
+            batch_transaction.discard()
             raise
         except Exception as exc:
-            scope.drop()
-            self._isolate(delivery, transaction, exc)
+            batch_transaction.discard()
+            self._isolate(slice_, transaction, exc)
             return
         self._pending.popleft()
         for message, error in undecodable:
             self._dead_letter(message, DeadLetterReason.UNDECODABLE, error, transaction)
-        offsets = delivery.next_offsets()
-        transaction.handled(offsets, len(records), good=True)
+        offsets = slice_.next_offsets()
+        self._handled(transaction, offsets, len(records), good=True)
+        now_ms = batch_transaction.clock.now_ms
         for source in offsets:
-            transaction.times[source] = max(self._time_of(source, transaction), scope.clock.now_ms)
+            transaction.times[source] = max(self._time_of(source, transaction), now_ms)
 
-    def _isolate(self, delivery: BatchSlice, transaction: Transaction, error: Exception) -> None:
-        """Roll back, try smaller deliveries; a record that fails alone is dead-lettered."""
+    def _isolate(self, slice_: BatchSlice, transaction: Transaction, error: Exception) -> None:
+        """Roll back, try smaller slices; a record that fails alone is dead-lettered."""
         cause = error.__cause__ or error
-        if not delivery.isolated:
-            parts = delivery.split()
-            log.warning("%s; retrying its %d records in parts", error, len(delivery.messages))
+        if not slice_.isolated:
+            parts = slice_.split()
+            log.warning("%s; retrying its %d records in parts", error, len(slice_.messages))
             self._pending.popleft()
             self._pending.extendleft(reversed(parts))
             return
-        message = delivery.messages[0]
+        message = slice_.messages[0]
         if self._dead_letters is None:
             raise BatchFailed(f"{_place(message)} cannot be processed: {cause!r}") from cause
         self._pending.popleft()
-        undecodable = isinstance(cause, UndecodableRecord)  # an agent may decode whole batches
+        undecodable = isinstance(cause, self._topics[slice_.topic].decode_errors)
         reason = DeadLetterReason.UNDECODABLE if undecodable else DeadLetterReason.HANDLER_FAILED
         self._dead_letter(message, reason, cause, transaction)
 
@@ -114,28 +114,44 @@ class PollBatch:
     ) -> None:
         assert self._dead_letters is not None
         log.error("%s goes to the dead letters (%s): %r", _place(message), reason, error)
-        transaction.outputs.append(self._dead_letters.letter(message, reason, error))
-        source = (message.topic(), message.partition())
-        transaction.handled({source: message.offset() + 1}, 1, good=False)
+        transaction.outputs.append(self._dead_letters.record_for(message, reason, error))
+        source = TopicPartition(message.topic(), message.partition())
+        self._handled(transaction, {source: message.offset() + 1}, 1, good=False)
 
-    def _new_scope(self, transaction: Transaction, delivery: BatchSlice) -> BatchTransaction:
-        number = delivery.partition
-        source = (delivery.topic, -1 if number is None else number)
+    def _handled(
+        self,
+        transaction: Transaction,
+        offsets: Mapping[TopicPartition, int],
+        count: int,
+        *,
+        good: bool,
+    ) -> None:
+        transaction.handled(offsets, count, good=good)
+        for source in offsets:
+            number = source.partition
+            if number not in transaction.partitions:
+                transaction.partitions[number] = [
+                    table.partition_state(number) for table in self._tables
+                ]
+
+    def _begin(self, transaction: Transaction, slice_: BatchSlice) -> BatchTransaction:
+        number = slice_.partition
+        source = TopicPartition(slice_.topic, -1 if number is None else number)
         return BatchTransaction(
-            transaction,
             number,
             record_bytes_max=self._settings.record_bytes_max,
             output_bytes_max=self._settings.output_bytes_max,
+            pending=transaction.writes,
             time_ms=self._time_of(source, transaction),
         )
 
-    def _time_of(self, source: SourcePartition, transaction: Transaction) -> int:
+    def _time_of(self, source: TopicPartition, transaction: Transaction) -> int:
         return transaction.times.get(source, self._times.get(source, 0))
 
-    def _advance(self, scope: BatchTransaction, records: list[Record]) -> None:
-        """Also for an agent that did not look at every record."""
+    def _advance(self, batch_transaction: BatchTransaction, records: list[Record]) -> None:
+        """Also for an agent that did not iterate over every record."""
         if self._expires and records:
-            scope.clock.advance(max(record.timestamp_ms for record in records))
+            batch_transaction.clock.advance(max(record.timestamp_ms for record in records))
 
 
 def _decode(

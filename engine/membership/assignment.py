@@ -5,94 +5,109 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from engine.broker.blocking_calls import BlockingCallThread
+from engine.consumers.dead_letters import DeadLetterLimit
 from engine.consumers.poll_batch import PollBatch
+from engine.context import EngineContext
 from engine.errors import EngineError, Retry, TransactionAborted
 from engine.membership.library_internals import group_metadata
 from engine.state.restore import RestoreResult, StateRestorer
-from engine.transactions.transaction import SourcePartition, Transaction
-
-if TYPE_CHECKING:
-    from engine.engine import Engine
+from engine.transactions.transaction import Transaction
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
-RESTORE_SECONDS_MAX = 24 * 3600.0  # the watchdog looks at its progress
+RESTORE_SECONDS_MAX = 24 * 3600.0  # the watchdog checks its progress
 RESTORE_STOP_SECONDS = 1.0
 
 
 class Assignment:
-    """Take over from the log, then cycles until drained; after an abort take over again.
+    """Restore from the log, then run cycles until drained; after an abort restore again.
 
     Every commit carries the generation and member id of this assignment, never of a later one.
+    `phase` and `phase_at`: what it does now, and since when. `positions`: next offset per source.
     """
 
     def __init__(
-        self, engine: Engine, sources: list[SourcePartition], generation: int, member_id: str
+        self,
+        context: EngineContext,
+        sources: list[TopicPartition],
+        generation: int,
+        member_id: str,
+        dead_letter_limit: DeadLetterLimit,
     ) -> None:
-        self._engine = engine
+        config = context.config
+        self._context = context
         self._sources = sources
-        self._numbers = frozenset(number for _, number in sources)
+        self._numbers = frozenset(source.partition for source in sources)
         self._metadata = group_metadata(
-            engine.config.app_id, generation, member_id, engine.group_instance_id
+            config.app_id, generation, member_id, config.group_instance_id
         )
+        self._record_times: dict[TopicPartition, int] = {}
+        self.dead_letter_limit = dead_letter_limit
         self.generation = generation
-        self.positions: dict[SourcePartition, int] = {}
-        self.flowing = False
-        self.step = "new"
-        self.step_at = time.monotonic()
+        self.positions: dict[TopicPartition, int] = {}
+        self.processing = False
+        self.phase = "new"
+        self.phase_at = time.monotonic()
         self.progress_at = time.monotonic()
         self.restore: StateRestorer | None = None
         self._draining = asyncio.Event()
         self._aborts_in_row = 0
 
-    def lag(self, ask_seconds: float) -> int:
-        """Offsets with records that are not committed, asked of the brokers; blocking.
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records per source that are not committed, from the client's cache (no request)."""
+        if not self.processing:
+            return {}
+        return self._context.fetcher.lag_by_partition(self.positions)
+
+    def total_lag(self, ask_seconds: float) -> int:
+        """Records that are not committed, as the brokers report it; blocking.
 
         Raises `KafkaException`.
         """
-        if not self.flowing:
+        if not self.processing:
             return 0
-        found = self._engine.fetcher.lag_by_partition(self.positions, ask_seconds=ask_seconds)
+        found = self._context.fetcher.lag_by_partition(self.positions, ask_seconds=ask_seconds)
         return sum(found.values())
 
     def drain(self) -> None:
-        """End after the cycle in hand."""
+        """End after the current cycle."""
         self._draining.set()
 
     async def run(self) -> None:
-        """Until drained or cancelled; raises what a supervisor has to know."""
+        """Until drained or cancelled; raises what must end the worker."""
         while not self._draining.is_set():
             try:
                 await self._restore_and_assign()
-                await self._flow()
+                await self._run_cycles()
             except TransactionAborted as abort:
                 await self._after_abort(abort)
             finally:
-                self.flowing = False
+                self.processing = False
 
-    def _enter(self, step: str) -> None:
-        self.step, self.step_at = step, time.monotonic()
+    def _set_phase(self, phase: str) -> None:
+        self.phase, self.phase_at = phase, time.monotonic()
 
     async def _restore_and_assign(self) -> None:
-        engine = self._engine
-        self._enter("producer")
-        if not engine.producer.usable:
-            await self._unless_drained(engine.producer.open())
-        await engine.fetcher.settle()
-        self._enter("restore")
+        context = self._context
+        self._set_phase("producer")
+        if not context.producer.usable:
+            await self._unless_drained(context.producer.open())
+        await context.fetcher.discard_prefetched()
+        self._set_phase("restore")
         restored = await self._restore()
         if restored is None or self._draining.is_set():
             self._draining.set()
             return
         self.positions = dict(restored.positions)
-        engine.record_times = dict(restored.times)
-        engine.fetcher.assign(self.positions)
-        for table in engine.tables:
-            table.own(self._numbers)
+        self._record_times = dict(restored.times)
+        context.fetcher.assign(self.positions)
+        for table in context.tables:
+            table.assign(self._numbers)
         self.progress_at = time.monotonic()
-        self.flowing = True
+        self.processing = True
 
     async def _unless_drained(self, work: object) -> None:
         """Await `work`, but not beyond a drain."""
@@ -107,9 +122,9 @@ class Assignment:
             drained.cancel()
 
     async def _restore(self) -> RestoreResult | None:
-        engine = self._engine
+        context = self._context
         restore = self.restore = StateRestorer(
-            engine.config, engine.fetcher.consumer, engine.tables, self._sources
+            context.config, context.fetcher.consumer, context.tables, self._sources
         )
         thread = BlockingCallThread("engine-restore")
         started = time.monotonic()
@@ -123,7 +138,7 @@ class Assignment:
             if done:
                 restored = job.result()
             else:
-                log.warning("restore does not stop in time: its work is dropped")
+                log.warning("the restore does not stop in time: its work is discarded")
         finally:
             restore.stop.set()
             stop.cancel()
@@ -131,18 +146,18 @@ class Assignment:
             thread.abandon()
             self.restore = None
             if restored is None:
-                self._forget()  # its thread may still write into what it was filling
+                self._discard_state()  # its thread may still write into this state
         if restored is not None:
-            self._note_restored(restored, time.monotonic() - started)
+            self._count_restore(restored, time.monotonic() - started)
         return restored
 
-    def _forget(self) -> None:
-        for table in self._engine.tables:
+    def _discard_state(self) -> None:
+        for table in self._context.tables:
             for number in self._numbers:
-                table.forget(number)
+                table.discard(number)
 
-    def _note_restored(self, restored: RestoreResult, seconds: float) -> None:
-        stats = self._engine.stats
+    def _count_restore(self, restored: RestoreResult, seconds: float) -> None:
+        stats = self._context.stats
         stats.restores += 1
         stats.restored_records += restored.record_count
         stats.restore_seconds = seconds
@@ -154,23 +169,34 @@ class Assignment:
             seconds,
         )
 
-    async def _flow(self) -> None:
-        engine = self._engine
+    async def _run_cycles(self) -> None:
+        context = self._context
         if not self._sources:
-            self._enter("idle")
+            self._set_phase("idle")
             await self._draining.wait()
         while not self._draining.is_set():
-            self._enter("fetch")
-            messages = await engine.fetcher.fetch()
+            self._set_phase("fetch")
+            messages = await context.fetcher.fetch()
             if messages and not self._draining.is_set():
-                await self._cycle(engine.new_cycle(messages))
+                await self._run_cycle(self._poll_batch(messages))
 
-    async def _cycle(self, cycle: PollBatch) -> None:
-        stats = self._engine.stats
-        while not cycle.done and not self._draining.is_set():
-            self._enter("agent")
+    def _poll_batch(self, messages: list[Any]) -> PollBatch:
+        context = self._context
+        return PollBatch(
+            context.config.settings,
+            context.topics,
+            context.tables,
+            context.dead_letters,
+            messages,
+            self._record_times,
+        )
+
+    async def _run_cycle(self, poll_batch: PollBatch) -> None:
+        stats = self._context.stats
+        while not poll_batch.done and not self._draining.is_set():
+            self._set_phase("agent")
             started = time.monotonic()
-            transaction, retry = await cycle.transaction()
+            transaction, retry = await poll_batch.transaction()
             stats.agent_seconds += time.monotonic() - started
             if transaction:
                 await self._commit(transaction)
@@ -178,18 +204,17 @@ class Assignment:
                 await self._wait_for_retry(retry)
 
     async def _commit(self, transaction: Transaction) -> None:
-        engine = self._engine
-        fuse = engine.fuse.after(transaction.outcomes)
-        self._enter("commit")
+        limit = self.dead_letter_limit.after(transaction.outcomes)
+        self._set_phase("commit")
         started = time.monotonic()
-        await engine.producer.commit(transaction, self._metadata)
+        await self._context.producer.commit(transaction, self._metadata)
         transaction.apply()
-        engine.fuse = fuse
+        self.dead_letter_limit = limit
         self.positions.update(transaction.offsets)
-        engine.record_times.update(transaction.times)
+        self._record_times.update(transaction.times)
         self._aborts_in_row = 0
         self.progress_at = time.monotonic()
-        stats = engine.stats
+        stats = self._context.stats
         stats.commit_seconds += time.monotonic() - started
         stats.transactions += 1
         stats.records += transaction.record_count
@@ -197,27 +222,28 @@ class Assignment:
         stats.dead_letters += sum(count for good, count in transaction.outcomes if not good)
 
     async def _wait_for_retry(self, retry: Retry) -> None:
-        self._engine.stats.retries += 1
-        self.progress_at = time.monotonic()  # the agent is alive and said why it waits
-        seconds = min(max(retry.seconds, 0.0), self._engine.config.settings.retry_seconds_max)
+        self._context.stats.retries += 1
+        self.progress_at = time.monotonic()  # the agent is alive and reported why it waits
+        seconds = min(max(retry.seconds, 0.0), self._context.config.settings.retry_seconds_max)
         log.warning("an agent asks to retry in %.1f s: %s", seconds, retry)
-        self._enter("retry")
+        self._set_phase("retry")
         await self._sleep(seconds)
 
     async def _after_abort(self, abort: TransactionAborted) -> None:
-        """State and offsets come from the log after every abort: its outcome may be unknown."""
-        settings = self._engine.config.settings
-        self._engine.stats.aborts += 1
-        self._engine.stats.fenced += abort.fenced
+        """Read state and offsets from the log after every abort: its outcome may be unknown."""
+        settings = self._context.config.settings
+        self._context.stats.aborts += 1
+        self._context.stats.fenced += abort.fenced
         self._aborts_in_row += 1
         log.warning("transaction aborted (fenced: %s): %s", abort.fenced, abort)
         if self._aborts_in_row >= settings.consecutive_aborts_max:
             raise EngineError(
-                f"{self._aborts_in_row} transactions in a row were aborted; the last one: {abort}"
+                f"{self._aborts_in_row} transactions in a row were aborted. The last one: {abort}. "
+                "Restart the worker; if it happens again, check the brokers."
             ) from abort
-        self._enter("aborted")
-        for table in self._engine.tables:
-            table.disown()
+        self._set_phase("aborted")
+        for table in self._context.tables:
+            table.unassign()
         await self._sleep(settings.fenced_backoff_seconds if abort.fenced else 0.05)
 
     async def _sleep(self, seconds: float) -> None:

@@ -89,7 +89,7 @@ def _members(config: ClientConfig) -> list[Any]:
     if allowed and AclOperation.READ not in allowed:
         raise NonRetriableBrokerError(
             f"This worker may not read the consumer group {config.app_id}; nothing was committed. "
-            "Grant it READ on the group."
+            "Check the rights of this worker."
         )
     own = config.transactional_id
     return [member for member in group.members if member.group_instance_id == own]
@@ -107,7 +107,7 @@ class InstanceLock:
         self._path = directory / f"{app_id}-{instance_id}.lock"
         self._file: IO[str] | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Raises `InstanceIdInUse` when another live process has it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         handle = self._path.open("a+")

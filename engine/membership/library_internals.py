@@ -1,7 +1,7 @@
-"""Every private part of Faust, aiokafka and librdkafka that the engine builds on.
+"""Every internal of Faust, aiokafka and librdkafka that the engine builds on.
 
-The versions are pinned in pyproject.toml. `check` runs at start and fails loudly when an upgrade
-moved one; tests/unit/engine/test_library_internals.py does the same without a broker.
+Pin these libraries' versions. `check` runs at start and fails when an upgrade changed one of the
+internals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.errors import LibraryInternalsChanged
 METADATA_MAGIC = b"CGMDv2:"
 
 OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
-    # Faust's driver: pause the engine's partitions, keep them out of its own flow
+    # Faust's driver: pause the engine's partitions, keep Faust from fetching them
     (faust.transport.drivers.aiokafka.Consumer, "_set_active_tps", ("self", "tps")),
     (faust.transport.drivers.aiokafka.Consumer, "resume_partitions", ("self", "tps")),
     (faust.transport.drivers.aiokafka.Consumer, "verify_event_path", ("self", "now", "tp")),
@@ -37,7 +37,7 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
         "on_partitions_assigned",
         ("self", "assigned"),
     ),
-    # aiokafka tells a static member that was replaced only that its id is unknown
+    # aiokafka reports to a replaced static member only that its id is unknown
     (
         faust.transport.drivers.aiokafka.ConsumerRebalanceListener,
         "on_partitions_revoked",
@@ -45,7 +45,7 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
     ),
     (faust.transport.drivers.aiokafka.Producer, "key_partition", ("self", "topic", "key")),
     (faust.transport.drivers.aiokafka.Producer, "create_topic", ("self", "topic")),
-    # Faust's recovery: our tables never enter it
+    # Faust's recovery: transactional tables never enter it
     (faust.tables.recovery.Recovery, "add_active", ("self", "table", "tp")),
     (faust.tables.recovery.Recovery, "add_standby", ("self", "table", "tp")),
     (faust.tables.manager.TableManager, "_update_channels", ("self",)),
@@ -56,7 +56,7 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
 def group_metadata(group: str, generation: int, member: str, instance: str | None) -> bytes:
     """librdkafka's serialised ConsumerGroupMetadata, for a member that lives in another client.
 
-    `send_offsets_to_transaction` takes these bytes; the broker then refuses a stale generation or
+    `send_offsets_to_transaction` takes these bytes; the broker then rejects a stale generation or
     an unknown member (KIP-447), which aiokafka's own transactions cannot ask for.
     """
     tail = b"\1" if instance is None else b"\0" + instance.encode() + b"\0"

@@ -33,12 +33,13 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
     async def _revoked(self, work: Any) -> None:
         engine = self._thread.app.engine
         unknown = engine.member_id and not library_internals.member_id(self._thread)
-        if unknown and engine.group_instance_id is not None:
-            await asyncio.to_thread(exit_if_instance_id_in_use, engine.config, engine.member_id)
+        if unknown and engine.context.config.group_instance_id is not None:
+            config = engine.context.config
+            await asyncio.to_thread(exit_if_instance_id_in_use, config, engine.member_id)
         await work
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """Pause our partitions before aiokafka's first fetch, note who we are in the group."""
+        """Pause the engine's partitions before aiokafka's first fetch; remember the member id."""
         engine = self._thread.app.engine
         ours = [tp for tp in assigned if engine.owns_topic(tp.topic)]
         if ours:
@@ -48,7 +49,7 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
 
 
 class Consumer(driver.Consumer):
-    """Tells the engine about revocation before, and about assignment after Faust's own part."""
+    """Calls the engine before Faust's own part of a revocation, and after that of an assignment."""
 
     RebalanceListener = RebalanceListener
 
@@ -61,7 +62,7 @@ class Consumer(driver.Consumer):
         self.app.engine.on_assigned(assigned, generation_id)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """An app of lanes only has nothing to join for: go on as a member with no partitions."""
+        """An app with parallel consumers only joins no group: go on with no partitions."""
         wanted = set(topics)
         if wanted:
             await super().subscribe(wanted)
@@ -84,10 +85,10 @@ class Consumer(driver.Consumer):
 
 
 class Producer(driver.Producer):
-    """For Faust's ordinary topics, and for its router's questions about ours."""
+    """For Faust's ordinary topics, and for its router's questions about the engine's topics."""
 
     async def create_topic(self, topic: str, *args: Any, **options: Any) -> None:
-        """Ours were made before (`Topology`); this way asks one broker, which may be away."""
+        """`Topology` created the engine's topics; Faust would ask one broker, which may be away."""
         if not self.app.engine.owns_topic(topic):
             await super().create_topic(topic, *args, **options)
 

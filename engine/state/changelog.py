@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from engine.broker.broker_errors import raise_if_unauthorized
 from engine.broker.clients import ClientConfig
 from engine.state.partition import TablePartition
 from engine.transactions.fencing import fence_owner, open_owners
 from engine.transactions.offset_metadata import sources_from_headers
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
 RECORDS_PER_POLL = 20_000
@@ -29,15 +31,9 @@ class ChangelogRange:
     """
 
     def __init__(
-        self,
-        topic: str,
-        number: int,
-        partition: TablePartition,
-        end: int,
-        owners: frozenset[str] = frozenset(),
+        self, partition: TablePartition, end: int, owners: frozenset[str] = frozenset()
     ) -> None:
-        self.topic = topic
-        self.number = number
+        self.source = TopicPartition(partition.changelog_topic, partition.number)
         self.partition = partition
         self.end = end
         self.owners = owners
@@ -67,25 +63,25 @@ class ChangelogRange:
             self.stuck_since = time.monotonic()
 
     def finish(self) -> None:
-        """Everything is read: due times and reflected source offsets fit the state again."""
-        self.partition.synced_at = time.monotonic()
+        """Everything is read: bring timers and source offsets in line with the state."""
+        self.partition.restored_at = time.monotonic()
         if self.last_message is not None:
             self.partition.sources.update(sources_from_headers(self.last_message.headers()))
             self.partition.finish_load()
 
 
 class ChangelogReader:
-    """Blocking; ends when every section is complete, or when `stop` is set."""
+    """Blocking; ends when every range is complete, or when `stop` is set."""
 
     def __init__(
         self,
         config: ClientConfig,
-        sections: Sequence[ChangelogRange],
+        ranges: Sequence[ChangelogRange],
         stop: threading.Event,
         on_progress: Callable[[], None],
     ) -> None:
         self._config = config
-        self._sections = {(section.topic, section.number): section for section in sections}
+        self._ranges = {each.source: each for each in ranges}
         self._stop = stop
         self._on_progress = on_progress
         self._fenced: set[str] = set()
@@ -94,51 +90,51 @@ class ChangelogReader:
     def read(self) -> int | None:
         """Number of records read; None when stopped before the end."""
         count: int | None = 0
-        if not all(section.complete for section in self._sections.values()):
+        if not all(each.complete for each in self._ranges.values()):
             consumer = Consumer(self._config.restore_consumer())
             try:
                 count = self._read_all(consumer)
             finally:
                 consumer.close()
         if count is not None:
-            for section in self._sections.values():
-                section.finish()
+            for each in self._ranges.values():
+                each.finish()
         return count
 
     def _read_all(self, consumer: Any) -> int | None:
-        todo = [section for section in self._sections.values() if not section.complete]
+        todo = [each for each in self._ranges.values() if not each.complete]
         consumer.assign(
-            [TopicPartition(s.topic, s.number, s.partition.store.position) for s in todo]
+            [KafkaTopicPartition(*each.source, each.partition.store.position) for each in todo]
         )
         count = 0
         while todo:
             if self._stop.is_set():
                 return None
-            count += self._take(consumer.consume(RECORDS_PER_POLL, POLL_SECONDS))
-            todo = [section for section in todo if not section.complete]
+            count += self._apply(consumer.consume(RECORDS_PER_POLL, POLL_SECONDS))
+            todo = [each for each in todo if not each.complete]
             self._fence_stuck(todo)
             self._report(count, todo)
         return count
 
-    def _take(self, messages: list[Any]) -> int:
+    def _apply(self, messages: list[Any]) -> int:
         """Records before an end-of-partition event must be applied before it."""
-        run: dict[tuple[str, int], list[Any]] = {}
+        run: dict[TopicPartition, list[Any]] = {}
         count = 0
         for message in messages:
-            part = (message.topic(), message.partition())
+            part = TopicPartition(message.topic(), message.partition())
             error = message.error()
             if error is None:
                 run.setdefault(part, []).append(message)
                 count += 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 if pending := run.pop(part, None):
-                    self._sections[part].load(pending)
-                self._sections[part].at_end(message.offset())
+                    self._ranges[part].load(pending)
+                self._ranges[part].at_end(message.offset())
             else:
-                raise_if_unauthorized(error, f"restore from {part[0]}[{part[1]}]")
+                raise_if_unauthorized(error, f"restore from {part}")
                 log.warning("restore: %s", error)
         for part, pending in run.items():
-            self._sections[part].load(pending)
+            self._ranges[part].load(pending)
         if count:
             self._on_progress()
         return count
@@ -146,21 +142,21 @@ class ChangelogReader:
     def _fence_stuck(self, todo: list[ChangelogRange]) -> None:
         now = time.monotonic()
         limit = self._config.settings.fence_after_seconds
-        stuck = [s for s in todo if s.stuck_since is not None and now - s.stuck_since >= limit]
+        stuck = [e for e in todo if e.stuck_since is not None and now - e.stuck_since >= limit]
         if not stuck:
             return
-        noted = frozenset().union(*(section.owners for section in stuck))
-        owners = open_owners(self._config, [(s.topic, s.number) for s in stuck]) or noted
+        committed_by = frozenset().union(*(each.owners for each in stuck))
+        owners = open_owners(self._config, [each.source for each in stuck]) or committed_by
         for owner in owners - self._fenced - {self._config.transactional_id}:
             log.warning("open transaction of %s below %d", owner, stuck[0].end)
             self._fenced.add(owner)
             fence_owner(self._config, owner)
-        for section in stuck:
-            section.stuck_since = time.monotonic()
+        for each in stuck:
+            each.stuck_since = time.monotonic()
 
     def _report(self, count: int, todo: list[ChangelogRange]) -> None:
         now = time.monotonic()
         if todo and now - self._reported_at > REPORT_SECONDS:
             self._reported_at = now
-            left = sum(section.end - section.partition.store.position for section in todo)
+            left = sum(each.end - each.partition.store.position for each in todo)
             log.info("restore: %d records read, %d offsets to go", count, left)

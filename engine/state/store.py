@@ -1,7 +1,8 @@
 """Committed state of one table partition, as a port.
 
-The engine writes only what a transaction has committed, or what the changelog says. Memory now; a
-store on disk or a standby that tails the changelog takes the same place.
+The engine writes only what a transaction has committed, or what the changelog holds. There is a
+store in memory; one on disk, or a standby that follows the changelog, would implement the same
+protocol.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ class PartitionStore(Protocol):
         """Encoded value, or None."""
 
     def apply(self, writes: Iterable[tuple[str, bytes | None]], position: int) -> None:
-        """Take over values (None deletes), all of them or none, and the new position."""
+        """Store values (None deletes), all of them or none, and the new position."""
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """All entries; the store must not change meanwhile."""
 
     def clear(self) -> None:
-        """Forget everything; position 0."""
+        """Remove everything; position 0."""
 
     def __len__(self) -> int: ...
 

@@ -11,19 +11,21 @@ from faust.stores.base import Store
 from engine.batch import Batch
 from engine.state.partition import Decode, DueMs, Encode, TablePartition
 from engine.state.store import StoreFactory, memory_store
-from engine.transactions.transaction import PartitionView
+from engine.transactions.partition_view import PartitionView
 
-READ_ONLY = "a transactional table changes only through table.partition(batch) inside an agent"
+READ_ONLY = (
+    "A transactional table is read-only here. Agents change it through table.partition(batch)."
+)
 
 
 class TransactionalTable(faust.Table):
     """Committed state of the partitions this worker owns, restored from a compacted changelog
     topic.
 
-    Inside an agent: `table.partition(batch)` is the mutable view of the batch. Outside (timers,
-    pages): `get`, `items`, `due` read what is committed. Values are kept encoded, so that nobody
-    can change them in place. Faust's assignor places the changelog beside the source partitions;
-    Faust's recovery is not used.
+    Inside an agent, `table.partition(batch)` is the mutable view of the batch. Outside (timers,
+    pages), `get`, `items`, `scan` and `due` read what is committed. Values are kept encoded, so
+    that nothing can change them in place. Faust's assignor places the changelog beside the source
+    partitions; Faust's recovery is not used.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class TransactionalTable(faust.Table):
 
     def partition(self, batch: Batch) -> PartitionView:
         """The partition of this batch as a mutable mapping: get, [], []=, del, in, pop."""
-        return batch.scope.view(self)
+        return batch.view(self.partition_state(batch.partition))
 
     # -- committed view
 
@@ -90,15 +92,30 @@ class TransactionalTable(faust.Table):
         return sum(len(self._states[number].store) for number in self._owned)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Committed entries; use them up before the next await."""
+        """Committed entries of all owned partitions; consume them before the next await."""
         for number in sorted(self._owned):
             for key, raw in self._states[number].store.items():
                 yield key, self.decode_value(raw)
 
+    def scan(self, partition: int) -> Iterator[tuple[str, Any]]:
+        """Committed entries of one owned partition; may be consumed over many awaits.
+
+        The keys are those of the first step, the values those of each step: an entry that was
+        deleted meanwhile is skipped. Ends when the worker no longer owns the partition.
+        """
+        if partition not in self._owned:
+            return
+        for key in [key for key, _ in self._states[partition].store.items()]:
+            if partition not in self._owned:
+                return
+            value = self._states[partition].get(key)
+            if value is not None:
+                yield key, value
+
     def due(self, now_ms: int, limit: int) -> list[tuple[str, Any]]:
         """At most `limit` committed entries due at or before `now_ms`, earliest first.
 
-        They are given again at the next call until a batch changes them.
+        The next call returns them again, until a batch changes them.
         """
         found = [
             (due_ms, key, number)
@@ -109,33 +126,40 @@ class TransactionalTable(faust.Table):
         return [(key, self._states[number].get(key)) for _, key, number in found[:limit]]
 
     def next_due_ms(self) -> int | None:
-        """When the next entry is due; None: never."""
+        """When the next entry is due; None when there is none."""
         times = [self._states[number].due.next_due_ms() for number in self._owned]
         return min((time for time in times if time is not None), default=None)
 
     # -- for the engine
 
     def partition_state(self, number: int) -> TablePartition:
-        """State of one partition; made empty at first use."""
+        """State of one partition; created empty at first use."""
         state = self._states.get(number)
         if state is None:
-            store = self._new_partition_store(self.name, number)
-            state = TablePartition(store, self.decode_value, self.due_ms, self.expires_ms)
-            self._states[number] = state
+            state = self._states[number] = TablePartition(
+                self.name,
+                self.changelog_topic_name,
+                number,
+                self._new_partition_store(self.name, number),
+                encode=self.encode_value,
+                decode=self.decode_value,
+                due_ms=self.due_ms,
+                expires_ms=self.expires_ms,
+            )
         return state
 
-    def own(self, partitions: frozenset[int]) -> None:
-        """These are restored; the state of all others is dropped."""
+    def assign(self, partitions: frozenset[int]) -> None:
+        """These partitions are restored; the state of all others is discarded."""
         self._owned = partitions
         for number in set(self._states) - partitions:
             del self._states[number]
 
-    def disown(self) -> None:
+    def unassign(self) -> None:
         """The assignment ended; state is kept in case the next one gives partitions back."""
         self._owned = frozenset()
 
-    def forget(self, number: int) -> None:
-        """A restore of this partition was interrupted: begin it anew."""
+    def discard(self, number: int) -> None:
+        """A restore of this partition was interrupted: the next one starts from scratch."""
         self._states.pop(number, None)
 
     # -- Faust's side
@@ -164,7 +188,7 @@ class CommittedView(Store):
     def apply_changelog_batch(
         self, batch: Any, to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
     ) -> None:
-        raise TypeError("a transactional table is restored by the engine, not by Faust")
+        raise TypeError("A transactional table is restored by the engine, not by Faust.")
 
     async def backup_partition(self, *args: Any, **options: Any) -> None:
         """The changelog is the backup."""

@@ -1,4 +1,4 @@
-"""Writing records outside of a transaction, each acknowledged by all in-sync replicas."""
+"""Writes records outside of a transaction, each acknowledged by all in-sync replicas."""
 
 from __future__ import annotations
 
@@ -20,70 +20,69 @@ SENDS_MAX = 3
 
 
 class IdempotentProducer:
-    """An idempotent producer for timers, executors and lanes.
+    """Behind `app.produce` and the results of parallel consumers.
 
-    One thread polls; delivery reports are collected and handed to the event loop in one wake-up.
+    One thread polls; delivery reports are collected and passed to the event loop in one wake-up.
     """
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._room = asyncio.Semaphore(config.settings.send_outstanding_max)
+        self._outstanding = asyncio.Semaphore(config.settings.send_outstanding_max)
         self._reports: deque[tuple[asyncio.Future[None], Any]] = deque()
         self._scheduled = False
         self._stopping = threading.Event()
 
-    async def send(self, outgoing: ProducerRecord) -> None:
-        """Returns when the broker has acknowledged; raises `KafkaException` when it will not.
+    async def send(self, record: ProducerRecord) -> None:
+        """Returns when the broker has acknowledged; raises `KafkaException` when it never will.
 
-        A caller that comes while the worker stops is cancelled, as all of the worker's tasks then
-        are; what it would have sent follows after the next start from what is durable. Waits while
-        `send_outstanding_max` records are on their way. A record of which nobody knows
-        whether the broker has it is sent again: it may be there twice.
+        Waits while `send_outstanding_max` records are outstanding. A call while the worker stops
+        is cancelled, like all of the worker's tasks; its sender starts again from what is durable.
+        A record without a confirmation is sent again: it may be in the topic twice.
         """
-        async with self._room:
+        async with self._outstanding:
             for _ in range(SENDS_MAX - 1):
                 try:
-                    await self._sent(outgoing)
+                    await self._send_once(record)
                 except KafkaException as exc:
                     if exc.args[0].code() != KafkaError._STATE:
                         raise
                 else:
                     return
-            await self._sent(outgoing)
+            await self._send_once(record)
 
-    async def _sent(self, outgoing: ProducerRecord) -> None:
-        future = self._produce(outgoing)
+    async def _send_once(self, record: ProducerRecord) -> None:
+        future = self._produce(record)
         while future is None:  # librdkafka's own queue is full
             await asyncio.sleep(0.01)
-            future = self._produce(outgoing)
+            future = self._produce(record)
         await future
 
     async def close(self) -> None:
-        """Deliver what is on its way, bounded."""
+        """Deliver what is outstanding, within a limit."""
         deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
-        while self._on_the_way() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - librdkafka's queue has no event
+        while self._outstanding_count() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - librdkafka's queue has no event
             await asyncio.sleep(0.02)
         self._stopping.set()
         self._client = None
 
-    def _on_the_way(self) -> int:
+    def _outstanding_count(self) -> int:
         return 0 if self._client is None else len(self._client)
 
-    def _produce(self, outgoing: ProducerRecord) -> asyncio.Future[None] | None:
+    def _produce(self, record: ProducerRecord) -> asyncio.Future[None] | None:
         client = self._open()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             client.produce(
-                outgoing.topic,
-                outgoing.value,
-                outgoing.key,
-                -1 if outgoing.partition is None else outgoing.partition,
+                record.topic,
+                record.value,
+                record.key,
+                -1 if record.partition is None else record.partition,
                 on_delivery=lambda error, message: self._report(
                     future, not_acknowledged(error, message)
                 ),
-                headers=dict(outgoing.headers) or None,
+                headers=dict(record.headers) or None,
             )
         except BufferError:
             return None
@@ -91,12 +90,12 @@ class IdempotentProducer:
 
     def _open(self) -> Any:
         if self._stopping.is_set():
-            raise asyncio.CancelledError("the worker is stopping: nothing more is sent")
+            raise asyncio.CancelledError("The worker is stopping; nothing more is sent.")
         if self._client is None:
             self._loop = asyncio.get_running_loop()
             self._client = KafkaProducer(self._config.idempotent_producer())
             threading.Thread(
-                target=self._poll, args=(self._client,), name="engine-sender", daemon=True
+                target=self._poll, args=(self._client,), name="engine-producer", daemon=True
             ).start()
         return self._client
 
@@ -108,9 +107,9 @@ class IdempotentProducer:
         self._reports.append((future, error))
         if not self._scheduled and self._loop is not None and not self._loop.is_closed():
             self._scheduled = True
-            self._loop.call_soon_threadsafe(self._settle)
+            self._loop.call_soon_threadsafe(self._resolve_futures)
 
-    def _settle(self) -> None:
+    def _resolve_futures(self) -> None:
         self._scheduled = False
         while self._reports:
             future, error = self._reports.popleft()

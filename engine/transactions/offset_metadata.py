@@ -1,8 +1,8 @@
-"""Committed offsets, and the note that travels with each of them.
+"""The metadata of committed offsets, and the headers of changelog records.
 
-The note (offset commit metadata) is written in the same transaction as the offset: who wrote it,
-and how far the changelogs reach. StateRestorer uses it to abort a dead owner's open transaction
-at once, and to refuse a changelog that is shorter than what was committed.
+Kafka stores the metadata with an offset, in the same transaction: who wrote it, and how far the
+changelogs reach. `StateRestorer` uses it to abort a dead owner's open transaction at once, and to
+reject a changelog that is shorter than what was committed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Mapping
 import msgspec
 
 FORMAT = "e1"
-SOURCE_HEADER = "engine-source:"
-"""Header of the last changelog record per partition and transaction: source topic -> next offset.
+SOURCE_OFFSET_HEADER = "engine-source-offset:"
+"""Prefix of headers of the last changelog record per partition and transaction: source topic ->
+next offset.
 """
-OWNER_HEADER = "engine-transactional-id"
-"""Header of the same record: transactional id. A reader of uncommitted records sees it, so that an
-heir can end a transaction that a dead worker left open, also its very first one.
+TRANSACTIONAL_ID_HEADER = "engine-transactional-id"
+"""Header of the same record: transactional id. A reader of uncommitted records sees it, so that the
+new owner can end a transaction that a dead worker left open, also its very first one.
 """
 
 
@@ -47,20 +48,23 @@ class OffsetMetadata(msgspec.Struct, frozen=True):
 
 
 def changelog_headers(owner: str, sources: Mapping[str, int]) -> list[tuple[str, bytes]]:
-    """Headers of a changelog record: whose it is, which source offsets the state reflects."""
-    reflected = [(SOURCE_HEADER + topic, b"%d" % offset) for topic, offset in sources.items()]
-    return [(OWNER_HEADER, owner.encode()), *reflected]
+    """Headers of a changelog record: who wrote it, which source offsets the state reflects."""
+    return [
+        (TRANSACTIONAL_ID_HEADER, owner.encode()),
+        *((SOURCE_OFFSET_HEADER + topic, b"%d" % offset) for topic, offset in sources.items()),
+    ]
 
 
 def owner_from_headers(headers: list[tuple[str, bytes]] | None) -> str | None:
-    """Whose transaction wrote this record; None when it does not say."""
-    return next((value.decode() for name, value in headers or () if name == OWNER_HEADER), None)
+    """Transactional id that wrote this record; None without the header."""
+    found = (value for name, value in headers or () if name == TRANSACTIONAL_ID_HEADER)
+    return next((value.decode() for value in found), None)
 
 
 def sources_from_headers(headers: list[tuple[str, bytes]] | None) -> dict[str, int]:
     """Source offsets in `changelog_headers`; {} when there are none."""
     return {
-        name[len(SOURCE_HEADER) :]: int(value)
+        name[len(SOURCE_OFFSET_HEADER) :]: int(value)
         for name, value in headers or ()
-        if name.startswith(SOURCE_HEADER)
+        if name.startswith(SOURCE_OFFSET_HEADER)
     }

@@ -1,4 +1,4 @@
-"""The worker's transactional producer: one transaction per cycle, every step with a limit."""
+"""The worker's transactional producer: one transaction per poll, every step with a limit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from engine.broker.blocking_calls import BlockingCallThread
 from engine.broker.broker_errors import AUTHORIZATION_CODES
 from engine.broker.clients import ClientConfig
 from engine.broker.disconnects import DisconnectDetector
 from engine.errors import CallTimedOut, InstanceIdInUse, NonRetriableBrokerError, TransactionAborted
+from engine.state.partition import TablePartition
 from engine.transactions.offset_metadata import OffsetMetadata, changelog_headers
-from engine.transactions.transaction import SourcePartition, Transaction
+from engine.transactions.transaction import Transaction
+from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ FENCED_CODES = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-REFUSED_CODES = AUTHORIZATION_CODES | {
+NON_RETRIABLE_CODES = AUTHORIZATION_CODES | {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
@@ -39,13 +42,17 @@ FLUSH_STEP_SECONDS = 1.0
 SLOW_PRODUCE_SECONDS = 3.0
 
 MARKERS_SECONDS = 0.02
-"""So soon after a commit the broker may still be writing its markers, and refuses to add partitions
-to the next transaction (CONCURRENT_TRANSACTIONS). librdkafka then waits 20 ms in any case; the same
-refusal of the group's offsets it repeats after `retry_backoff_ms`. So these are added first.
+"""How long after a commit the broker may still be writing that transaction's markers.
+
+Until they are written it rejects requests of the next transaction (CONCURRENT_TRANSACTIONS).
+librdkafka repeats a rejected AddPartitionsToTxn after a fixed 20 ms, but a rejected
+AddOffsetsToTxn after `retry_backoff_ms`. So within this time the group's offsets are added first
+(`_begin_with_offsets`): it waits for the markers in steps of 1 ms. See "Transactions" in
+docs/operators/engine.md.
 """
 
 FailPoint = Callable[[str], None]
-"""Tests only: called in the producer's thread with the name of the step that comes next."""
+"""For fault tests: called in the producer's thread with the name of the next step."""
 
 
 class TransactionalProducer:
@@ -54,8 +61,9 @@ class TransactionalProducer:
     The replacement has the same transactional id: `init_transactions` aborts what the old one left
     open and fences it, so an abandoned client that wakes up can do no harm.
 
-    So it is, too, after a lost connection: a request that was sent twice may reach the broker late,
-    in the middle of the next transaction of the same epoch, and end that one (KIP-890).
+    The client is replaced after a lost connection as well: a request that was sent twice may reach
+    the broker late, in the middle of the next transaction of the same epoch, and end that one
+    (KIP-890).
     """
 
     def __init__(self, config: ClientConfig) -> None:
@@ -67,9 +75,9 @@ class TransactionalProducer:
         self._connections = DisconnectDetector()
         self._committed_at = -MARKERS_SECONDS
         self._member = b""
-        self._noted: set[SourcePartition] = set()  # whose last commit, as this member, is ours
+        self._committed_sources: set[TopicPartition] = set()  # by this worker as this member
         self._step = ""
-        self.hook: FailPoint | None = None
+        self.fail_point: FailPoint | None = None
 
     @property
     def usable(self) -> bool:
@@ -77,7 +85,7 @@ class TransactionalProducer:
         return self._client is not None
 
     async def open(self) -> None:
-        """Make a client whose predecessor is fenced. Retries until it works; raises
+        """Create a client whose predecessor is fenced. Retries until it succeeds; raises
         `NonRetriableBrokerError`.
         """
         while self._client is None:
@@ -86,7 +94,7 @@ class TransactionalProducer:
             try:
                 await self._thread.call(35.0, client.init_transactions, 30)
             except (KafkaException, CallTimedOut) as exc:
-                _raise_if_refused(exc)
+                _raise_if_non_retriable(exc)
                 log.warning("transactions of %s not ready: %s", self._config.transactional_id, exc)
                 await self._pause()
                 continue
@@ -98,13 +106,13 @@ class TransactionalProducer:
 
         Raises `TransactionAborted`, or `NonRetriableBrokerError` when repeating cannot help.
         """
-        await self._renew_if_disturbed()
+        await self._bump_epoch_after_disconnect()
         try:
             await self._steps(self._client, transaction, metadata)
         except CallTimedOut as exc:
             self._hangs_in_row += 1
             self._client = (
-                None  # its thread may be inside it for ever: it can be neither used nor closed
+                None  # its thread may stay inside it forever: it can be neither used nor closed
             )
             raise TransactionAborted(f"{self._step}: {exc}; outcome unknown", fenced=False) from exc
         except (KafkaException, BufferError) as exc:
@@ -114,11 +122,11 @@ class TransactionalProducer:
             raise
         self._hangs_in_row = 0
         self._committed_at = time.monotonic()
-        self._noted.update(transaction.offsets)
+        self._committed_sources.update(transaction.offsets)
 
     async def _steps(self, client: Any, transaction: Transaction, metadata: bytes) -> None:
         call, limit, began = self._thread.call, self._settings.call_seconds_max, time.monotonic()
-        first = self._first_offset(transaction, metadata, began)
+        first = self._early_offset(transaction, metadata, began)
         if first:
             self._step = "send_offsets"
             await call(self._hang_limit(began), self._begin_with_offsets, client, first, metadata)
@@ -138,14 +146,14 @@ class TransactionalProducer:
     # -- in the producer's thread
 
     def _begin_with_offsets(
-        self, client: Any, first: list[TopicPartition], metadata: bytes
+        self, client: Any, first: list[KafkaTopicPartition], metadata: bytes
     ) -> None:
-        """The offsets sent at the end replace it, and its note."""
+        """The offsets sent at the end replace these, and their metadata."""
         self._begin(client)
         _add_offsets(client, first, metadata)
 
     def _begin(self, client: Any) -> None:
-        self._call_hook("before_produce")
+        self._at_fail_point("before_produce")
         client.begin_transaction()
 
     def _produce(self, client: Any, transaction: Transaction, begin: bool) -> None:
@@ -155,18 +163,19 @@ class TransactionalProducer:
             partition = -1 if output.partition is None else output.partition
             headers = dict(output.headers) if output.headers else None
             _produce_one(client, output.topic, output.value, output.key, partition, headers)
-        self._call_hook("between_produces")
-        for (table, number), writes in transaction.writes.items():
-            topic = table.changelog_topic_name
+        self._at_fail_point("between_produces")
+        for table, writes in transaction.writes.items():
+            topic, number = table.changelog_topic, table.number
             entries = list(writes.items())
             for key, value in entries[:-1]:
                 _produce_one(client, topic, value, key, number)
             key, value = entries[-1]
-            marks = changelog_headers(self._config.transactional_id, transaction.sources_of(number))
-            report = _position_report(transaction, (table, number))
-            _produce_one(client, topic, value, key, number, marks, report)
+            owner = self._config.transactional_id
+            sources = changelog_headers(owner, transaction.sources_of(number))
+            report = _position_report(transaction, table)
+            _produce_one(client, topic, value, key, number, sources, report)
         self._flush(client)
-        self._call_hook("before_send_offsets")
+        self._at_fail_point("before_send_offsets")
 
     def _flush(self, client: Any) -> None:
         deadline = time.monotonic() + self._settings.transaction_timeout_seconds + 10
@@ -174,33 +183,38 @@ class TransactionalProducer:
             if time.monotonic() > deadline:
                 raise BufferError(f"{len(client)} records not delivered")
 
-    def _send_offsets(self, client: Any, offsets: list[TopicPartition], metadata: bytes) -> None:
+    def _send_offsets(
+        self, client: Any, offsets: list[KafkaTopicPartition], metadata: bytes
+    ) -> None:
         _add_offsets(client, offsets, metadata)
-        self._call_hook("before_commit")
+        self._at_fail_point("before_commit")
 
     def _commit(self, client: Any) -> None:
         _retrying(client.commit_transaction, self._settings.call_seconds_max - 15, 10)
-        client.poll(0)  # hands over what happened to the connections meanwhile
-        self._call_hook("after_commit")
+        client.poll(0)  # delivers log lines about connections
+        self._at_fail_point("after_commit")
 
-    def _call_hook(self, step: str) -> None:
-        if self.hook is not None:
-            self.hook(step)
+    def _at_fail_point(self, step: str) -> None:
+        if self.fail_point is not None:
+            self.fail_point(step)
 
     # -- connections
 
     def _hang_limit(self, began: float) -> float:
-        """A produce step that had to wait for a leader tells of a broker's loss as well."""
+        """A produce step that waited long for a leader is a sign of a lost broker as well."""
         settings = self._settings
         first = settings.commit_hang_seconds
-        if self._connections.disturbed or time.monotonic() - began > SLOW_PRODUCE_SECONDS:
+        slow = time.monotonic() - began > SLOW_PRODUCE_SECONDS
+        if self._connections.recently_disconnected or slow:
             first = settings.commit_timeout_after_disconnect_seconds
         return float(min(first * 2**self._hangs_in_row, settings.commit_hang_seconds_max))
 
-    async def _renew_if_disturbed(self) -> None:
+    async def _bump_epoch_after_disconnect(self) -> None:
         """The last transaction is committed, so nothing has to be restored."""
-        if self._connections.lost is not None:
-            log.warning("a new epoch after a lost connection: %s", self._connections.lost)
+        if self._connections.lost_connection is not None:
+            log.warning(
+                "a new epoch after a lost connection: %s", self._connections.lost_connection
+            )
             await self._replace()
             await self.open()
 
@@ -217,7 +231,7 @@ class TransactionalProducer:
                 f"The instance id {self._config.instance_id!r} of {self._config.app_id} is used by "
                 "another live worker. Give each worker its own instance id."
             ) from exc
-        _raise_if_refused(exc)
+        _raise_if_non_retriable(exc)
         fenced = fenced or (error is not None and error.fatal())
         raise TransactionAborted(f"{step}: {error or exc}", fenced=fenced) from exc
 
@@ -237,45 +251,43 @@ class TransactionalProducer:
             except CallTimedOut as exc:
                 log.warning("closing a producer: %s", exc)
 
-    def _offsets(self, transaction: Transaction) -> list[TopicPartition]:
+    def _offsets(self, transaction: Transaction) -> list[KafkaTopicPartition]:
         return [
-            TopicPartition(topic, number, offset, metadata=self._note(transaction, (topic, number)))
-            for (topic, number), offset in transaction.offsets.items()
+            self._offset(transaction, source, offset)
+            for source, offset in transaction.offsets.items()
         ]
 
-    def _first_offset(
+    def _early_offset(
         self, transaction: Transaction, metadata: bytes, now: float
-    ) -> list[TopicPartition]:
-        """What `_begin_with_offsets` sends; [] when nothing is to be gained.
+    ) -> list[KafkaTopicPartition]:
+        """What `_begin_with_offsets` sends; [] when the markers must be written by now.
 
-        Who restores after our death finds the owner of an undecided offset in the last note.
+        Only an offset that this worker committed before: after its death, the new owner finds the
+        owner of an unstable offset in the metadata of the last commit.
         """
         if metadata != self._member:
             self._member = metadata
-            self._noted.clear()
+            self._committed_sources.clear()
         if now - self._committed_at >= MARKERS_SECONDS:
             return []
-        known = (source for source in transaction.offsets if source in self._noted)
+        known = (source for source in transaction.offsets if source in self._committed_sources)
         return [
-            TopicPartition(
-                *source, transaction.offsets[source], metadata=self._note(transaction, source)
-            )
+            self._offset(transaction, source, transaction.offsets[source])
             for source in islice(known, 1)
         ]
 
-    def _note(self, transaction: Transaction, source: SourcePartition) -> str:
-        ends, number = {}, source[1]
-        for table in transaction.tables:
-            position = transaction.positions.get((table, number))
-            ends[table.name] = position or table.partition_state(number).store.position
-        time_ms = transaction.times.get(source, 0)
-        return OffsetMetadata(self._config.transactional_id, ends, time_ms).encode()
+    def _offset(
+        self, transaction: Transaction, source: TopicPartition, offset: int
+    ) -> KafkaTopicPartition:
+        ends, time_ms = transaction.changelog_ends(source.partition), transaction.times.get(source)
+        metadata = OffsetMetadata(self._config.transactional_id, ends, time_ms or 0)
+        return KafkaTopicPartition(*source, offset, metadata=metadata.encode())
 
     async def _pause(self) -> None:
         await self._thread.call(2.0, time.sleep, 0.5)
 
 
-def _add_offsets(client: Any, offsets: list[TopicPartition], metadata: bytes) -> None:
+def _add_offsets(client: Any, offsets: list[KafkaTopicPartition], metadata: bytes) -> None:
     _retrying(client.send_offsets_to_transaction, 60.0, offsets, metadata, 5)
 
 
@@ -299,16 +311,18 @@ def _produce_one(
             client.poll(0.05)
 
 
-def _position_report(transaction: Transaction, part: Any) -> Callable[[Any, Any], None]:
+def _position_report(
+    transaction: Transaction, partition: TablePartition
+) -> Callable[[Any, Any], None]:
     def report(error: Any, message: Any) -> None:
         if error is None:
-            transaction.positions[part] = message.offset() + 1
+            transaction.positions[partition] = message.offset() + 1
 
     return report
 
 
 def _retrying(function: Callable[..., Any], limit_seconds: float, *args: Any) -> None:
-    """Repeat while librdkafka says that the error is retriable."""
+    """Repeat while librdkafka reports a retriable error."""
     deadline = time.monotonic() + limit_seconds
     while True:
         try:
@@ -324,18 +338,18 @@ def _abortable(error: KafkaError, step: str) -> bool:
     return step == "produce" or bool(error.txn_requires_abort())
 
 
-def _raise_if_refused(exc: BaseException) -> None:
+def _raise_if_non_retriable(exc: BaseException) -> None:
     error = exc.args[0] if isinstance(exc, KafkaException) else None
-    if error is not None and error.code() in REFUSED_CODES:
+    if error is not None and error.code() in NON_RETRIABLE_CODES:
         raise NonRetriableBrokerError(
-            f"the broker refuses: {error}. Check that the topic exists (`paystream topics "
-            "create`), the rights of this worker, and max.message.bytes; nothing was committed"
+            f"The broker rejects the request: {error}. Nothing was committed. Check that the topic "
+            "exists, the rights of this worker, and the topic's max.message.bytes."
         ) from exc
 
 
 def _close(client: Any) -> None:
     client.purge()
     try:
-        client.close()  # else it lives on with its connections
+        client.close()  # otherwise it keeps its connections
     except KafkaException as exc:  # it raises for a client with a fatal error
         log.info("closing a producer: %s", exc)

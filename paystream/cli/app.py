@@ -1,7 +1,6 @@
 """The root of the command line."""
 
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -52,11 +51,8 @@ _LOCAL_STACK = "devstack.cli"
 """The commands of the local stack, in a package that an operator's installation does not have."""
 
 
-def build(*, with_summaries: bool = False) -> App:
-    """The command line with all its commands.
-
-    `with_summaries` imports every command, so that the overview shows what each does.
-    """
+def build() -> App:
+    """The command line with all its commands."""
     app = App(
         name="paystream",
         help="Run, feed, watch and prove the payment pipeline.",
@@ -64,14 +60,8 @@ def build(*, with_summaries: bool = False) -> App:
     )
     local = _local_stack()
     for name, where in {**_COMMANDS, **(local.COMMANDS if local else {})}.items():
-        app.command(_imported(where) if with_summaries else where, name=name)
+        app.command(where, name=name)
     return app
-
-
-def _imported(where: str) -> Callable[..., int]:
-    module, _, function = where.partition(":")
-    found: Callable[..., int] = getattr(import_module(module), function)
-    return found
 
 
 def _local_stack() -> ModuleType | None:
@@ -82,8 +72,7 @@ def _local_stack() -> ModuleType | None:
 def main() -> None:
     """Entry point: exit code 0 well, 1 something does not hold, 2 cannot run."""
     try:
-        overview = sys.argv[1:] in ([], ["--help"], ["-h"])
-        code = build(with_summaries=overview)(sys.argv[1:])
+        code = build()(sys.argv[1:])
     except Exception as error:
         sentence = user_message(error)
         if sentence is None:

@@ -82,7 +82,11 @@ def attach(app: EngineApp, ingest: LedgerWriter, settings: AuditSettings) -> Non
     backoff = Backoff(settings.retry_first_seconds, settings.retry_seconds_max)
     for name, (record, tables) in SOURCES.items():
         whole = name == PAYMENTS_EVENTS  # decoded by column, not one by one
-        topic = app.batch_topic(name, decode=_whole if whole else partial(decode, record))
+        topic = app.batch_topic(
+            name,
+            decode=_whole if whole else partial(decode, record),
+            decode_errors=(UndecodableRecord,),
+        )
         prepare = payments_by_column if whole else row_by_row(tables)
         agent = _agent(ingest, prepare, backoff)
         app.agent(topic, name=f"{APP_ID}-{name}", merge_partitions=True)(agent)

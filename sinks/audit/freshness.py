@@ -1,10 +1,9 @@
 """Telling ClickHouse how far the sink is behind Kafka, for the view `freshness`."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 
-from engine import EngineApp
+from engine import EngineApp, TopicPartition
 from runtime import log
 from runtime.clock import now_ms
 from sinks.audit.settings import AuditSettings
@@ -23,16 +22,14 @@ SOURCE_LAG = Table(
     lambda *_: (),
 )
 """Written by the timer, not from records of a topic."""
-_PLACE = re.compile(r"(.+)\[(\d+)\]")
 _TIMEOUT_SECONDS = 10
 
 _LOG = log.get(__name__)
 
 
-def lag_rows(lag: Mapping[str, int], seen_at_ms: int) -> list[LagRow]:
-    """Rows of the raw table `source_lag` from the engine's `topic[partition]` -> records."""
-    found = ((_PLACE.fullmatch(place), behind) for place, behind in lag.items())
-    return [(match[1], int(match[2]), behind, seen_at_ms) for match, behind in found if match]
+def lag_rows(lag: Mapping[TopicPartition, int], seen_at_ms: int) -> list[LagRow]:
+    """Rows of the raw table `source_lag`."""
+    return [(topic, number, records, seen_at_ms) for (topic, number), records in lag.items()]
 
 
 def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
@@ -44,7 +41,7 @@ def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
 
     @app.timer(interval=settings.freshness_seconds)
     async def tell() -> None:
-        rows = lag_rows(app.stats.get("lag", {}), now_ms())
+        rows = lag_rows(app.lag(), now_ms())
         if not rows:
             return
         try:

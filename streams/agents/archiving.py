@@ -5,6 +5,8 @@ memory again, and a flood of payments to archive would delay the deadlines that 
 """
 
 import asyncio
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 from schemas.records import PaymentCommand
@@ -24,8 +26,8 @@ class ScannedTable(Protocol):
     def owned_partitions(self) -> frozenset[int]:
         """Partitions that this worker owns."""
 
-    def partition_state(self, number: int) -> Any:
-        """One of them: `store.items()`, `get(key)`."""
+    def scan(self, partition: int) -> Iterator[tuple[str, Any]]:
+        """Entries of one of them; ends when this worker no longer owns it."""
 
 
 class ArchiveScheduler:
@@ -43,8 +45,7 @@ class ArchiveScheduler:
         self._policy = policy
         self._settings = settings
         self._partitions: list[int] = []
-        self._keys: list[str] = []
-        self._partition = -1
+        self._scan: Iterator[tuple[str, Any]] = iter(())
         self._next_scan_at_ms = 0
 
     async def run_due(self, now_ms: int) -> int:
@@ -54,22 +55,19 @@ class ArchiveScheduler:
         """
         commands = [
             command
-            for key in self._next_keys(now_ms)
-            if (state := self._table.partition_state(self._partition).get(key)) is not None
-            and (command := archive_command(state, now_ms, self._policy)) is not None
+            for _, state in self._next_entries(now_ms)
+            if (command := archive_command(state, now_ms, self._policy)) is not None
         ]
         await asyncio.gather(*(self._send_one(command) for command in commands))
         return len(commands)
 
-    def _next_keys(self, now_ms: int) -> list[str]:
-        """Keys of one partition that this worker owns now."""
-        if self._partition not in self._table.owned_partitions:
-            self._keys = []
-        if not self._keys and not self._next_partition(now_ms):
-            return []
+    def _next_entries(self, now_ms: int) -> list[tuple[str, Any]]:
+        """Entries of one partition that this worker owns now."""
         count = self._settings.scan_entries_max
-        keys, self._keys = self._keys[-count:], self._keys[:-count]
-        return keys
+        entries = list(islice(self._scan, count))
+        while not entries and self._next_partition(now_ms):
+            entries = list(islice(self._scan, count))
+        return entries
 
     def _next_partition(self, now_ms: int) -> bool:
         if not self._partitions:
@@ -78,11 +76,9 @@ class ArchiveScheduler:
             self._next_scan_at_ms = now_ms + int(self._settings.scan_interval_seconds * _MS)
             self._partitions = sorted(self._table.owned_partitions)
         while self._partitions:
-            self._partition = self._partitions.pop()
-            if self._partition in self._table.owned_partitions:
-                store = self._table.partition_state(self._partition).store
-                self._keys = [key for key, _ in store.items()]
-            if self._keys:
+            partition = self._partitions.pop()
+            if partition in self._table.owned_partitions:
+                self._scan = self._table.scan(partition)
                 return True
         return False
 

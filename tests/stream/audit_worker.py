@@ -53,5 +53,5 @@ if __name__ == "__main__":
         if seen == int(times):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    app.engine.producer.hook = hook
+    app.context.producer.fail_point = hook
     sys.exit(run_worker(app))

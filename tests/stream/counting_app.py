@@ -98,7 +98,7 @@ async def _fault() -> None:
     elif fault == "block":
         time.sleep(3600)  # noqa: ASYNC251 - the fault is just this
     elif fault == "deaf":
-        consumer = app.engine.fetcher.consumer
+        consumer = app.context.fetcher.consumer
         consumer.pause(consumer.assignment())
 
 
@@ -114,7 +114,7 @@ async def report() -> None:
                 "entries": len(counts),
                 "due": len(counts.due(now_ms, 100_000)),
                 "owned": len(counts.owned_partitions),
-                **{k: v for k, v in app.stats.items() if not k.endswith("seconds")},
+                **{k: v for k, v in app.stats.as_dict().items() if not k.endswith("seconds")},
             }
         )
         if line != last:
@@ -143,15 +143,15 @@ def _hook_from_environment() -> None:
         elif seen == int(times):
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
 
-    app.engine.producer.hook = hook
+    app.context.producer.fail_point = hook
 
 
 def _restore_slowly() -> None:
-    take = changelog.ChangelogReader._take
+    apply = changelog.ChangelogReader._apply
 
-    def slow_take(reader: Any, messages: list[Any]) -> int:
+    def slow_apply(reader: Any, messages: list[Any]) -> int:
         time.sleep(float(os.environ["SLOW_RESTORE"]))
-        return take(reader, messages)
+        return apply(reader, messages)
 
     settings = ClientConfig.restore_consumer
     in_small_steps = {
@@ -161,7 +161,7 @@ def _restore_slowly() -> None:
     }
     ClientConfig.restore_consumer = lambda self: settings(self) | in_small_steps  # type: ignore[method-assign] # the log must still be needed when its leader dies
     changelog.RECORDS_PER_POLL = 100
-    changelog.ChangelogReader._take = slow_take  # type: ignore[method-assign] # a slower machine
+    changelog.ChangelogReader._apply = slow_apply  # type: ignore[method-assign] # a slower machine
 
 
 def _up_for_long() -> None:

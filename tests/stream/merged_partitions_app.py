@@ -74,7 +74,7 @@ async def report() -> None:
     """One line of JSON on stdout whenever something changed; tests wait for it."""
     last = None
     while True:
-        stats = {name: n for name, n in app.stats.items() if not name.endswith("seconds")}
+        stats = {name: n for name, n in app.stats.as_dict().items() if not name.endswith("seconds")}
         line = json.dumps({"ready": app.ready, **stats})
         if line != last:
             print(line, flush=True)

@@ -136,4 +136,4 @@ def test_a_missing_topic_and_an_instance_id_in_use_are_named(scenario: Scenario)
     scenario.name += "-absent"
     absent = scenario.start(instance_id="absent", settings={"topic_wait_seconds": 0.5})
     assert absent.process.wait(40) == 1
-    assert "paystream topics create" in scenario.logs()
+    assert "Create the topic" in scenario.logs()

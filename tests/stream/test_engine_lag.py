@@ -36,7 +36,7 @@ async def read(fetcher: Fetcher, left: int) -> list[int]:
     messages = await fetcher.fetch()
     while len(messages) < left:
         messages = await fetcher.fetch()
-    await fetcher._ahead
+    await fetcher._prefetch
     while not fetcher._ends:
         assert await fetcher._poll_in_thread() == []
     return [message.offset() for message in messages]
@@ -53,7 +53,7 @@ async def test_markers_are_no_lag_and_records_in_hand_are(
     fetcher.assign({(topic, 0): first})
     offsets = await asyncio.wait_for(read(fetcher, left), WAIT_SECONDS)
     assert offsets == list(range(first, 2 * RECORDS, 2))[:left]
-    place = f"{topic}[0]"
+    place = (topic, 0)
     asked = fetcher.lag_by_partition({(topic, 0): first}, ask_seconds=5.0)
     assert asked == {place: 2 * RECORDS - first if left else 0}
     done = {(topic, 0): 2 * RECORDS - 1}

@@ -82,5 +82,5 @@ def test_a_table_with_it_ends_the_worker_and_says_why(scenario: Scenario) -> Non
     worker = start(scenario)
     assert worker.process.wait(40) == 1
     assert "AgentUsageError" in scenario.logs()
-    assert "take `merge_partitions` away" in scenario.logs()
+    assert "remove merge_partitions" in scenario.logs()
     assert scenario.read(".dlq") == []

@@ -43,7 +43,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditHouse]:
 
 def start(house: AuditHouse, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "paystream.cli", "rebuild", "ledger", *options],
+        [sys.executable, "-m", "paystream.cli", "rebuild", "audit", *options],
         env={**os.environ, **addresses(house)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -50,12 +50,7 @@ def new_sealer(
         raise ConfigurationError(f"[audit] key_dir: {error}") from error
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
     reader = LogReader(known.kafka_bootstrap_servers, gives_rows)
-    return Sealer(store, reader, signing, keys, lambda: _generation(app))
-
-
-def _generation(app: EngineApp) -> int:
-    ownership = app.engine.ownership
-    return 0 if ownership is None else ownership.generation
+    return Sealer(store, reader, signing, keys, lambda: app.generation)
 
 
 def record_of(checkpoint: Checkpoint) -> tuple[str, bytes]:

@@ -8,62 +8,36 @@ import msgspec
 
 from engine.state.partition import TablePartition
 from engine.state.store import MemoryStore
+from engine.testing import SourceMessage
 
 
-class FakeMessage:
-    """A client's message."""
-
-    def __init__(
-        self,
-        offset: int,
-        value: bytes = b"{}",
-        key: bytes | None = b"k",
-        topic: str = "in",
-        partition: int = 0,
-        headers: list[tuple[str, bytes]] | None = None,
-    ) -> None:
-        self._parts = (topic, partition, offset, key, value, headers)
-
-    def topic(self) -> str:
-        return self._parts[0]
-
-    def partition(self) -> int:
-        return self._parts[1]
-
-    def offset(self) -> int:
-        return self._parts[2]
-
-    def key(self) -> bytes | None:
-        return self._parts[3]
-
-    def value(self) -> bytes:
-        return self._parts[4]
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return self._parts[5]
+class FakeMessage(SourceMessage):
+    """A message whose time follows its offset."""
 
     def timestamp(self) -> tuple[int, int]:
-        return 1, 1000 + self._parts[2]
-
-    def error(self) -> None:
-        return None
+        return 1, 1000 + self.offset()
 
 
 class FakeTable:
-    """What transactions need of a table; JSON values."""
+    """What a poll needs of a table; JSON values."""
 
     def __init__(self, name: str = "counts", due_ms: Any = None, expires_ms: Any = None) -> None:
-        self.expires_ms = expires_ms
         self.name = name
-        self.changelog_topic_name = f"app-{name}-changelog"
-        self.encode_value = msgspec.json.encode
-        self.decode_value = msgspec.json.decode
         self.due_ms = due_ms
-        self._states: dict[int, TablePartition] = {}
+        self.expires_ms = expires_ms
+        self.encode = msgspec.json.encode
+        self._partitions: dict[int, TablePartition] = {}
 
     def partition_state(self, number: int) -> TablePartition:
-        if number not in self._states:
-            self._states[number] = TablePartition(
-                MemoryStore(), self.decode_value, self.due_ms, self.expires_ms
+        if number not in self._partitions:
+            self._partitions[number] = TablePartition(
+                self.name,
+                f"app-{self.name}-changelog",
+                number,
+                MemoryStore(),
+                encode=self.encode,
+                decode=msgspec.json.decode,
+                due_ms=self.due_ms,
+                expires_ms=self.expires_ms,
             )
-        return self._states[number]
+        return self._partitions[number]

@@ -6,11 +6,11 @@ from fakes import FakeMessage
 from engine.consumers.dead_letters import (
     DETAIL_CHARACTERS_MAX,
     DeadLetterLimit,
+    DeadLetterReason,
     DeadLetters,
     RawRecord,
 )
 from engine.errors import DeadLetterLimitExceeded
-from schemas.enums import DeadLetterReason
 
 
 def fuse() -> DeadLetterLimit:
@@ -54,14 +54,14 @@ def test_a_dead_letter_keeps_key_and_headers_and_bounds_the_detail() -> None:
 
     def encode(record: RawRecord, reason: str, detail: str, app: str) -> bytes:
         seen.append((record, reason, detail, app))
-        return b"letter"
+        return b"record_for"
 
     message = FakeMessage(7, b"raw", b"key", headers=[("traceparent", b"00-1")])
-    letter = DeadLetters("dead", encode, "app").letter(
+    record_for = DeadLetters("dead", encode, "app").record_for(
         message, DeadLetterReason.UNDECODABLE, ValueError("x" * 9999)
     )
-    assert (letter.topic, letter.key, letter.value) == ("dead", b"key", b"letter")
-    assert letter.headers == {"traceparent": b"00-1"}
+    assert (record_for.topic, record_for.key, record_for.value) == ("dead", b"key", b"record_for")
+    assert record_for.headers == {"traceparent": b"00-1"}
     record, reason, detail, app = seen[0]
     assert (record.offset, record.value, reason, app) == (7, b"raw", "undecodable", "app")
     assert detail.startswith("ValueError: xxx")

@@ -22,49 +22,49 @@ from engine.membership.watchdog import Watchdog
 from engine.settings import EngineSettings
 
 
-def watchdog(ownership: Any) -> Watchdog:
+def watchdog(assignment: Any) -> Watchdog:
     config = ClientConfig("app", "0", "127.0.0.1:1", EngineSettings())
-    return Watchdog(SimpleNamespace(config=config, ownership=ownership))  # type: ignore[arg-type] # what it reads
+    return Watchdog(SimpleNamespace(context=SimpleNamespace(config=config), assignment=assignment))  # type: ignore[arg-type] # what it reads
 
 
-def owner(step: str, since: float, restore: Any = None, lag: int = 0) -> Any:
+def owner(phase: str, since: float, restore: Any = None, lag: int = 0) -> Any:
     return SimpleNamespace(
-        step=step, step_at=since, restore=restore, lag=lambda _: lag, progress_at=since
+        phase=phase, phase_at=since, restore=restore, total_lag=lambda _: lag, progress_at=since
     )
 
 
 def test_the_watchdog_complains_about_a_stalled_step_restore_or_loop() -> None:
     now = time.monotonic()
-    assert watchdog(None).complaint(now) is None
-    assert watchdog(owner("commit", now - 10)).complaint(now) is None
-    complaint = watchdog(owner("commit", now - 200)).complaint(now)
-    assert complaint is not None
-    assert "'commit'" in complaint
-    assert watchdog(owner("idle", now - 9999)).complaint(now) is None
+    assert watchdog(None).find_stall(now) is None
+    assert watchdog(owner("commit", now - 10)).find_stall(now) is None
+    stall = watchdog(owner("commit", now - 200)).find_stall(now)
+    assert stall is not None
+    assert "'commit'" in stall
+    assert watchdog(owner("idle", now - 9999)).find_stall(now) is None
     idle = owner("fetch", now - 9999)
-    assert watchdog(idle).complaint(now) is None
-    assert watchdog(owner("fetch", now - 100, lag=7)).complaint(now) is None
-    assert "7 records waiting" in (watchdog(owner("fetch", now - 200, lag=7)).complaint(now) or "")
+    assert watchdog(idle).find_stall(now) is None
+    assert watchdog(owner("fetch", now - 100, lag=7)).find_stall(now) is None
+    assert "7 records waiting" in (watchdog(owner("fetch", now - 200, lag=7)).find_stall(now) or "")
     restoring = SimpleNamespace(progress_at=now - 100)
-    assert watchdog(owner("restore", now - 9999, restoring)).complaint(now) is None
+    assert watchdog(owner("restore", now - 9999, restoring)).find_stall(now) is None
     restoring.progress_at = now - 400
-    assert "restore" in (watchdog(owner("restore", now - 9999, restoring)).complaint(now) or "")
-    assert "event loop" in (watchdog(None).complaint(now + 100) or "")
+    assert "restore" in (watchdog(owner("restore", now - 9999, restoring)).find_stall(now) or "")
+    assert "event loop" in (watchdog(None).find_stall(now + 100) or "")
 
 
 def test_the_watchdog_complains_of_a_group_that_is_never_joined() -> None:
     now = time.monotonic()
     outside = watchdog(None)
     outside._loop_ran_at = now + 1000
-    assert outside.complaint(now) is None
-    assert outside.complaint(now + 299) is None
-    assert "assigned nothing" in (outside.complaint(now + 301) or "")
+    assert outside.find_stall(now) is None
+    assert outside.find_stall(now + 299) is None
+    assert "assigned nothing" in (outside.find_stall(now + 301) or "")
 
 
 def test_an_instance_id_has_one_live_worker_and_is_free_after_kill_9(tmp_path: Path) -> None:
     holder = (
         "import sys, time, pathlib; from engine.membership.instance_id import InstanceLock; "
-        "lock = InstanceLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.take(); "
+        "lock = InstanceLock(pathlib.Path(sys.argv[1]), 'app', '0'); lock.acquire(); "
         "print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -73,19 +73,19 @@ def test_an_instance_id_has_one_live_worker_and_is_free_after_kill_9(tmp_path: P
     assert process.stdout is not None
     process.stdout.readline()
     with pytest.raises(InstanceIdInUse, match=str(process.pid)):
-        InstanceLock(tmp_path, "app", "0").take()
-    InstanceLock(tmp_path, "app", "1").take()
+        InstanceLock(tmp_path, "app", "0").acquire()
+    InstanceLock(tmp_path, "app", "1").acquire()
     process.kill()
     process.wait()
     lock = InstanceLock(tmp_path, "app", "0")
-    lock.take()
+    lock.acquire()
     lock.release()
 
 
 def test_topology_names_what_is_missing_or_does_not_fit() -> None:
     problems = list(_mismatches({"a": 4, "b": 4, "c": None}, {"b": 3, "c": 9}))
     assert len(problems) == 2
-    assert "paystream topics create" in problems[0]
+    assert "Create the topic" in problems[0]
     assert "b has 3 partitions, 4 are wanted" in problems[1]
 
 
@@ -98,10 +98,10 @@ def test_a_poll_is_cut_at_the_byte_bound() -> None:
     settings = EngineSettings(batch_bytes_max=100)
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", settings))
     messages = [SizedMessage(offset) for offset in range(5)]
-    now, rest = fetcher._cut(messages)
+    now, rest = fetcher._split_by_bytes(messages)
     assert [message.offset() for message in now] == [0, 1]
     assert [message.offset() for message in rest] == [2, 3, 4]
-    alone, rest = fetcher._cut(messages[:1])
+    alone, rest = fetcher._split_by_bytes(messages[:1])
     assert (len(alone), rest) == (1, [])
 
 
@@ -139,11 +139,11 @@ def test_markers_at_the_end_are_no_lag() -> None:
 
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     fetcher.consumer = EndedConsumer()
-    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 1}, "the end was not seen yet"
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 1}, "the end was not seen yet"
     assert not fetcher._is_record(End(8))
-    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 0}
-    fetcher._given = [FakeMessage(offset) for offset in (3, 4, 5)]
-    fetcher._rest = [FakeMessage(6)]
-    assert fetcher.lag_by_partition({("in", 0): 3}) == {"in[0]": 5}, "4 records are in hand"
-    assert fetcher.lag_by_partition({("in", 0): 6}) == {"in[0]": 2}, "one is read and not handled"
-    assert fetcher.lag_by_partition({("in", 0): 7}) == {"in[0]": 0}
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}
+    fetcher._in_flight = [FakeMessage(offset) for offset in (3, 4, 5)]
+    fetcher._remaining = [FakeMessage(6)]
+    assert fetcher.lag_by_partition({("in", 0): 3}) == {("in", 0): 5}, "4 records are in hand"
+    assert fetcher.lag_by_partition({("in", 0): 6}) == {("in", 0): 2}, "one is read and not handled"
+    assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}

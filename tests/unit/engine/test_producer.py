@@ -19,6 +19,7 @@ from engine.settings import EngineSettings
 from engine.transactions.offset_metadata import OffsetMetadata
 from engine.transactions.producer import TransactionalProducer
 from engine.transactions.transaction import Transaction
+from engine.types import TopicPartition
 
 
 class ScriptedClient:
@@ -103,11 +104,12 @@ async def opened() -> TransactionalProducer:
 
 
 def transaction() -> Transaction:
-    table = FakeTable()
-    made = Transaction([table])
+    table = FakeTable().partition_state(0)
+    made = Transaction()
+    made.partitions[0] = [table]
     made.outputs.append(ProducerRecord("out", "k", b"v"))
-    made.writes[table, 0] = {"a": b"1", "b": None}
-    made.handled({("in", 0): 9}, 2, good=True)
+    made.writes[table] = {"a": b"1", "b": None}
+    made.handled({TopicPartition("in", 0): 9}, 2, good=True)
     return made
 
 

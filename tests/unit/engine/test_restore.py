@@ -10,10 +10,10 @@ import pytest
 from engine.settings import EngineSettings
 from engine.state import restore
 from engine.state.restore import StateRestorer
-from engine.transactions.hanging_transactions import UNDECIDED_SECONDS_MARGIN
+from engine.transactions.hanging_transactions import UNSTABLE_SECONDS_MARGIN
 
 SOURCES = [("in", 0)]
-LIMIT = EngineSettings().transaction_timeout_seconds + UNDECIDED_SECONDS_MARGIN
+LIMIT = EngineSettings().transaction_timeout_seconds + UNSTABLE_SECONDS_MARGIN
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def test_only_what_is_undecided_longer_than_a_transaction_may_last_is_ended(
 ) -> None:
     config: Any = SimpleNamespace(settings=EngineSettings(), transactional_id="app-0")
     made = StateRestorer(config, None, [], SOURCES)
-    made._abort_unmarked({"app-1"})
+    made._abort_hanging({"app-1"})
     clock.now += LIMIT
-    made._abort_unmarked({"app-1"})
+    made._abort_hanging({"app-1"})
     assert ended == []
     clock.now += 1
-    made._abort_unmarked({"app-1"})
+    made._abort_hanging({"app-1"})
     assert ended == ["app-0", "app-1"]
     clock.now += LIMIT
-    made._abort_unmarked({"app-1"})
+    made._abort_hanging({"app-1"})
     assert ended == ["app-0", "app-1"], "what is still undecided gets as long again"

@@ -31,11 +31,11 @@ def test_a_worker_gives_one_user_to_both_clients() -> None:
     )
     assert (member["sasl_plain_username"], member["sasl_plain_password"]) == ("payments", "secret")
     for settings in (
-        app.engine.config.fetch_consumer(),
-        app.engine.config.restore_consumer(),
-        app.engine.config.lane_consumer(),
-        app.engine.config.transactional_producer(),
-        app.engine.config.idempotent_producer(),
+        app.context.config.fetch_consumer(),
+        app.context.config.restore_consumer(),
+        app.context.config.parallel_consumer(),
+        app.context.config.transactional_producer(),
+        app.context.config.idempotent_producer(),
     ):
         assert SCRAM.items() <= settings.items()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -99,17 +98,3 @@ def test_help_explains_every_option_of_every_command() -> None:
         if argument.show and not argument.parameter.help
     ]
     assert silent == []
-
-
-def test_the_overview_says_what_each_command_does() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "paystream.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "200"},
-    ).stdout
-    rows = [line.strip("│ ").split(maxsplit=1) for line in shown.splitlines() if "│" in line]
-    names = {name for name in cli.build() if not name.startswith("-")}
-    assert len(names) > 10
-    assert names <= {row[0] for row in rows if len(row) == 2 and len(row[1]) > 10}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.state.store import MemoryStore
+from engine import EngineApp, TransactionalTable
 from schemas.codec import decode
 from schemas.records import PaymentCommand
 from streams.agents.archiving import ArchiveScheduler
@@ -24,31 +24,18 @@ INACTIVE = PaymentState(
 )
 
 
-class Part:
-    """A partition of the table."""
-
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-
-    def get(self, key: str) -> PaymentState | None:
-        raw = self.store.get(key)
-        return None if raw is None else decode_state(raw)
-
-
-class Table:
-    """Partitions by number; those in `owned_partitions` are ours."""
-
-    def __init__(self, **payments: tuple[int, int]) -> None:
-        self.parts = {number: Part() for number in range(3)}
-        self.owned_partitions = frozenset(self.parts)
-        for key, (number, age_seconds) in payments.items():
-            changed_ms = NOW_MS - age_seconds * 1000
-            state = replace(INACTIVE, payment_id=key, updated_at_ms=changed_ms)
-            self.parts[number].store.apply([(key, encode_state(state))], 1)
-
-    def partition_state(self, number: int) -> Part:
-        assert number in self.owned_partitions, "a partition that is not ours was looked at"
-        return self.parts[number]
+def table_of(**payments: tuple[int, int]) -> TransactionalTable:
+    """A real table with three partitions, all of them owned; payment -> (partition, age)."""
+    app = EngineApp("archive-scan", bootstrap_servers="127.0.0.1:1", topic_partitions=3)
+    table = app.transactional_table("payments", encode=encode_state, decode=decode_state)
+    table.assign(frozenset(range(3)))
+    for number in range(3):
+        table.partition_state(number)
+    for key, (number, age_seconds) in payments.items():
+        changed_ms = NOW_MS - age_seconds * 1000
+        state = replace(INACTIVE, payment_id=key, updated_at_ms=changed_ms)
+        table.partition_state(number).store.apply([(key, encode_state(state))], 1)
+    return table
 
 
 class Sent(list[PaymentCommand]):
@@ -62,12 +49,12 @@ class Sent(list[PaymentCommand]):
         assert self[-1].payment_id == key
 
 
-def archiving(table: Table, sent: Sent, **settings: Any) -> ArchiveScheduler:
+def archiving(table: TransactionalTable, sent: Sent, **settings: Any) -> ArchiveScheduler:
     return ArchiveScheduler(table, sent, POLICY, ArchiveSettings(**settings))
 
 
 async def test_every_payment_that_has_rested_long_enough_is_sent_once_per_scan() -> None:
-    table, sent = Table(a=(0, 101), b=(1, 100), c=(2, 99), d=(2, 500)), Sent()
+    table, sent = table_of(a=(0, 101), b=(1, 100), c=(2, 99), d=(2, 500)), Sent()
     scan = archiving(table, sent, scan_interval_seconds=10)
     for _ in range(6):
         await scan.run_due(NOW_MS)
@@ -80,17 +67,17 @@ async def test_every_payment_that_has_rested_long_enough_is_sent_once_per_scan()
 
 
 async def test_a_tick_looks_at_no_more_than_it_may() -> None:
-    table, sent = Table(**{f"pay{n}": (0, 200) for n in range(25)}), Sent()
+    table, sent = table_of(**{f"pay{n}": (0, 200) for n in range(25)}), Sent()
     scan = archiving(table, sent, scan_entries_max=10)
     assert [await scan.run_due(NOW_MS) for _ in range(4)] == [10, 10, 5, 0]
 
 
 async def test_what_goes_to_another_worker_or_goes_away_is_left_alone() -> None:
-    table, sent = Table(a=(0, 200), b=(2, 200), c=(2, 200), d=(1, 200)), Sent()
+    table, sent = table_of(a=(0, 200), b=(2, 200), c=(2, 200), d=(1, 200)), Sent()
     scan = archiving(table, sent, scan_entries_max=1)
     assert await scan.run_due(NOW_MS) == 1
-    table.owned_partitions = frozenset({0, 1})
-    table.parts[1].store.clear()
+    table.assign(frozenset({0, 1}))
+    table.partition_state(1).store.clear()
     assert [await scan.run_due(NOW_MS) for _ in range(3)] == [1, 0, 0]
     assert sent[-1].payment_id == "a"
 
