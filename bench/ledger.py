@@ -24,7 +24,7 @@ from schemas.codec import decode, encode
 from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.batch_writer import LedgerWriter
-from sinks.audit.chain.checkpoint_writer import Sealer
+from sinks.audit.chain.checkpoint_writer import CheckpointWriter
 from sinks.audit.chain.keys import public_keys, signer
 from sinks.audit.chain.log import LogReader
 from sinks.audit.columns.kafka_positions import KafkaPositions
@@ -90,7 +90,7 @@ def measure(options: Options) -> list[Figure]:
     with ledger() as (store, url, directory, pid):
         piece = AuditSettings().insert_records_max
         plain = Bench(LedgerWriter(store, piece), pid)
-        sealed = Bench(LedgerWriter(store, piece, new_sealer(url, directory)), pid)
+        sealed = Bench(LedgerWriter(store, piece, new_checkpoint_writer(url, directory)), pid)
         sealed.run(0)  # connects, warms up
         plain.run(1)
         chained, unsealed = _in_turn(sealed, plain, options.runs)
@@ -154,9 +154,9 @@ def _in_turn(one: Bench, other: Bench, runs: int) -> tuple[list[Run], list[Run]]
     return found
 
 
-def entries_alone(records: Sequence[Any], origins: KafkaPositions) -> list[TableInsert]:
+def entries_alone(records: Sequence[Any], positions: KafkaPositions) -> list[TableInsert]:
     """What a sink without `payment_events` would write; its columns are mapped all the same."""
-    inserts = payments_by_column(records, origins)
+    inserts = payments_by_column(records, positions)
     return [insert for insert in inserts if insert.table is LEDGER_ENTRIES]
 
 
@@ -186,11 +186,11 @@ def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
             child.kill_group()
 
 
-def new_sealer(url: str, directory: Path) -> Sealer:
+def new_checkpoint_writer(url: str, directory: Path) -> CheckpointWriter:
     """It begins where its records begin, so it asks no log."""
     store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
     log_reader = LogReader("127.0.0.1:1", lambda *_: True)
-    return Sealer(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
+    return CheckpointWriter(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
 
 
 def _together(runs: Sequence[Run]) -> float:
@@ -243,9 +243,9 @@ def _prepared_once(prepare: BuildInserts, records: Sequence[Any]) -> list[TableI
     return prepare(records, positions_of(PAYMENTS_EVENTS, records, at_ms=0))
 
 
-def _decoding(records: Sequence[Any], origins: KafkaPositions) -> list[TableInsert]:
+def _decoding(records: Sequence[Any], positions: KafkaPositions) -> list[TableInsert]:
     decoded = [_Decoded(decode(PaymentEvent, r.value), *r[1:]) for r in records]
-    return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(decoded, origins)
+    return row_by_row((PAYMENT_EVENTS, LEDGER_ENTRIES))(decoded, positions)
 
 
 class _Decoded(NamedTuple):

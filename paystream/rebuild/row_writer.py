@@ -48,9 +48,11 @@ class RowWriter:
 
     def _sourced(self, message: Any, at_ms: int) -> DecodedRecord | None:
         value = message.value() or b""
-        origin = KafkaPosition(message.topic(), message.partition(), message.offset(), at_ms, value)
+        position = KafkaPosition(
+            message.topic(), message.partition(), message.offset(), at_ms, value
+        )
         try:
-            return DecodedRecord(decode(SOURCES[message.topic()][0], value), origin)
+            return DecodedRecord(decode(SOURCES[message.topic()][0], value), position)
         except UndecodableRecord:
             self.unreadable += 1
             return None

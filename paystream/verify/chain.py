@@ -1,4 +1,4 @@
-"""`ledger_is_sealed` and `checkpoints_match_topic`: the signed hash chain over what analysts read.
+"""`ledger_matches_checkpoints`, `checkpoints_match_topic`: the signed chain over the views.
 
 The first needs only SELECT on the views and the public key; how the chain is made is written in
 sinks/audit/chain/chain.py and docs/decisions/0015.
@@ -19,15 +19,15 @@ from paystream.verify.sources import EvidenceUnavailable
 from runtime.settings import connections, load
 from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain.chain import (
-    BEGINNING,
+    GENESIS,
     LEAF_BYTES,
     SEGMENT_OFFSETS,
     Checkpoint,
     Place,
-    Sealed,
+    Segment,
 )
 from sinks.audit.chain.checkpoint_writer import CHAINED
-from sinks.audit.chain.keys import FOLDER, BadKey, PublicKeys, is_signed, public_keys
+from sinks.audit.chain.keys import KEY_FOLDER, InvalidKey, PublicKeys, is_signed, public_keys
 from sinks.audit.chain.rows import FIELDS
 from sinks.audit.chain.setup import checkpoint_of
 from sinks.audit.settings import AuditSettings
@@ -49,7 +49,7 @@ WHERE kafka_topic = '{{topic}}' AND kafka_partition = {{partition}} ORDER BY seg
 SIGNED = f"SELECT {FIELDS} FROM {{views}}.ledger_checkpoints"  # noqa: S608 - names of ours
 
 
-def ledger_is_sealed(evidence: Evidence, findings: Findings) -> None:
+def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
     """Checkpoints are signed and follow one another; each row is the one that they seal."""
     keys = trusted_keys(evidence.env)
     findings.note(f"trusted keys: {', '.join(sorted(keys))}")
@@ -66,15 +66,15 @@ def ledger_is_sealed(evidence: Evidence, findings: Findings) -> None:
 
 def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
     """Public keys by id. Raises EvidenceUnavailable."""
-    path = env.get(PUBLIC_KEY_VARIABLE) or load(AuditSettings, "audit", env).key_dir
+    path = env.get(PUBLIC_KEY_VARIABLE) or load(AuditSettings, "audit", env).chain_key_dir
     state = connections(env).paystream_state_dir
     if not path and not state:
         raise EvidenceUnavailable(
             "no public key: give --public-key, a PEM file or a directory of them"
         )
     try:
-        keys = public_keys(Path(path) if path else Path(state) / FOLDER)
-    except BadKey as error:
+        keys = public_keys(Path(path) if path else Path(state) / KEY_FOLDER)
+    except InvalidKey as error:
         raise EvidenceUnavailable(str(error)) from error
     if not keys:
         raise EvidenceUnavailable(
@@ -83,21 +83,21 @@ def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
     return keys
 
 
-def _checkpoints(evidence: Evidence, place: Place) -> Iterator[Sealed]:
+def _checkpoints(evidence: Evidence, place: Place) -> Iterator[Segment]:
     sql = CHECKPOINTS.replace("{topic}", place.topic).replace("{partition}", str(place.partition))
     for row in evidence.ledger(sql):
         fields = {name: row[name] for name in Checkpoint.__struct_fields__}
         leaves = np.frombuffer(bytes.fromhex(row["leaves"]), np.uint8)
         whole = leaves[: leaves.size // LEAF_BYTES * LEAF_BYTES].reshape(-1, LEAF_BYTES)
-        yield Sealed(Checkpoint(**fields), np.array(row["offsets"], np.int64), whole)
+        yield Segment(Checkpoint(**fields), np.array(row["offsets"], np.int64), whole)
 
 
-def _is_good(sealed: Sealed, keys: PublicKeys, findings: Findings) -> bool:
+def _is_good(sealed: Segment, keys: PublicKeys, findings: Findings) -> bool:
     name = _name(sealed.checkpoint)
     if not is_signed(sealed.checkpoint, keys):
         findings.expect(False, name, f"is not signed by a trusted key ({sealed.checkpoint.key_id})")
         return False
-    rows_agree = len(sealed.offsets) == len(sealed.leaves) and sealed.holds
+    rows_agree = len(sealed.offsets) == len(sealed.leaves) and sealed.is_valid
     findings.expect(rows_agree, name, "its offsets or leaves are not those that were signed")
     return rows_agree
 
@@ -105,7 +105,7 @@ def _is_good(sealed: Sealed, keys: PublicKeys, findings: Findings) -> bool:
 def _check_chain(place: Place, found: list[Checkpoint], findings: Findings) -> None:
     """None missing, none out of line. (Whether each is genuine is another question.)"""
     where = f"{place.topic}/{place.partition}"
-    if found and found[0].previous != BEGINNING:
+    if found and found[0].previous != GENESIS:
         problem = f"the checkpoints before segment {found[0].segment} are missing"
         findings.violation(where, problem)
     for before, after in pairwise(found):
@@ -118,7 +118,7 @@ def _check_chain(place: Place, found: list[Checkpoint], findings: Findings) -> N
             findings.violation(_name(after), "does not follow from the one before")
 
 
-def _seal(good: list[Sealed], found: list[Sealed]) -> Seal:
+def _seal(good: list[Segment], found: list[Segment]) -> Seal:
     offsets = np.concatenate([np.zeros(0, np.int64), *(each.offsets for each in good)])
     leaves = np.concatenate([np.zeros((0, LEAF_BYTES), np.uint8), *(each.leaves for each in good)])
     covered = [(each.checkpoint.first_offset, each.checkpoint.end_offset) for each in good]

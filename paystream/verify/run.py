@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from paystream.verify.balances import balances_add_up
 from paystream.verify.card_numbers import no_card_numbers
-from paystream.verify.chain import checkpoints_match_topic, ledger_is_sealed
+from paystream.verify.chain import checkpoints_match_topic, ledger_matches_checkpoints
 from paystream.verify.charges import charged_once
 from paystream.verify.deliveries import delivered_or_pending
 from paystream.verify.evidence import Evidence
@@ -58,7 +58,11 @@ RULES = (
 )
 
 CHAIN_RULES = (
-    Rule("ledger_is_sealed", "every row is the one that was signed", ledger_is_sealed),
+    Rule(
+        "ledger_matches_checkpoints",
+        "every row is the one that was signed",
+        ledger_matches_checkpoints,
+    ),
     Rule(
         "checkpoints_match_topic",
         "no checkpoint was taken out of ClickHouse",

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine import EngineApp, Retry
 from runtime import log
+from runtime.backoff import Backoff
 from runtime.kafka import TopicUnreadable
 from runtime.settings import connections, load
 from schemas.codec import UndecodableRecord, decode
@@ -27,9 +28,8 @@ from schemas.topics import (
     RECONCILIATION_EVENTS,
     WEBHOOKS_ATTEMPTS,
 )
-from sinks.audit.backoff import Backoff
 from sinks.audit.batch_writer import LedgerWriter
-from sinks.audit.chain.setup import new_sealer, publish, seal_tails_regularly
+from sinks.audit.chain.setup import checkpoint_tails_regularly, new_checkpoint_writer, publish
 from sinks.audit.freshness import report_lag
 from sinks.audit.inserts import BuildInserts, payments_by_column, row_by_row
 from sinks.audit.ledger import UnbalancedTransaction
@@ -69,17 +69,17 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     app = new_app(APP_ID, instance_id, env, **settings.engine)
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
-    sealer = new_sealer(app, settings, env, gives_rows)
-    ingest = LedgerWriter(store, settings.insert_records_max, sealer)
-    attach(app, ingest, settings)
-    seal_tails_regularly(app, ingest.seal_tails, settings.checkpoint_interval_seconds)
+    checkpoint_writer = new_checkpoint_writer(app, settings, env, makes_rows)
+    writer = LedgerWriter(store, settings.insert_records_max, checkpoint_writer)
+    attach(app, writer, settings)
+    checkpoint_tails_regularly(app, writer.checkpoint_tails, settings.checkpoint_interval_seconds)
     report_lag(app, known.clickhouse_url, settings)
     return app
 
 
-def attach(app: EngineApp, ingest: LedgerWriter, settings: AuditSettings) -> None:
-    """Give the app one agent per topic, and the warm-up at its start."""
-    backoff = Backoff(settings.retry_first_seconds, settings.retry_seconds_max)
+def attach(app: EngineApp, writer: LedgerWriter, settings: AuditSettings) -> None:
+    """Give the app one agent per topic, and a check of the schema at its start."""
+    backoff = Backoff(settings.retry_seconds, settings.retry_seconds_max)
     for name, (record, tables) in SOURCES.items():
         whole = name == PAYMENTS_EVENTS  # decoded by column, not one by one
         topic = app.batch_topic(
@@ -87,16 +87,16 @@ def attach(app: EngineApp, ingest: LedgerWriter, settings: AuditSettings) -> Non
             decode=_whole if whole else partial(decode, record),
             decode_errors=(UndecodableRecord,),
         )
-        prepare = payments_by_column if whole else row_by_row(tables)
-        agent = _agent(ingest, prepare, backoff)
+        build_inserts = payments_by_column if whole else row_by_row(tables)
+        agent = _agent(writer, build_inserts, backoff)
         app.agent(topic, name=f"{APP_ID}-{name}", merge_partitions=True)(agent)
 
     @app.task
-    async def warm_up() -> None:
-        await ingest.warm_up()
+    async def check_schema() -> None:
+        await writer.check_schema()
 
 
-def gives_rows(topic: str, value: bytes) -> bool:
+def makes_rows(topic: str, value: bytes) -> bool:
     """Whether the sink makes rows of the record, rather than a dead letter."""
     record, tables = SOURCES[topic]
     try:
@@ -111,18 +111,20 @@ def gives_rows(topic: str, value: bytes) -> bool:
 def _whole(value: bytes | None) -> bytes:
     """The record as it is. Raises UndecodableRecord for none."""
     if value is None:
-        raise UndecodableRecord("the record has no value: a tombstone is no event")
+        raise UndecodableRecord("The record has no value: a tombstone is not an event.")
     return value
 
 
-def _agent(ingest: LedgerWriter, prepare: BuildInserts, backoff: Backoff) -> Callable[[Any], Any]:
+def _agent(
+    writer: LedgerWriter, build_inserts: BuildInserts, backoff: Backoff
+) -> Callable[[Any], Any]:
     async def insert(stream: Any) -> None:
         async for batch in stream:
             try:
-                publish(batch, await ingest.write(batch, prepare))
+                publish(batch, await writer.write(batch, build_inserts))
             except (StoreUnavailable, TopicUnreadable) as error:
                 delay_seconds = backoff.next_seconds()
-                _LOG.warning("ledger_insert_waits", error=str(error), seconds=delay_seconds)
+                _LOG.warning("ledger_insert_retried", error=str(error), seconds=delay_seconds)
                 raise Retry(delay_seconds, str(error)) from error
             backoff.reset()
 

@@ -1,4 +1,4 @@
-"""What the audit sink does with one batch: rows of every table, few and large inserts."""
+"""Writes one batch to the ledger: rows of every table, in few and large inserts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol
 
 from runtime import clock, log, telemetry
 from sinks.audit.chain.chain import Checkpoint
-from sinks.audit.chain.checkpoint_writer import CHAINED, Leaf, Sealer, by_partition
+from sinks.audit.chain.checkpoint_writer import CHAINED, CheckpointWriter, Leaf, by_partition
 from sinks.audit.inserts import BuildInserts, SourceRecord, TableInsert, positions_of
 from sinks.audit.store import LedgerStore, StoreUnavailable
 from sinks.audit.tables import TABLES
 
 CHUNKS_IN_FLIGHT_MAX = 2
-"""Pieces whose rows are on their way to ClickHouse while the next one is prepared."""
+"""Chunks whose rows are being inserted while the next one is built."""
 TABLES_AT_ONCE_MAX = 2
 """A batch has rows for one table or two: the events, and their ledger entries."""
 
@@ -34,83 +34,85 @@ class SourceBatch(Protocol):
 
 
 class LedgerWriter:
-    """Writes batches through threads of its own: the event loop lives while ClickHouse works.
+    """Writes batches in threads of its own, so that the event loop does not wait for ClickHouse.
 
-    One prepares records while the others insert those before, a table of a piece each: never more
-    than CHUNKS_IN_FLIGHT_MAX + 1 pieces of `piece_records_max` are in memory beside the batch. A
-    batch that the engine abandoned is still finished before the next one begins; its rows are the
-    same rows, so that is harmless.
+    One thread builds inserts while the others send the earlier ones, one table of a chunk each: at
+    most CHUNKS_IN_FLIGHT_MAX + 1 chunks of `chunk_records_max` records are in memory beside the
+    batch. A batch that the engine abandoned is finished before the next one begins; a repeat
+    inserts the same rows, so that is safe.
     """
 
     def __init__(
         self,
         store: LedgerStore,
-        piece_records_max: int,
-        sealer: Sealer | None = None,
+        chunk_records_max: int,
+        checkpoint_writer: CheckpointWriter | None = None,
     ) -> None:
-        """`sealer` has a store of its own; without one nothing is sealed."""
+        """`checkpoint_writer` has a store of its own; None: no checkpoints."""
         senders = CHUNKS_IN_FLIGHT_MAX * TABLES_AT_ONCE_MAX
         self._store = store
         self._idle: SimpleQueue[LedgerStore] = SimpleQueue()  # a connection for each sender
         for _ in range(senders):
-            self._idle.put(store.another())
-        self._sealer = sealer
-        self._piece_records_max = piece_records_max
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-prepare")
+            self._idle.put(store.new_connection())
+        self._sealer = checkpoint_writer
+        self._chunk_records_max = chunk_records_max
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-inserts")
         self._senders = ThreadPoolExecutor(senders, thread_name_prefix="clickhouse")
 
-    async def write(self, batch: SourceBatch, prepare: BuildInserts) -> list[Checkpoint]:
+    async def write(self, batch: SourceBatch, build_inserts: BuildInserts) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
 
         Raises StoreUnavailable, TopicUnreadable, RowsRefused, UnbalancedTransaction and
         UndecodableRecord; some of the rows may be there then, and inserting them again is right.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._write, batch, prepare)
+        return await loop.run_in_executor(self._thread, self._write, batch, build_inserts)
 
-    async def seal_tails(self) -> list[Checkpoint]:
-        """Checkpoints of what is not yet sealed. Raises StoreUnavailable."""
+    async def checkpoint_tails(self) -> list[Checkpoint]:
+        """Checkpoints of records that no checkpoint covers yet. Raises StoreUnavailable."""
         if self._sealer is None:
             return []
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._sealer.seal_tails
+            self._thread, self._sealer.checkpoint_tails
         )
 
-    async def warm_up(self) -> bool:
-        """Connect and look at every table before the first batch; False if that failed."""
+    async def check_schema(self) -> bool:
+        """Connect and check every table before the first batch; False if that failed."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._store.warm_up, TABLES)
+            await loop.run_in_executor(self._thread, self._store.check_schema, TABLES)
         except StoreUnavailable as error:
             _LOG.warning("ledger_store_not_ready", error=str(error))
             return False
         return True
 
     def close(self) -> None:
-        """Let the inserts in hand end, take no more."""
+        """Finish the inserts in flight, accept no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._senders.shutdown(wait=False, cancel_futures=True)
 
-    def _write(self, batch: SourceBatch, prepare: BuildInserts) -> list[Checkpoint]:
-        sealer = self._sealer if batch.topic in CHAINED else None
-        origins = positions_of(batch.topic, batch.records, clock.now_ms())
+    def _write(self, batch: SourceBatch, build_inserts: BuildInserts) -> list[Checkpoint]:
+        checkpoint_writer = self._sealer if batch.topic in CHAINED else None
+        positions = positions_of(batch.topic, batch.records, clock.now_ms())
         leaves: list[Leaf] = []
         sent: deque[list[Future[None]]] = deque()
         try:
-            for piece in self._pieces(len(batch.records)):
-                inserts = prepare(batch.records[piece], origins.take(piece).at(clock.now_ms()))
+            for chunk in self._chunks(len(batch.records)):
+                inserts = build_inserts(
+                    batch.records[chunk], positions.select(chunk).inserted_at(clock.now_ms())
+                )
                 if len(sent) == CHUNKS_IN_FLIGHT_MAX:
-                    _acknowledged(sent.popleft())
+                    _wait_all(sent.popleft())
                 sent.append([self._senders.submit(self._insert, insert) for insert in inserts])
-            if sealer is not None:  # while the last pieces are inserted
-                leaves = by_partition(batch.records, origins)
+            if checkpoint_writer is not None:  # while the last chunks are inserted
+                leaves = by_partition(batch.records, positions)
         finally:
-            _acknowledged([insert for piece in sent for insert in piece])
-        return sealer.seal(leaves) if sealer else []
+            _wait_all([insert for chunk in sent for insert in chunk])
+        return checkpoint_writer.write(leaves) if checkpoint_writer else []
 
-    def _pieces(self, count: int) -> Iterator[slice]:
-        for first in range(0, count, self._piece_records_max):
-            yield slice(first, first + self._piece_records_max)
+    def _chunks(self, count: int) -> Iterator[slice]:
+        for first in range(0, count, self._chunk_records_max):
+            yield slice(first, first + self._chunk_records_max)
 
     def _insert(self, insert: TableInsert) -> None:
         name, store = insert.table.name, self._idle.get()
@@ -123,8 +125,8 @@ class LedgerWriter:
         telemetry.counter("paystream_ledger_rows_total").labels(name).inc(insert.row_count)
 
 
-def _acknowledged(sent: Sequence[Future[None]]) -> None:
-    """Wait until all of them ended, then raise what the first that failed raised."""
+def _wait_all(sent: Sequence[Future[None]]) -> None:
+    """Wait until all inserts ended; raises the exception of the first one that failed."""
     wait(sent)
     for insert in sent:
         insert.result()

@@ -1,4 +1,4 @@
-"""Telling ClickHouse how far the sink is behind Kafka, for the view `freshness`."""
+"""Reports the sink's lag behind Kafka to ClickHouse, for the view `freshness`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,16 +35,16 @@ def lag_rows(lag: Mapping[TopicPartition, int], seen_at_ms: int) -> list[LagRow]
 def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
     """Give the app a timer that writes the lag of the partitions it owns.
 
-    A row that cannot be written is left out: the view then shows an old one with its age.
+    A row that cannot be written is skipped: the view then shows an older one with its age.
     """
     store = LedgerStore(url, settings.databases, _TIMEOUT_SECONDS)
 
     @app.timer(interval=settings.freshness_seconds)
-    async def tell() -> None:
+    async def report() -> None:
         rows = lag_rows(app.lag(), now_ms())
         if not rows:
             return
         try:
             await asyncio.to_thread(store.insert, SOURCE_LAG, rows)
         except (StoreUnavailable, RowsRefused) as error:
-            _LOG.info("lag_not_told", error=str(error))
+            _LOG.info("lag_not_reported", error=str(error))

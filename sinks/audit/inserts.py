@@ -1,4 +1,4 @@
-"""Records of a batch as what is inserted for them: rows, or blocks that are bytes already."""
+"""The inserts of a batch: rows, or blocks that are encoded already."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.codec import decoder
 from schemas.records import PaymentEvent
 from sinks.audit.columns.avro import ColumnsRefused
 from sinks.audit.columns.kafka_positions import KafkaPositions
-from sinks.audit.columns.payments import CHUNK_RECORDS, Block, payment_blocks
+from sinks.audit.columns.payments import COLUMN_BATCH_RECORDS, Block, payment_blocks
 from sinks.audit.store import DecodedRecord, rows_of
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, KafkaPosition, Row, Table
 
@@ -20,7 +20,7 @@ _LOG = log.get(__name__)
 
 
 class SourceRecord(Protocol):
-    """What is needed of a consumed record."""
+    """The part of a consumed record that is needed here."""
 
     @property
     def value(self) -> Any: ...
@@ -33,7 +33,7 @@ class SourceRecord(Protocol):
 
 
 class TableInsert(NamedTuple):
-    """What one insert into a table carries: rows, or Native blocks one after the other."""
+    """One insert into a table: rows, or concatenated Native blocks."""
 
     table: Table
     row_count: int
@@ -42,11 +42,11 @@ class TableInsert(NamedTuple):
 
 
 BuildInserts = Callable[[Sequence[SourceRecord], KafkaPositions], list[TableInsert]]
-"""(records, where each of them was read) -> the inserts."""
+"""(records, position of each) -> the inserts."""
 
 
 def positions_of(topic: str, records: Sequence[SourceRecord], at_ms: int) -> KafkaPositions:
-    """Where the records were read; their rows are inserted at epoch milliseconds `at_ms`."""
+    """Kafka positions of the records; their rows are inserted at epoch milliseconds `at_ms`."""
     count = len(records)
     partition = np.fromiter((record.partition for record in records), np.int64, count)
     offset = np.fromiter((record.offset for record in records), np.int64, count)
@@ -54,38 +54,40 @@ def positions_of(topic: str, records: Sequence[SourceRecord], at_ms: int) -> Kaf
 
 
 def row_by_row(tables: Sequence[Table]) -> BuildInserts:
-    """For records that the engine decoded. The inserts raise UnbalancedTransaction as made."""
+    """For records that the engine decoded. Building inserts raises UnbalancedTransaction."""
 
-    def prepare(records: Sequence[SourceRecord], origins: KafkaPositions) -> list[TableInsert]:
-        topic, at_ms = origins.topic, origins.ingested_at_ms
+    def build_inserts(
+        records: Sequence[SourceRecord], positions: KafkaPositions
+    ) -> list[TableInsert]:
+        topic, at_ms = positions.topic, positions.ingested_at_ms
         found = [
             DecodedRecord(r.value, KafkaPosition(topic, r.partition, r.offset, at_ms, r.raw))
             for r in records
         ]
         return _inserts(tables, found)
 
-    return prepare
+    return build_inserts
 
 
 def payments_by_column(
-    records: Sequence[SourceRecord], origins: KafkaPositions
+    records: Sequence[SourceRecord], positions: KafkaPositions
 ) -> list[TableInsert]:
     """For payment events as bytes (`value`): decoded and mapped as columns.
 
-    A chunk that has anything unusual (an older version of the contract, text that is not UTF-8,
-    an amount beyond all bounds) goes record by record through the typed mapping, which is the
-    reference. Raises UndecodableRecord and UnbalancedTransaction as that does.
+    A batch with anything unusual (an older version of the contract, text that is not UTF-8, an
+    amount out of bounds) goes record by record through the typed mapping, which is the reference.
+    Raises UndecodableRecord and UnbalancedTransaction as that does.
     """
     values = [record.value for record in records]
     blocks: list[tuple[Block, Block]] = []
     unusual: list[DecodedRecord] = []
-    for first in range(0, len(values), CHUNK_RECORDS):
-        part = slice(first, first + CHUNK_RECORDS)
+    for first in range(0, len(values), COLUMN_BATCH_RECORDS):
+        part = slice(first, first + COLUMN_BATCH_RECORDS)
         try:
-            blocks.append(payment_blocks(values[part], origins.take(part)))
+            blocks.append(payment_blocks(values[part], positions.select(part)))
         except ColumnsRefused as reason:
-            _LOG.info("ledger_chunk_record_by_record", topic=origins.topic, reason=str(reason))
-            unusual += _decoded(records[part], origins)
+            _LOG.info("ledger_records_mapped_one_by_one", topic=positions.topic, reason=str(reason))
+            unusual += _decoded(records[part], positions)
     inserts = _inserts((PAYMENT_EVENTS, LEDGER_ENTRIES), unusual) if unusual else []
     for table, parts in zip((PAYMENT_EVENTS, LEDGER_ENTRIES), zip(*blocks, strict=True)):  # noqa: B905 - no blocks, no parts
         count = sum(part.rows for part in parts)
@@ -94,8 +96,8 @@ def payments_by_column(
     return inserts
 
 
-def _decoded(records: Sequence[SourceRecord], origins: KafkaPositions) -> list[DecodedRecord]:
-    decode, topic, at_ms = decoder(PaymentEvent), origins.topic, origins.ingested_at_ms
+def _decoded(records: Sequence[SourceRecord], positions: KafkaPositions) -> list[DecodedRecord]:
+    decode, topic, at_ms = decoder(PaymentEvent), positions.topic, positions.ingested_at_ms
     return [
         DecodedRecord(decode(r.value), KafkaPosition(topic, r.partition, r.offset, at_ms, r.value))
         for r in records

@@ -9,7 +9,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class DatabaseNames(msgspec.Struct, frozen=True):
-    """The database that the sink writes and the one that people read. Raises ValueError."""
+    """The database that the sink writes and the one that analysts read. Raises ValueError."""
 
     raw: str = "paystream_raw"
     views: str = "paystream"
@@ -18,14 +18,14 @@ class DatabaseNames(msgspec.Struct, frozen=True):
         for name in (self.raw, self.views):
             if not _IDENTIFIER.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} cannot name a database: use letters, digits and underscores"
+                    f"{name!r} cannot name a database. Use letters, digits and underscores."
                 )
         if self.raw == self.views:
-            raise ValueError("the raw and the views database must be two: people read only views")
+            raise ValueError("The raw and the views database are the same. They must be two.")
 
 
 class AuditSettings(msgspec.Struct, frozen=True):
-    """Everything about the sink that can be set."""
+    """Settings of the audit sink."""
 
     raw_database: str = "paystream_raw"
     views_database: str = "paystream"
@@ -37,14 +37,15 @@ class AuditSettings(msgspec.Struct, frozen=True):
     cycle_linger_seconds: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     """How long a poll waits for more records: fewer and larger inserts, that much later."""
     insert_records_max: Annotated[int, msgspec.Meta(ge=1)] = 40_000
-    """Records of one insert; while it runs, the next ones are prepared."""
-    retry_first_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    """Records of one insert; while it runs, the next one is built."""
+    retry_seconds: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    """First pause while ClickHouse is unavailable; it doubles."""
     retry_seconds_max: Annotated[float, msgspec.Meta(gt=0)] = 5.0
-    """While ClickHouse is away; an attempt costs one connection, a long pause costs freshness."""
-    key_dir: str = ""
+    """Longest pause while ClickHouse is unavailable; a long pause costs freshness."""
+    chain_key_dir: str = ""
     """Keys of the hash chain's checkpoints; empty: `ledger-keys` in the state directory."""
     checkpoint_interval_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    """How often rows that no checkpoint covers yet are sealed by one."""
+    """How often a checkpoint is written for rows that none covers yet."""
     freshness_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """How often the sink writes its lag into ClickHouse, for the view `freshness`."""
 
@@ -55,7 +56,7 @@ class AuditSettings(msgspec.Struct, frozen=True):
 
     @property
     def engine(self) -> dict[str, Any]:
-        """What the sink's engine does otherwise than the others: it pays per insert."""
+        """Engine settings that differ from those of other workers: fewer and larger inserts."""
         return {
             "batch_records_max": self.cycle_records_max,
             "batch_bytes_max": self.cycle_bytes_max,

@@ -1,4 +1,4 @@
-"""The port to ClickHouse: rows of one batch in, one native insert per table, or one clear error."""
+"""Inserts into ClickHouse: rows of one batch, one native insert per table, or one clear error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INSERT_SETTINGS = {
 
 
 class StoreUnavailable(Exception):
-    """ClickHouse did not acknowledge; whether rows arrived is unknown, so insert them again."""
+    """ClickHouse did not acknowledge. The rows may have arrived: insert them again."""
 
 
 class RowsRefused(ValueError):
@@ -32,32 +32,34 @@ class RowsRefused(ValueError):
 
 
 class DecodedRecord(NamedTuple):
-    """A decoded record and where it was read."""
+    """A decoded record and its Kafka position."""
 
     value: Any
-    origin: KafkaPosition
+    position: KafkaPosition
 
 
 def rows_of(table: Table, records: Iterable[DecodedRecord]) -> list[Row]:
-    """All rows of the records, in their order. Raises UnbalancedTransaction for a bad event."""
-    return [row for value, origin in records for row in table.rows(value, origin)]
+    """All rows of the records, in order. Raises UnbalancedTransaction for an invalid event."""
+    return [row for value, position in records for row in table.rows(value, position)]
 
 
 def connect(url: str, timeout_seconds: int) -> Client:
-    """A client of CLICKHOUSE_URL; inserts stay synchronous, whatever the server's default is.
+    """A client for CLICKHOUSE_URL; inserts are synchronous, whatever the server's default is.
 
     Raises StoreUnavailable.
     """
     if not urlsplit(url).hostname:
-        raise StoreUnavailable(f"CLICKHOUSE_URL={url!r} names no host, such as http://host:8123")
+        raise StoreUnavailable(
+            f"CLICKHOUSE_URL={url!r} names no host. Set it to a URL such as http://host:8123."
+        )
     try:
         return clickhouse.connect(url, timeout_seconds)
     except UNAVAILABLE as error:
-        raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
+        raise StoreUnavailable(f"ClickHouse does not respond: {error}") from error
 
 
 class LedgerStore:
-    """Inserts rows; connects when first used and again after an error. For one thread at a time."""
+    """Inserts rows; connects at the first use and again after an error. Not thread-safe."""
 
     def __init__(self, url: str, databases: DatabaseNames, timeout_seconds: int) -> None:
         self._url = url
@@ -65,15 +67,15 @@ class LedgerStore:
         self._timeout_seconds = timeout_seconds
         self._client: Client | None = None
 
-    def another(self) -> LedgerStore:
+    def new_connection(self) -> LedgerStore:
         """The same with a connection of its own, for another thread."""
         return LedgerStore(self._url, self._databases, self._timeout_seconds)
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """All rows in one statement, acknowledged.
 
-        Raises RowsRefused, and StoreUnavailable: then none of the rows may be there, or all of
-        them. Inserting the same rows again is always right.
+        Raises RowsRefused, and StoreUnavailable: then all of the rows may be there, or none.
+        Inserting the same rows again is safe.
         """
         if not rows:
             return
@@ -91,10 +93,10 @@ class LedgerStore:
             try:
                 client.insert(data=list(zip(*rows, strict=True)), context=context)
             finally:
-                vars(context).clear()  # it points at itself: its rows would await a collection
+                vars(context).clear()  # a reference cycle would keep the rows in memory
 
     def insert_blocks(self, table: Table, blocks: bytes) -> None:
-        """The same for rows that are blocks of the Native format already, one after the other."""
+        """The same for rows that are encoded as blocks of the Native format."""
         if not blocks:
             return
         with self._inserting(table):
@@ -116,7 +118,7 @@ class LedgerStore:
             self.close()
             raise StoreUnavailable(f"insert into {table.name}: {error}") from error
 
-    def ask(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Rows by column name; `{raw}` is the raw database. Raises StoreUnavailable."""
         try:
             sql = sql.replace("{raw}", self._databases.raw)
@@ -124,9 +126,9 @@ class LedgerStore:
             return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
         except UNAVAILABLE as error:
             self.close()
-            raise StoreUnavailable(f"ClickHouse does not answer: {error}") from error
+            raise StoreUnavailable(f"ClickHouse does not respond: {error}") from error
 
-    def warm_up(self, tables: Iterable[Table]) -> None:
+    def check_schema(self, tables: Iterable[Table]) -> None:
         """Connect and check that every table has the columns that are written.
 
         Raises StoreUnavailable, also while the migrations are not applied.
@@ -135,7 +137,7 @@ class LedgerStore:
             for table in tables:
                 names = ", ".join(name for name, _ in table.columns)
                 self._connected().query(
-                    f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - names of ours
+                    f"SELECT {names} FROM {self._databases.raw}.{table.name} LIMIT 0"  # noqa: S608 - our own names
                 )
         except UNAVAILABLE as error:
             self.close()

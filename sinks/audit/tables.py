@@ -20,10 +20,10 @@ from sinks.audit.ledger import entry_rows, transaction_for
 Row = tuple[Any, ...]
 Columns = tuple[tuple[str, str], ...]
 
-_WORD = "LowCardinality(String)"
+_LOW_CARDINALITY = "LowCardinality(String)"
 _TIME = "DateTime64(3, 'UTC')"
-_ORIGIN_COLUMNS: Columns = (
-    ("kafka_topic", _WORD),
+_POSITION_COLUMNS: Columns = (
+    ("kafka_topic", _LOW_CARDINALITY),
     ("kafka_partition", "Int32"),
     ("kafka_offset", "Int64"),
     ("ingested_at", _TIME),
@@ -61,7 +61,7 @@ def _decimals(currency: str) -> int:
     return CURRENCIES.get(currency, 0)
 
 
-def _payment_event_rows(event: PaymentEvent, origin: KafkaPosition) -> Iterable[Row]:
+def _payment_event_rows(event: PaymentEvent, position: KafkaPosition) -> Iterable[Row]:
     yield (
         event.event_id,
         event.payment_id,
@@ -95,22 +95,22 @@ def _payment_event_rows(event: PaymentEvent, origin: KafkaPosition) -> Iterable[
         event.dispute_id or "",
         event.reason or "",
         event.due_at_ms,
-        origin.record or encode(event),
-        *origin.columns,
+        position.record or encode(event),
+        *position.columns,
     )
 
 
 def _ledger_rows(
-    event: PaymentEvent | PayoutEvent | ReconciliationEvent, origin: KafkaPosition
+    event: PaymentEvent | PayoutEvent | ReconciliationEvent, position: KafkaPosition
 ) -> Iterable[Row]:
     transaction = transaction_for(event)
     if transaction is None:
         return
     for row in entry_rows(transaction):
-        yield (*row, _decimals(row.currency), *origin.columns)
+        yield (*row, _decimals(row.currency), *position.columns)
 
 
-def _payout_event_rows(event: PayoutEvent, origin: KafkaPosition) -> Iterable[Row]:
+def _payout_event_rows(event: PayoutEvent, position: KafkaPosition) -> Iterable[Row]:
     yield (
         event.event_id,
         event.payout_id,
@@ -130,12 +130,12 @@ def _payout_event_rows(event: PayoutEvent, origin: KafkaPosition) -> Iterable[Ro
         event.bank_reference or "",
         event.attempt or 0,
         event.reason or "",
-        origin.record or encode(event),
-        *origin.columns,
+        position.record or encode(event),
+        *position.columns,
     )
 
 
-def _webhook_attempt_rows(attempt: WebhookAttempt, origin: KafkaPosition) -> Iterable[Row]:
+def _webhook_attempt_rows(attempt: WebhookAttempt, position: KafkaPosition) -> Iterable[Row]:
     yield (
         attempt.attempt_id,
         attempt.delivery_id,
@@ -150,11 +150,11 @@ def _webhook_attempt_rows(attempt: WebhookAttempt, origin: KafkaPosition) -> Ite
         attempt.latency_ms,
         attempt.attempted_at_ms,
         attempt.retry_after_seconds,
-        *origin.columns,
+        *position.columns,
     )
 
 
-def _dead_letter_rows(letter: DeadLetter, origin: KafkaPosition) -> Iterable[Row]:
+def _dead_letter_rows(letter: DeadLetter, position: KafkaPosition) -> Iterable[Row]:
     yield (
         letter.source_app,
         letter.topic,
@@ -166,11 +166,13 @@ def _dead_letter_rows(letter: DeadLetter, origin: KafkaPosition) -> Iterable[Row
         {name: text.decode("utf-8", "backslashreplace") for name, text in letter.headers.items()},
         letter.value,
         letter.failed_at_ms,
-        *origin.columns,
+        *position.columns,
     )
 
 
-def _reconciliation_event_rows(event: ReconciliationEvent, origin: KafkaPosition) -> Iterable[Row]:
+def _reconciliation_event_rows(
+    event: ReconciliationEvent, position: KafkaPosition
+) -> Iterable[Row]:
     yield (
         event.event_id,
         event.subject_id,
@@ -201,8 +203,8 @@ def _reconciliation_event_rows(event: ReconciliationEvent, origin: KafkaPosition
         event.found_at_ms,
         event.actor or "",
         event.reason or "",
-        origin.record or encode(event),
-        *origin.columns,
+        position.record or encode(event),
+        *position.columns,
     )
 
 
@@ -212,15 +214,15 @@ PAYMENT_EVENTS = Table(
         ("event_id", "String"),
         ("payment_id", "String"),
         ("merchant_id", "String"),
-        ("mode", _WORD),
+        ("mode", _LOW_CARDINALITY),
         ("sequence", "UInt64"),
-        ("type", _WORD),
-        ("status", _WORD),
+        ("type", _LOW_CARDINALITY),
+        ("status", _LOW_CARDINALITY),
         ("command_id", "String"),
-        ("command_kind", _WORD),
-        ("source", _WORD),
+        ("command_kind", _LOW_CARDINALITY),
+        ("source", _LOW_CARDINALITY),
         ("occurred_at", _TIME),
-        ("currency", _WORD),
+        ("currency", _LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("amount_minor", "Int64"),
         ("fee_minor", "Int64"),
@@ -229,20 +231,20 @@ PAYMENT_EVENTS = Table(
         ("captured_minor", "Int64"),
         ("refunded_minor", "Int64"),
         ("fees_minor", "Int64"),
-        ("capture_method", _WORD),
+        ("capture_method", _LOW_CARDINALITY),
         ("idempotency_key", "String"),
         ("reference", "String"),
-        ("operation", _WORD),
+        ("operation", _LOW_CARDINALITY),
         ("operation_id", "String"),
         ("attempt", "Int32"),
         ("network_reference", "String"),
-        ("decline_code", _WORD),
+        ("decline_code", _LOW_CARDINALITY),
         ("refund_id", "String"),
         ("dispute_id", "String"),
-        ("reason", _WORD),
+        ("reason", _LOW_CARDINALITY),
         ("due_at", f"Nullable({_TIME})"),
         ("record", "String"),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _payment_event_rows,
 )
@@ -252,18 +254,18 @@ LEDGER_ENTRIES = Table(
         ("entry_id", "String"),
         ("transaction_id", "String"),
         ("leg", "UInt8"),
-        ("transaction_type", _WORD),
-        ("account", _WORD),
-        ("state", _WORD),
+        ("transaction_type", _LOW_CARDINALITY),
+        ("account", _LOW_CARDINALITY),
+        ("state", _LOW_CARDINALITY),
         ("merchant_id", "String"),
         ("payment_id", "String"),
         ("payout_id", "String"),
-        ("mode", _WORD),
-        ("currency", _WORD),
+        ("mode", _LOW_CARDINALITY),
+        ("currency", _LOW_CARDINALITY),
         ("amount_minor", "Int64"),
         ("occurred_at", _TIME),
         ("currency_exponent", "UInt8"),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _ledger_rows,
 )
@@ -273,11 +275,11 @@ PAYOUT_EVENTS = Table(
         ("event_id", "String"),
         ("payout_id", "String"),
         ("merchant_id", "String"),
-        ("mode", _WORD),
+        ("mode", _LOW_CARDINALITY),
         ("sequence", "UInt64"),
-        ("type", _WORD),
-        ("status", _WORD),
-        ("currency", _WORD),
+        ("type", _LOW_CARDINALITY),
+        ("status", _LOW_CARDINALITY),
+        ("currency", _LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("amount_minor", "Int64"),
         ("item_count", "UInt32"),
@@ -287,9 +289,9 @@ PAYOUT_EVENTS = Table(
         ("bank_account", "String"),
         ("bank_reference", "String"),
         ("attempt", "Int32"),
-        ("reason", _WORD),
+        ("reason", _LOW_CARDINALITY),
         ("record", "String"),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _payout_event_rows,
 )
@@ -303,30 +305,30 @@ WEBHOOK_ATTEMPTS = Table(
         ("event_id", "String"),
         ("payment_id", "String"),
         ("attempt", "UInt32"),
-        ("result", _WORD),
+        ("result", _LOW_CARDINALITY),
         ("http_status", "UInt16"),
         ("error", "String"),
         ("latency_ms", "Int64"),
         ("attempted_at", _TIME),
         ("retry_after_seconds", "Nullable(Int64)"),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _webhook_attempt_rows,
 )
 DEAD_LETTERS = Table(
     "dead_letters",
     (
-        ("source_app", _WORD),
-        ("source_topic", _WORD),
+        ("source_app", _LOW_CARDINALITY),
+        ("source_topic", _LOW_CARDINALITY),
         ("source_partition", "Int32"),
         ("source_offset", "Int64"),
         ("source_key", "String"),
-        ("reason_code", _WORD),
+        ("reason_code", _LOW_CARDINALITY),
         ("detail", "String"),
         ("headers", "Map(String, String)"),
         ("value", "String"),
         ("failed_at", _TIME),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _dead_letter_rows,
 )
@@ -336,34 +338,34 @@ RECONCILED = Table(
         ("event_id", "String"),
         ("subject_id", "String"),
         ("sequence", "UInt64"),
-        ("type", _WORD),
+        ("type", _LOW_CARDINALITY),
         ("occurred_at", _TIME),
         ("merchant_id", "String"),
         ("payment_id", "String"),
-        ("mode", _WORD),
+        ("mode", _LOW_CARDINALITY),
         ("line_id", "String"),
         ("report_id", "String"),
-        ("network", _WORD),
-        ("line_kind", _WORD),
+        ("network", _LOW_CARDINALITY),
+        ("line_kind", _LOW_CARDINALITY),
         ("operation_id", "String"),
         ("network_reference", "String"),
-        ("currency", _WORD),
+        ("currency", _LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("gross_minor", "Int64"),
         ("fee_minor", "Int64"),
-        ("expected_currency", _WORD),
+        ("expected_currency", _LOW_CARDINALITY),
         ("own_exponent", "UInt8"),
         ("expected_minor", "Int64"),
         ("corrects", "String"),
         ("break_id", "String"),
-        ("break_kind", _WORD),
-        ("break_state", _WORD),
+        ("break_kind", _LOW_CARDINALITY),
+        ("break_state", _LOW_CARDINALITY),
         ("break_version", "UInt32"),
         ("found_at", f"Nullable({_TIME})"),
         ("actor", "String"),
         ("reason", "String"),
         ("record", "String"),
-        *_ORIGIN_COLUMNS,
+        *_POSITION_COLUMNS,
     ),
     _reconciliation_event_rows,
 )

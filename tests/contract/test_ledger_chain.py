@@ -26,7 +26,7 @@ from schemas.records import ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.app import SOURCES
 from sinks.audit.chain.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
-from sinks.audit.chain.checkpoint_writer import Sealer, by_partition
+from sinks.audit.chain.checkpoint_writer import CheckpointWriter, by_partition
 from sinks.audit.chain.keys import public_keys, signer
 from sinks.audit.chain.setup import record_of
 from sinks.audit.inserts import positions_of
@@ -126,13 +126,15 @@ class House:
             for table in SOURCES[topic][1]:
                 self.store.insert(table, rows_of(table, sourced))
 
-    def sealer(self) -> Sealer:
+    def checkpoint_writer(self) -> CheckpointWriter:
         log: Any = self.log
-        return Sealer(
+        return CheckpointWriter(
             self.store, log, signer(self.directory), public_keys(self.directory), lambda: 1
         )
 
-    def seal(self, sealer: Sealer, batch_records: int) -> list[Checkpoint]:
+    def checkpoint(
+        self, checkpoint_writer: CheckpointWriter, batch_records: int
+    ) -> list[Checkpoint]:
         made: list[Checkpoint] = []
         for topic in TOPICS:
             records = self.records(topic)
@@ -142,8 +144,10 @@ class House:
                     place.append((record.offset, record.raw))
             for at in range(0, len(records), batch_records):
                 batch = records[at : at + batch_records]
-                made += sealer.seal(by_partition(batch, positions_of(topic, batch, at_ms=0)))
-        return made + sealer.seal_tails()
+                made += checkpoint_writer.write(
+                    by_partition(batch, positions_of(topic, batch, at_ms=0))
+                )
+        return made + checkpoint_writer.checkpoint_tails()
 
     def stored(self) -> list[tuple[Any, ...]]:
         sql = f"SELECT * EXCEPT (ingested_at) FROM {self.databases.views}.ledger_checkpoints"
@@ -173,7 +177,7 @@ def whole(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         clickhouse_url, DatabaseNames("chain_raw", "chain"), tmp_path_factory.mktemp("keys")
     )
     made.fill()
-    made.published = made.seal(made.sealer(), 7)
+    made.published = made.checkpoint(made.checkpoint_writer(), 7)
     yield made
     made.store.close()
     for name in (made.databases.raw, made.databases.views):
@@ -194,7 +198,7 @@ def house(whole: House) -> Iterator[House]:
     for path in keys.iterdir():
         shutil.move(path, whole.directory)
     keys.rmdir()
-    whole.published = whole.seal(whole.sealer(), 7)
+    whole.published = whole.checkpoint(whole.checkpoint_writer(), 7)
 
 
 def words(result: RuleResult) -> str:
@@ -212,14 +216,14 @@ def test_what_was_not_touched_holds(house: House) -> None:
 
 def test_batches_repetition_and_another_worker_give_the_same_chain(house: House) -> None:
     before = house.stored()
-    house.seal(house.sealer(), 3)
+    house.checkpoint(house.checkpoint_writer(), 3)
     assert house.stored() == before
-    sealer = house.sealer()
-    house.seal(sealer, 1000)
-    house.seal(sealer, 1)  # everything again
+    checkpoint_writer = house.checkpoint_writer()
+    house.checkpoint(checkpoint_writer, 1000)
+    house.checkpoint(checkpoint_writer, 1)  # everything again
     assert house.stored() == before
     house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 0 OR kafka_partition = 0")
-    house.seal(house.sealer(), 4)
+    house.checkpoint(house.checkpoint_writer(), 4)
     assert house.stored() == before
 
 
@@ -345,7 +349,7 @@ def test_checkpoints_of_another_key_are_no_ones(house: House) -> None:
     (house.directory / "signing.pem").unlink()
     trusted = [path.read_bytes() for path in house.directory.glob("*.pub.pem")]
     house.raw("TRUNCATE TABLE raw.ledger_checkpoints")
-    house.seal(house.sealer(), 7)
+    house.checkpoint(house.checkpoint_writer(), 7)
     for path in house.directory.glob("*.pub.pem"):
         if path.read_bytes() not in trusted:
             path.unlink()
@@ -357,7 +361,7 @@ def test_checkpoints_of_another_key_are_no_ones(house: House) -> None:
 def test_a_rotated_key_leaves_the_old_checkpoints_good(house: House) -> None:
     (house.directory / "signing.pem").unlink()
     house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
-    house.seal(house.sealer(), 7)
+    house.checkpoint(house.checkpoint_writer(), 7)
     assert len({row[8] for row in house.stored()}) >= 1
     assert len(list(house.directory.glob("*.pub.pem"))) == 2
     assert house.verify()[0].held

@@ -321,8 +321,8 @@ def test_freshness_names_every_table_with_its_last_offsets(ledger: Ledger) -> No
     rows = ledger.ask("SELECT table_name, kafka_topic, last_offsets FROM v.freshness ORDER BY 1, 2")
     places = {
         topic: {
-            partition: max(r.origin.offset for r in records if r.origin.partition == partition)
-            for partition in {r.origin.partition for r in records}
+            partition: max(r.position.offset for r in records if r.position.partition == partition)
+            for partition in {r.position.partition for r in records}
         }
         for topic, records in records_of(ledger.shop).items()
     }
@@ -402,9 +402,9 @@ def test_a_value_that_does_not_fit_is_the_rows_fault(ledger: Ledger) -> None:
 
 def test_a_missing_table_and_a_dead_server_are_reasons_to_wait(empty: Ledger) -> None:
     with pytest.raises(StoreUnavailable, match="not ready"):
-        empty.store.warm_up(TABLES)
+        empty.store.check_schema(TABLES)
     gone = LedgerStore("http://127.0.0.1:1", empty.databases, 5)
     with pytest.raises(StoreUnavailable, match="does not answer"):
         gone.insert(PAYMENT_EVENTS, [(1,)])
     with pytest.raises(StoreUnavailable, match="names no host"):
-        LedgerStore("", empty.databases, 5).warm_up(TABLES)
+        LedgerStore("", empty.databases, 5).check_schema(TABLES)

@@ -66,13 +66,13 @@ def by_row(table: Table, values: list[bytes]) -> list[dict[str, Any]]:
     ]
 
 
-def origins(first: int, count: int) -> KafkaPositions:
+def positions(first: int, count: int) -> KafkaPositions:
     offsets = np.arange(first, first + count, dtype=np.int64)
     return KafkaPositions(TOPIC, np.full(count, 3, np.int64), offsets, AT_MS)
 
 
 def by_column(values: list[bytes]) -> list[list[dict[str, Any]]]:
-    blocks = payment_blocks(values, origins(0, len(values)))
+    blocks = payment_blocks(values, positions(0, len(values)))
     return [NativeRows(block.data).rows() for block in blocks]
 
 
@@ -146,7 +146,7 @@ def prepared(values: list[bytes]) -> list[TableInsert]:
         SimpleNamespace(value=value, raw=value, partition=3, offset=offset)
         for offset, value in enumerate(values)
     ]
-    return payments_by_column(records, origins(0, len(values)))
+    return payments_by_column(records, positions(0, len(values)))
 
 
 ORDINARY = encode(
@@ -178,11 +178,11 @@ def test_what_the_columns_refuse_goes_record_by_record(field: str, value: Any) -
 
 
 def test_an_unusual_chunk_does_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.audit.inserts.CHUNK_RECORDS", 2)
+    monkeypatch.setattr("sinks.audit.inserts.COLUMN_BATCH_RECORDS", 2)
     event = msgspec.structs.replace(decode(PaymentEvent, ORDINARY), amount_minor=2**59)
     values = [ORDINARY, ORDINARY, encode(event), ORDINARY, ORDINARY]
     inserts = prepared(values)
-    first, last = (payment_blocks([ORDINARY] * n, origins(at, n)) for at, n in ((0, 2), (4, 1)))
+    first, last = (payment_blocks([ORDINARY] * n, positions(at, n)) for at, n in ((0, 2), (4, 1)))
     events, entries = (a.data + b.data for a, b in zip(first, last, strict=True))
     assert [(i.table.name, len(i.rows), i.blocks, i.row_count) for i in inserts] == [
         ("payment_events", 2, b"", 2),

@@ -73,7 +73,7 @@ class AuditHouse:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "CLICKHOUSE_URL": self.url,
             "PAYSTREAM_STATE_DIR": str(self.directory / "state"),
-            "PAYSTREAM_AUDIT_RETRY_FIRST_SECONDS": "0.1",
+            "PAYSTREAM_AUDIT_RETRY_SECONDS": "0.1",
             "PAYSTREAM_AUDIT_RETRY_SECONDS_MAX": "0.5",
             "PAYSTREAM_AUDIT_CHECKPOINT_INTERVAL_SECONDS": "0.5",
             "PAYSTREAM_ENGINE_SESSION_TIMEOUT_SECONDS": "6",

@@ -259,4 +259,4 @@ def _bank_has_what_the_ledger_says(house: House) -> None:
     )
     assert dict(held) == deposits
     nets = house.ask("SELECT state, count() FROM paystream.settlements GROUP BY state")
-    assert dict(nets) == {"settled": 7, "accepted": 2, "suspended": 2}
+    assert dict(nets) == {"settled": 7, "reclassified": 2, "suspended": 2}

@@ -1,8 +1,8 @@
-"""The hash chain over a partition's records: a pure function of what stands in Kafka (ADR 0015).
+"""The hash chain of a partition: a pure function of its records in Kafka (ADR 0015).
 
-A partition is cut at every multiple of SEGMENT_OFFSETS. A segment's digest covers the offset and
-the leaf of each of its records; its value covers the digest and the value of the segment before.
-So neither the size of batches nor a repetition can change a value, and two sinks sign the same.
+A partition is divided at every multiple of SEGMENT_OFFSETS. A segment's digest covers offset and
+leaf of each of its records; its value covers the digest and the value of the segment before.
+So neither batch sizes nor repeats can change a value, and two sinks sign the same.
 
     leaf    first 16 bytes of SHA-256(the record's bytes)
     digest  SHA-256(offsets as 8 bytes little-endian each, then the leaves)
@@ -22,7 +22,7 @@ import numpy.typing as npt
 FORMAT = "paystream-ledger-chain-1"
 SEGMENT_OFFSETS = 4096
 LEAF_BYTES = 16
-BEGINNING = "0" * 64
+GENESIS = "0" * 64
 """`previous` of the first segment of a chain."""
 
 Offsets = npt.NDArray[np.int64]
@@ -37,10 +37,10 @@ class Place(NamedTuple):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What is signed of the records of one segment from `first_offset` to before `end_offset`.
+    """A signed statement about the records of one segment in [first_offset, end_offset).
 
-    A segment that is not complete is signed when its partition is quiet for a while; the chain goes
-    on from complete segments alone.
+    An incomplete segment gets a checkpoint at regular intervals; the chain continues from complete
+    segments only.
     """
 
     topic: str
@@ -56,12 +56,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Nothing can be added to the segment."""
+        """Whether no record can be added to the segment."""
         return self.end_offset == (self.segment + 1) * SEGMENT_OFFSETS
 
     @property
     def statement(self) -> bytes:
-        """The text that the signature is of: a line per fact."""
+        """The signed text: a line per fact."""
         return b"%s%s\n%s\n" % (self.facts, self.value.encode(), self.key_id.encode())
 
     @property
@@ -72,7 +72,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return ("\n".join(lines) + "\n").encode()
 
 
-class Sealed(NamedTuple):
+class Segment(NamedTuple):
     """A checkpoint with the offsets and leaves that it covers."""
 
     checkpoint: Checkpoint
@@ -80,8 +80,8 @@ class Sealed(NamedTuple):
     leaves: Leaves
 
     @property
-    def holds(self) -> bool:
-        """Whether the value is the one of these offsets and leaves."""
+    def is_valid(self) -> bool:
+        """Whether the value follows from these offsets and leaves."""
         return chain_value(self.checkpoint, self.offsets, self.leaves) == self.checkpoint.value
 
 
@@ -100,9 +100,9 @@ def chain_value(checkpoint: Checkpoint, offsets: Offsets, leaves: Leaves) -> str
 
 
 class Chain:
-    """The chain of one partition as far as its records were given."""
+    """The chain of one partition, up to the last record that was added."""
 
-    def __init__(self, place: Place, first_offset: int, previous: str = BEGINNING) -> None:
+    def __init__(self, place: Place, first_offset: int, previous: str = GENESIS) -> None:
         """`first_offset`: of the first record, or the beginning of a segment."""
         self.place = place
         self.next_offset = first_offset
@@ -111,8 +111,8 @@ class Chain:
         self._offsets: list[Offsets] = []
         self._leaves: list[Leaves] = []
 
-    def add(self, offsets: Offsets, leaves: Leaves) -> Iterator[Sealed]:
-        """Take records in order; yields each segment that they complete. Offsets may have gaps."""
+    def add(self, offsets: Offsets, leaves: Leaves) -> Iterator[Segment]:
+        """Add records in order; yields each segment that they complete. Offsets may have gaps."""
         at = 0
         while at < offsets.size:
             upto = int(np.searchsorted(offsets, self._segment_end))
@@ -124,24 +124,24 @@ class Chain:
             if at < offsets.size or self.next_offset == self._segment_end:
                 yield self._complete()
 
-    def tail(self) -> Sealed | None:
-        """What there is of the last segment; None if nothing."""
-        return self._sealed(self.next_offset) if self._offsets else None
+    def tail(self) -> Segment | None:
+        """The incomplete last segment; None if it is empty."""
+        return self._segment(self.next_offset) if self._offsets else None
 
     @property
     def _segment_end(self) -> int:
         return (self._first_offset // SEGMENT_OFFSETS + 1) * SEGMENT_OFFSETS
 
-    def _complete(self) -> Sealed:
+    def _complete(self) -> Segment:
         end = self._segment_end
-        sealed = self._sealed(end)
+        segment = self._segment(end)
         self._offsets, self._leaves = [], []
-        self._previous = sealed.checkpoint.value
+        self._previous = segment.checkpoint.value
         self._first_offset = end
         self.next_offset = max(self.next_offset, end)
-        return sealed
+        return segment
 
-    def _sealed(self, end_offset: int) -> Sealed:
+    def _segment(self, end_offset: int) -> Segment:
         offsets = np.concatenate([np.zeros(0, np.int64), *self._offsets])
         leaves = np.concatenate([np.zeros((0, LEAF_BYTES), np.uint8), *self._leaves])
         checkpoint = Checkpoint(
@@ -155,4 +155,4 @@ class Chain:
             value="",
         )
         value = chain_value(checkpoint, offsets, leaves)
-        return Sealed(msgspec.structs.replace(checkpoint, value=value), offsets, leaves)
+        return Segment(msgspec.structs.replace(checkpoint, value=value), offsets, leaves)

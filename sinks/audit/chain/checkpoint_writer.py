@@ -1,8 +1,8 @@
-"""Keeps the chains of the partitions that this worker owns, and signs their checkpoints.
+"""Maintains the chains of the partitions that this worker owns, and signs their checkpoints.
 
-Everything is a function of the records: a worker that takes a partition over finds the last
-complete checkpoint in ClickHouse (and trusts it by its signature alone), reads what came after it
-again from Kafka, and goes on with the same values.
+Everything is a function of the records. The new owner of a partition finds the last complete
+checkpoint in ClickHouse, verifies its signature, reads the later records again from Kafka, and
+continues with the same values.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from runtime.clock import now_ms
 from runtime.kafka import RecordsGone
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain.chain import (
-    BEGINNING,
+    GENESIS,
     SEGMENT_OFFSETS,
     Chain,
     Checkpoint,
     Leaves,
     Offsets,
     Place,
-    Sealed,
+    Segment,
     leaves_of,
 )
 from sinks.audit.chain.keys import PublicKeys, Signer, is_signed
@@ -35,9 +35,9 @@ from sinks.audit.inserts import SourceRecord
 from sinks.audit.store import LedgerStore
 
 CHAINED = frozenset({PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS})
-"""Topics that make ledger entries: each record stands whole in a row, to be checked."""
+"""Topics that make ledger entries: each row holds its whole record, to be verified."""
 CATCH_UP_OFFSETS_MAX = 1_000_000
-"""A chain that is further behind its sink than this begins anew; verification says where."""
+"""A chain that is further behind its sink than this restarts; verification reports the gap."""
 
 _LOG = log.get(__name__)
 
@@ -50,21 +50,21 @@ class Leaf(NamedTuple):
     leaves: Leaves
 
 
-def by_partition(records: Sequence[SourceRecord], origins: KafkaPositions) -> list[Leaf]:
-    """Leaves of a batch, in which the records of a partition stand together."""
-    partitions, offsets = origins.partition, origins.offset
+def by_partition(records: Sequence[SourceRecord], positions: KafkaPositions) -> list[Leaf]:
+    """Leaves of a batch, in which the records of a partition are adjacent."""
+    partitions, offsets = positions.partition, positions.offset
     leaves = leaves_of([record.raw for record in records])
     cuts = np.flatnonzero(np.diff(partitions)) + 1
     firsts, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(records)]
     return [
-        Leaf(Place(origins.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
+        Leaf(Place(positions.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
         for a, b in zip(firsts, ends, strict=True)
         if b > a
     ]
 
 
-class Sealer:
-    """Chains by partition. For one thread at a time."""
+class CheckpointWriter:
+    """Chains by partition. Not thread-safe."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Sealer:
         keys: PublicKeys,
         generation: Callable[[], int],
     ) -> None:
-        """`generation` changes when partitions were taken away and may have come back."""
+        """`generation` changes when partitions were revoked and may have come back."""
         self._store = store
         self._log_reader = log_reader
         self._signer = signer
@@ -84,26 +84,26 @@ class Sealer:
         self._chains: dict[Place, Chain] = {}
         self._signed_to: dict[Place, int] = {}
 
-    def seal(self, found: Sequence[Leaf]) -> list[Checkpoint]:
+    def write(self, found: Sequence[Leaf]) -> list[Checkpoint]:
         """Checkpoints of the segments that these records complete, stored in ClickHouse.
 
         Call it after their rows are acknowledged. Raises StoreUnavailable and TopicUnreadable; then
-        the same records must come again.
+        the same records must be written again.
         """
         if self._generation() != self._known_generation:
             self._chains.clear()
             self._known_generation = self._generation()
-        sealed: list[Sealed] = []
+        segments: list[Segment] = []
         try:
             for leaf in found:
-                sealed += self._add(leaf)
-            return self._sign(sealed)
+                segments += self._add(leaf)
+            return self._sign(segments)
         except Exception:
             self._chains.clear()
             raise
 
-    def seal_tails(self) -> list[Checkpoint]:
-        """Checkpoints of what came since the last ones. Raises StoreUnavailable."""
+    def checkpoint_tails(self) -> list[Checkpoint]:
+        """Checkpoints of the records since the last ones. Raises StoreUnavailable."""
         tails = [
             tail
             for place, chain in self._chains.items()
@@ -112,17 +112,19 @@ class Sealer:
         ]
         return self._sign(tails)
 
-    def _add(self, leaf: Leaf) -> Iterator[Sealed]:
+    def _add(self, leaf: Leaf) -> Iterator[Segment]:
         first = int(leaf.offsets[0])
         chain = self._chains.get(leaf.place)
         if chain is None or first < chain.next_offset:
-            chain, missed = self._taken_over(leaf.place, first)
+            chain, missed = self._resume(leaf.place, first)
             self._chains[leaf.place] = chain
             yield from missed
         yield from chain.add(leaf.offsets, leaf.leaves)
 
-    def _sign(self, sealed: Sequence[Sealed]) -> list[Checkpoint]:
-        signed = [each._replace(checkpoint=self._signer.signed(each.checkpoint)) for each in sealed]
+    def _sign(self, segments: Sequence[Segment]) -> list[Checkpoint]:
+        signed = [
+            each._replace(checkpoint=self._signer.signed(each.checkpoint)) for each in segments
+        ]
         at_ms = now_ms()
         self._store.insert(CHECKPOINTS, [row_of(each, at_ms) for each in signed])
         for each in signed:
@@ -130,23 +132,23 @@ class Sealer:
             self._signed_to[place] = each.checkpoint.end_offset
         return [each.checkpoint for each in signed]
 
-    def _taken_over(self, place: Place, first: int) -> tuple[Chain, list[Sealed]]:
-        """The chain up to before `first`, and the segments on the way that nobody has sealed."""
+    def _resume(self, place: Place, first: int) -> tuple[Chain, list[Segment]]:
+        """The chain up to `first`, and the segments before it that have no checkpoint."""
         known = self._last_complete(place, first)
         start = known.end_offset if known else 0
         if first - start <= CATCH_UP_OFFSETS_MAX:
             try:
                 found = self._log_reader.read(place, start, first)
             except RecordsGone as error:
-                _LOG.warning("ledger_chain_begins_anew", reason=str(error), first_offset=first)
+                _LOG.warning("ledger_chain_restarted", reason=str(error), first_offset=first)
             else:
-                chain = Chain(place, start, known.value if known else BEGINNING)
+                chain = Chain(place, start, known.value if known else GENESIS)
                 return chain, list(chain.add(*found))
         return Chain(place, first), []
 
     def _last_complete(self, place: Place, before: int) -> Checkpoint | None:
-        """The newest that is signed and lies before the offset's segment."""
-        rows = self._store.ask(
+        """The newest signed checkpoint before the offset's segment."""
+        rows = self._store.query(
             LAST_COMPLETE, {**place._asdict(), "before": before // SEGMENT_OFFSETS}
         )
         for row in rows:

@@ -1,8 +1,8 @@
-"""Keys of the ledger's checkpoints: Ed25519 (RFC 8032), PEM files, one to sign, all to check.
+"""Keys of the ledger's checkpoints: Ed25519 (RFC 8032), PEM files, one to sign, all to verify.
 
-The directory holds `signing.pem` (mode 0600) and a `<key id>.pub.pem` for it and for each that was
-used before. To rotate: move `signing.pem` away and restart the sink, which makes a new one; the old
-public keys stay, or old checkpoints could no longer be checked.
+The directory holds `signing.pem` (mode 0600) and a `<key id>.pub.pem` for it and for each earlier
+key. To rotate: move `signing.pem` away and restart the sink, which creates a new one. Keep the old
+public keys: old checkpoints are verified with them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from sinks.audit.chain.chain import Checkpoint
 
-FOLDER = "ledger-keys"
-"""Under the state directory, unless the setting `[audit] key_dir` names another place."""
+KEY_FOLDER = "ledger-keys"
+"""Under the state directory, unless the setting `[audit] chain_key_dir` names another place."""
 _SIGNING = "signing.pem"
 _PUBLIC_SUFFIX = ".pub.pem"
 
 PublicKeys = Mapping[str, Ed25519PublicKey]
 
 
-class BadKey(Exception):
-    """A key file is not what it should be; the message names it."""
+class InvalidKey(Exception):
+    """A key file is invalid; the message names it."""
 
 
 class Signer:
@@ -53,7 +53,7 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 def signer(directory: Path) -> Signer:
-    """The directory's signing key, made when there is none. Raises BadKey."""
+    """The directory's signing key, created if there is none. Raises InvalidKey."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / _SIGNING
     with suppress(FileExistsError):
@@ -66,7 +66,7 @@ def signer(directory: Path) -> Signer:
 
 
 def public_keys(where: Path) -> PublicKeys:
-    """Key id -> key, of a PEM file or of all `*.pub.pem` of a directory. Raises BadKey."""
+    """Key id -> key, of a PEM file or of all `*.pub.pem` of a directory. Raises InvalidKey."""
     paths = sorted(where.glob(f"*{_PUBLIC_SUFFIX}")) if where.is_dir() else [where]
     keys = (_public(path) for path in paths)
     return {key_id(key): key for key in keys}
@@ -114,9 +114,11 @@ def _private(path: Path) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as error:
-        raise BadKey(f"{path} is no private key in PEM: {error}") from error
+        raise InvalidKey(f"{path} is not a private key in PEM: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadKey(f"{path} is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
+        raise InvalidKey(
+            f"{path} is not an Ed25519 key. Create one with `openssl genpkey -algorithm ed25519`."
+        )
     return key
 
 
@@ -124,7 +126,7 @@ def _public(path: Path) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise BadKey(f"{path} is no public key in PEM: {error}") from error
+        raise InvalidKey(f"{path} is not a public key in PEM: {error}") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise BadKey(f"{path} is no Ed25519 key")
+        raise InvalidKey(f"{path} is not an Ed25519 key.")
     return key

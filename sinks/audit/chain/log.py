@@ -1,4 +1,4 @@
-"""Records of a partition read again from Kafka, to go on with a chain that another worker began."""
+"""Records of a partition, read again from Kafka to continue the chain of another worker."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sinks.audit.chain.chain import Leaves, Offsets, Place, leaves_of
 
 
 class LogReader:
-    """Reads committed records between two offsets; those that give no row are left out."""
+    """Reads committed records between two offsets; records that make no row are left out."""
 
-    def __init__(self, bootstrap_servers: str, gives_rows: Callable[[str, bytes], bool]) -> None:
+    def __init__(self, bootstrap_servers: str, makes_rows: Callable[[str, bytes], bool]) -> None:
         self._bootstrap_servers = bootstrap_servers
-        self._gives_rows = gives_rows
+        self._makes_rows = makes_rows
 
     def read(self, place: Place, first: int, end: int) -> tuple[Offsets, Leaves]:
         """Offsets and leaves of first <= offset < end. Raises RecordsGone, TopicUnreadable."""
@@ -23,6 +23,6 @@ class LogReader:
             return np.zeros(0, np.int64), leaves_of([])
         stored = read_partition(self._bootstrap_servers, *place, first, end)
         found = [(record.offset, record.value or b"") for record in stored]
-        kept = [(at, value) for at, value in found if self._gives_rows(place.topic, value)]
+        kept = [(at, value) for at, value in found if self._makes_rows(place.topic, value)]
         offsets = np.array([at for at, _ in kept], np.int64)
         return offsets, leaves_of([value for _, value in kept])

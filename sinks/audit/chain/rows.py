@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sinks.audit.chain.chain import SEGMENT_OFFSETS, Sealed
+from sinks.audit.chain.chain import SEGMENT_OFFSETS, Segment
 from sinks.audit.tables import Row, Table
 
 CHECKPOINTS = Table(
@@ -24,7 +24,7 @@ CHECKPOINTS = Table(
     ),
     lambda *_: (),
 )
-"""Written by the sealer, not from records of a topic."""
+"""Written by CheckpointWriter, not from records of a topic."""
 
 FIELDS = """kafka_topic AS topic, kafka_partition AS partition, segment, first_offset, end_offset,
     records, previous, value, key_id, signature"""
@@ -36,13 +36,13 @@ FROM {{raw}}.ledger_checkpoints FINAL
 WHERE kafka_topic = {{topic:String}} AND kafka_partition = {{partition:Int32}}
     AND segment < {{before:Int64}} AND end_offset = (segment + 1) * {SEGMENT_OFFSETS}
 ORDER BY segment DESC LIMIT 100
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608 - our own names
 """The newest complete checkpoints before a segment, the newest first."""
 
 
-def row_of(sealed: Sealed, ingested_at_ms: int) -> Row:
+def row_of(segment: Segment, ingested_at_ms: int) -> Row:
     """A row of CHECKPOINTS."""
-    checkpoint = sealed.checkpoint
+    checkpoint = segment.checkpoint
     return (
         checkpoint.topic,
         checkpoint.partition,
@@ -54,7 +54,7 @@ def row_of(sealed: Sealed, ingested_at_ms: int) -> Row:
         checkpoint.value,
         checkpoint.key_id,
         checkpoint.signature,
-        sealed.offsets.tolist(),
-        sealed.leaves.tobytes(),
+        segment.offsets.tolist(),
+        segment.leaves.tobytes(),
         ingested_at_ms,
     )

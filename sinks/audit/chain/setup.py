@@ -1,4 +1,4 @@
-"""Puts a sealer together from the settings, and gives the app its timer."""
+"""Builds the CheckpointWriter from the settings, and adds its timer to the app."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from schemas.codec import decode, encode
 from schemas.records import LedgerCheckpoint
 from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain.chain import Checkpoint
-from sinks.audit.chain.checkpoint_writer import Sealer
-from sinks.audit.chain.keys import FOLDER, BadKey, public_keys, signer
+from sinks.audit.chain.checkpoint_writer import CheckpointWriter
+from sinks.audit.chain.keys import KEY_FOLDER, InvalidKey, public_keys, signer
 from sinks.audit.chain.log import LogReader
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import LedgerStore, StoreUnavailable
@@ -25,32 +25,35 @@ _LOG = log.get(__name__)
 
 
 def key_directory(settings: AuditSettings, env: Mapping[str, str]) -> Path | None:
-    """Where the keys are: the setting, else under the state directory; None if neither is set."""
-    if settings.key_dir:
-        return Path(settings.key_dir)
+    """Directory of the keys: the setting, else in the state directory; None if neither is set."""
+    if settings.chain_key_dir:
+        return Path(settings.chain_key_dir)
     state = connections(env).paystream_state_dir
-    return Path(state) / FOLDER if state else None
+    return Path(state) / KEY_FOLDER if state else None
 
 
-def new_sealer(
+def new_checkpoint_writer(
     app: EngineApp,
     settings: AuditSettings,
     env: Mapping[str, str],
-    gives_rows: Callable[[str, bytes], bool],
-) -> Sealer | None:
-    """The sealer; None if there is no place for a key. Raises ConfigurationError."""
+    makes_rows: Callable[[str, bytes], bool],
+) -> CheckpointWriter | None:
+    """The CheckpointWriter; None if there is no directory for keys. Raises ConfigurationError."""
     directory = key_directory(settings, env)
     if directory is None:
-        _LOG.warning("ledger_chain_off", reason="neither [audit] key_dir nor PAYSTREAM_STATE_DIR")
+        _LOG.warning(
+            "ledger_chain_off",
+            reason="Neither [audit] chain_key_dir nor PAYSTREAM_STATE_DIR is set.",
+        )
         return None
     known = connections(env)
     try:
         signing, keys = signer(directory), public_keys(directory)
-    except (BadKey, OSError) as error:
-        raise ConfigurationError(f"[audit] key_dir: {error}") from error
+    except (InvalidKey, OSError) as error:
+        raise ConfigurationError(f"[audit] chain_key_dir: {error}") from error
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
-    reader = LogReader(known.kafka_bootstrap_servers, gives_rows)
-    return Sealer(store, reader, signing, keys, lambda: app.generation)
+    reader = LogReader(known.kafka_bootstrap_servers, makes_rows)
+    return CheckpointWriter(store, reader, signing, keys, lambda: app.generation)
 
 
 def record_of(checkpoint: Checkpoint) -> tuple[str, bytes]:
@@ -60,7 +63,7 @@ def record_of(checkpoint: Checkpoint) -> tuple[str, bytes]:
 
 
 def checkpoint_of(value: bytes | None) -> Checkpoint:
-    """What such a record says. Raises UndecodableRecord."""
+    """The checkpoint of such a record. Raises UndecodableRecord."""
     return msgspec.convert(decode(LedgerCheckpoint, value or b""), Checkpoint, from_attributes=True)
 
 
@@ -71,16 +74,16 @@ def publish(batch: Any, checkpoints: Sequence[Checkpoint]) -> None:
         batch.emit(LEDGER_CHECKPOINTS, key, value)
 
 
-def seal_tails_regularly(
-    app: EngineApp, seal_tails: Callable[[], Awaitable[list[Checkpoint]]], seconds: float
+def checkpoint_tails_regularly(
+    app: EngineApp, checkpoint_tails: Callable[[], Awaitable[list[Checkpoint]]], seconds: float
 ) -> None:
-    """Sign what is not yet sealed, so that no row stays unsigned for much longer than that."""
+    """Write checkpoints at an interval, so that every row is covered soon."""
 
     @app.timer(interval=seconds)
-    async def seal() -> None:
+    async def write_checkpoints() -> None:
         try:
-            for checkpoint in await seal_tails():
+            for checkpoint in await checkpoint_tails():
                 key, value = record_of(checkpoint)
                 await app.produce(LEDGER_CHECKPOINTS, key=key, value=value)
         except StoreUnavailable as error:
-            _LOG.info("ledger_tail_not_sealed", error=str(error))
+            _LOG.info("ledger_tail_not_checkpointed", error=str(error))

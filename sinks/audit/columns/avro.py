@@ -1,8 +1,8 @@
-"""Many Avro records of one schema at once, a field of all of them after the other.
+"""Reads many Avro records of one schema at once, field by field.
 
-The bytes are the same that schemas/codec.py reads one by one; here each step is a vector operation
-over all records, so that a batch costs some microseconds per field and not per record. Whoever
-finds a batch that this refuses reads it with `schemas.codec.decode`, record by record.
+The bytes are those that schemas/codec.py reads one by one; here each step is a vector operation on
+all records, so that a batch costs some microseconds per field and not per record. Records that are
+refused here are read with `schemas.codec.decode`, one by one.
 
 Source: Avro specification 1.12, "Binary encoding" (zigzag variable-length integers).
 """
@@ -33,7 +33,7 @@ _PREFIX_BYTES = 5
 
 
 class ColumnsRefused(ValueError):
-    """Not every record of the batch is one of this schema: look at them one by one."""
+    """A record of the batch does not fit this schema: decode the batch one by one."""
 
 
 class Numbers(NamedTuple):
@@ -47,7 +47,7 @@ Column = Text | Numbers
 
 
 class Reader:
-    """Reads records of one flat schema: strings, ints, longs, booleans, each perhaps nullable."""
+    """Reads records of one flat schema: strings, ints, longs, booleans, or nullable ones."""
 
     def __init__(self, schema: Mapping[str, Any], wanted: frozenset[str]) -> None:
         """Fields that are not wanted are stepped over. Raises ColumnsRefused for other types."""
@@ -58,7 +58,7 @@ class Reader:
         """Columns by field name. Raises ColumnsRefused if any value is not such a record.
 
         Each value begins with its 5 bytes of prefix, which the caller looked at. That wanted text
-        is UTF-8 is left to whoever copies it (`native.block`).
+        is UTF-8 is checked when it is copied (`native.block`).
         """
         places = _Places(values)
         found = {}

@@ -1,7 +1,7 @@
 """Ledger entries of many payment events at once, by the linear forms of the rules.
 
-What comes out is row for row what `sinks.audit.ledger` makes of the events one by one; a property
-test says so. The order of the rows is another: entries of one event type stand together.
+The rows equal those that `sinks.audit.ledger` makes of the events one by one, as a property test
+checks. Only their order differs: entries of one event type are adjacent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.enums import EventType, Source
 from schemas.money import CURRENCIES
 from sinks.audit.columns.avro import ColumnsRefused, Numbers
 from sinks.audit.columns.kafka_positions import KafkaPositions
-from sinks.audit.columns.native import Column, Words
+from sinks.audit.columns.native import Column, LowCardinality
 from sinks.audit.columns.text import Longs, Text, codes_of, copy_text
 from sinks.audit.ledger import PAYMENT_RULES, Account, EntryState
 from sinks.audit.ledger.vectorized_rules import AMOUNTS, VectorizedEntry, vectorized_rules
@@ -45,7 +45,7 @@ def decimals_of(currency: Text) -> Numbers:
 
 
 def entry_columns(
-    events: Mapping[str, Column], decimals: Numbers, origins: KafkaPositions
+    events: Mapping[str, Column], decimals: Numbers, positions: KafkaPositions
 ) -> tuple[dict[str, Column], int]:
     """Columns of ledger_entries by name, and the number of rows.
 
@@ -56,21 +56,21 @@ def entry_columns(
     amounts[_posted_by_lines(events, types), AMOUNTS.index("amount_minor")] = 0
     legs = _all_legs(types, amounts)
     event = legs.event
-    event_id = _text(events, "event_id").take(event)
+    event_id = _text(events, "event_id").select(event)
     count = event.size
     return {
         "entry_id": _entry_ids(event_id, legs.number),
         "transaction_id": event_id,
         "leg": Numbers(legs.number),
-        "transaction_type": Words(types[event].astype(np.uint8), _TYPES),
-        "account": Words(legs.account, _ACCOUNTS),
-        "state": Words(legs.state, _STATES),
+        "transaction_type": LowCardinality(types[event].astype(np.uint8), _TYPES),
+        "account": LowCardinality(legs.account, _ACCOUNTS),
+        "state": LowCardinality(legs.state, _STATES),
         "payout_id": one_text(b"", count),
-        **{name: _text(events, name).take(event) for name in _COPIED},
+        **{name: _text(events, name).select(event) for name in _COPIED},
         "amount_minor": Numbers(legs.amount_minor),
         "occurred_at": Numbers(_numbers(events, "occurred_at_ms")[event]),
         "currency_exponent": Numbers(decimals.values[event]),
-        **origins.take(event).columns(),
+        **positions.select(event).columns(),
     }, count
 
 
@@ -80,7 +80,7 @@ _COPIED = ("merchant_id", "payment_id", "mode", "currency")
 def _posted_by_lines(events: Mapping[str, Column], types: Longs) -> npt.NDArray[np.intp]:
     """Rows of settlements by reconciliation, which posts each line by itself: see the mapping."""
     settled = np.flatnonzero(types == _TYPES.index(EventType.SETTLED))
-    sources = codes_of(_text(events, "source").take(settled), (str(Source.RECONCILIATION),))
+    sources = codes_of(_text(events, "source").select(settled), (str(Source.RECONCILIATION),))
     posted: npt.NDArray[np.intp] = settled[sources == 0]
     return posted
 

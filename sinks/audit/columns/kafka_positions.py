@@ -1,4 +1,4 @@
-"""Where the records of a batch were read: the columns that every raw table has."""
+"""Kafka positions of a batch's records: the columns that every raw table has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sinks.audit.columns.avro import Numbers
-from sinks.audit.columns.native import Column, one_word
+from sinks.audit.columns.native import Column, constant_column
 from sinks.audit.columns.text import Longs
 
 
@@ -20,19 +20,19 @@ class KafkaPositions(NamedTuple):
     offset: Longs
     ingested_at_ms: int
 
-    def take(self, rows: npt.NDArray[np.intp] | slice) -> KafkaPositions:
-        """Those of some of the records."""
+    def select(self, rows: npt.NDArray[np.intp] | slice) -> KafkaPositions:
+        """The positions of some of the records."""
         return self._replace(partition=self.partition[rows], offset=self.offset[rows])
 
-    def at(self, ingested_at_ms: int) -> KafkaPositions:
-        """The same, inserted then."""
+    def inserted_at(self, ingested_at_ms: int) -> KafkaPositions:
+        """The same with another time of insertion."""
         return self._replace(ingested_at_ms=ingested_at_ms)
 
     def columns(self) -> dict[str, Column]:
         """As columns of a raw table."""
         count = self.offset.size
         return {
-            "kafka_topic": one_word(self.topic, count),
+            "kafka_topic": constant_column(self.topic, count),
             "kafka_partition": Numbers(self.partition),
             "kafka_offset": Numbers(self.offset),
             "ingested_at": Numbers(np.full(count, self.ingested_at_ms, np.int64)),

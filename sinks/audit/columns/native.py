@@ -26,8 +26,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-class Words(NamedTuple):
-    """Text of which few values occur: row i is `names[codes[i]]`."""
+class LowCardinality(NamedTuple):
+    """Text with few distinct values: row i is `names[codes[i]]`."""
 
     codes: npt.NDArray[np.uint8]
     names: Sequence[str]
@@ -39,12 +39,12 @@ class Binary(NamedTuple):
     text: Text
 
 
-Column = Text | Binary | Words | Numbers
+Column = Text | Binary | LowCardinality | Numbers
 
 
-def one_word(name: str, count: int) -> Words:
-    """The same word in every row."""
-    return Words(np.zeros(count, np.uint8), (name,))
+def constant_column(name: str, count: int) -> LowCardinality:
+    """The same value in every row."""
+    return LowCardinality(np.zeros(count, np.uint8), (name,))
 
 
 def block(columns: Iterable[tuple[str, str]], values: Mapping[str, Column], rows: int) -> bytes:
@@ -67,8 +67,8 @@ def _data(column: Column, kind: str) -> Iterable[bytes]:
         return (_text(column, utf8=True),)
     if isinstance(column, Binary):
         return (_text(column.text, utf8=False),)
-    if isinstance(column, Words):
-        return (_words(column),)
+    if isinstance(column, LowCardinality):
+        return (_low_cardinality(column),)
     if kind.startswith("Nullable("):
         absent = ~column.present if column.present is not None else column.values < column.values
         return (absent.tobytes(), _numbers(column.values, kind[len("Nullable(") : -1]))
@@ -83,7 +83,7 @@ def _numbers(values: npt.NDArray[np.int64], kind: str) -> bytes:
     return bytes(values.astype(wanted, copy=False).data)
 
 
-def _words(column: Words) -> bytes:
+def _low_cardinality(column: LowCardinality) -> bytes:
     if not column.codes.size:
         return b""
     keys = b"".join(map(_string, column.names))

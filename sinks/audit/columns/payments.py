@@ -15,8 +15,8 @@ from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.text import Text, text_of
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
-CHUNK_RECORDS = 4000
-"""Records that are read together: their bytes (1.6 MB) stay in a core's cache."""
+COLUMN_BATCH_RECORDS = 4000
+"""Records decoded together: their bytes (1.6 MB) stay in a core's cache."""
 
 _CONTRACT = latest()[PaymentEvent.__name__]
 _FIELDS = frozenset(field["name"] for field in _CONTRACT.document["fields"])
@@ -32,17 +32,17 @@ _READER = Reader(_CONTRACT.document, frozenset(_FIELD_OF.values()))
 
 
 class Block(NamedTuple):
-    """Native bytes of some rows; several one after the other are an insert's body."""
+    """Native bytes of some rows; blocks are concatenated to an insert's body."""
 
     data: bytes
     rows: int
 
 
-def payment_blocks(values: Sequence[bytes], origins: KafkaPositions) -> tuple[Block, Block]:
-    """(block of payment_events, block of ledger_entries) of up to CHUNK_RECORDS records.
+def payment_blocks(values: Sequence[bytes], positions: KafkaPositions) -> tuple[Block, Block]:
+    """(block of payment_events, block of ledger_entries) of up to COLUMN_BATCH_RECORDS records.
 
     Raises ColumnsRefused if any of them is not a PaymentEvent of the newest version, or has values
-    that only the way record by record can judge.
+    that only the mapping one by one can handle.
     """
     if not all(value[:5] == _PREFIX for value in values):
         raise ColumnsRefused("a record of another version of the contract")
@@ -52,8 +52,8 @@ def payment_blocks(values: Sequence[bytes], origins: KafkaPositions) -> tuple[Bl
     decimals = decimals_of(currency)
     columns: dict[str, native.Column] = {name: fields[of] for name, of in _FIELD_OF.items()}
     columns |= {"currency_exponent": decimals, "record": native.Binary(text_of(values))}
-    columns |= origins.columns()
-    entries, entry_rows = entry_columns(fields, decimals, origins)
+    columns |= positions.columns()
+    entries, entry_rows = entry_columns(fields, decimals, positions)
     return (
         Block(native.block(PAYMENT_EVENTS.columns, columns, len(values)), len(values)),
         Block(native.block(LEDGER_ENTRIES.columns, entries, entry_rows), entry_rows),

@@ -1,4 +1,4 @@
-"""Text of many rows as places in one buffer, and how it is copied: no Python object per value."""
+"""Text of many rows as slices of one buffer, copied without a Python object per value."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Text(NamedTuple):
     start: Longs
     length: Longs
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Text:
+    def select(self, rows: npt.NDArray[np.intp]) -> Text:
         """The same text of other rows, in another order or several times."""
         return Text(self.buffer, self.start[rows], self.length[rows])
 
     def values(self) -> list[bytes]:
-        """Each row's bytes; for tests and for what is rare."""
+        """Each row's bytes; for tests and rare cases."""
         data = self.buffer.tobytes()
         pairs = zip(self.start.tolist(), self.length.tolist(), strict=True)
         return [data[start : start + length] for start, length in pairs]
 
 
 def text_of(values: Sequence[bytes]) -> Text:
-    """Values put together in one buffer."""
+    """The values in one buffer."""
     length = np.fromiter(map(len, values), np.int64, len(values))
     return Text(np.frombuffer(b"".join(values), np.uint8), np.cumsum(length) - length, length)
 

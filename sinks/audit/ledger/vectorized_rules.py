@@ -1,7 +1,7 @@
 """The payment rules of `mapping` as linear forms, so that whole batches of events can be mapped.
 
-Nothing is written twice: each rule is asked once, with amounts from which the factor of each of
-them can be read off again, and once more with others to see that it is linear. A rule that is not
+The rules are not written twice: each rule is evaluated once with amounts from which the factor of
+each can be recovered, and once with others to check that it is linear. A rule that is not linear
 has no form here; its events are mapped one by one.
 """
 

@@ -134,7 +134,7 @@ CREATE OR REPLACE VIEW ${views}.settlements
     line_id String COMMENT 'Line of the report.',
     report_id String COMMENT 'Settlement report.',
     network LowCardinality(String) COMMENT 'Card network that reports.',
-    state LowCardinality(String) COMMENT 'settled: as we know it. accepted: an operator says so. suspended: a break.',
+    state LowCardinality(String) COMMENT 'settled: as the ledger expects. reclassified: moved out of suspense. suspended: a break.',
     merchant_id String COMMENT 'Merchant concerned; empty if unknown.',
     payment_id String COMMENT 'Payment concerned; empty if unknown.',
     mode LowCardinality(String) COMMENT 'test or live; live if unknown.',

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from sinks.audit.settings import DatabaseNames
-from sinks.audit.storage_layout import LOCAL, Layout
+from sinks.audit.storage_layout import LOCAL_SUFFIX, Layout
 
 _NAME = r"([A-Za-z_]\w*)"
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b")
@@ -88,8 +88,9 @@ def _create_table(
     comment = _COMMENT.search(statement)
     return [
         _ENGINE.sub(r"ENGINE = Replicated\1", local),
-        f"CREATE TABLE IF NOT EXISTS {raw}.{table}{layout.on_cluster} AS {raw}.{table}{LOCAL}\n"
-        f"ENGINE = Distributed('{layout.cluster}', '{raw}', '{table}{LOCAL}',"
+        f"CREATE TABLE IF NOT EXISTS {raw}.{table}{layout.on_cluster}"
+        f" AS {raw}.{table}{LOCAL_SUFFIX}\n"
+        f"ENGINE = Distributed('{layout.cluster}', '{raw}', '{table}{LOCAL_SUFFIX}',"
         f" cityHash64({shard_by})){comment[0] if comment else ''}",
     ]
 
@@ -99,7 +100,7 @@ def _materialized_view(
 ) -> list[str]:
     """It sees the inserts of its own shard, so it reads and writes the shard's tables."""
     made = _named(statement, found, f"{raw}.{found[1]}{layout.on_cluster}")
-    return [re.sub(rf"\b(TO|FROM|JOIN) {raw}\.{_NAME}", rf"\1 {raw}.\2{LOCAL}", made)]
+    return [re.sub(rf"\b(TO|FROM|JOIN) {raw}\.{_NAME}", rf"\1 {raw}.\2{LOCAL_SUFFIX}", made)]
 
 
 def _alter(

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from runtime.backoff import Backoff
 from schemas.records import (
     DeadLetter,
     PaymentEvent,
@@ -12,7 +13,6 @@ from schemas.records import (
     ReconciliationEvent,
     WebhookAttempt,
 )
-from sinks.audit.backoff import Backoff
 from sinks.audit.store import DecodedRecord, rows_of
 from sinks.audit.tables import (
     DEAD_LETTERS,
