@@ -28,6 +28,18 @@ RECORD_BYTES_MAX = 1_000_000
 """Largest record that any topic takes; brokers are set to the same."""
 
 
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a record's key and headers come from; `{name}` stands for a field of the record."""
+
+    key: str
+    id: str
+    type: str
+    time: str
+    """Sum or difference of fields, in epoch milliseconds."""
+    type_by_source: dict[str, str] = {}
+    """Sources whose records carry another type text."""
+
+
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one topic is for and how it is created."""
 
@@ -41,6 +53,8 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitions: int
     cleanup_policy: Literal["delete", "compact"]
     retention_ms: int
+    envelope: Envelope | None = None
+    """None where a writer sets key and headers itself."""
 
     def broker_settings(self) -> dict[str, str]:
         """Topic settings as Kafka's CreateTopics takes them."""

@@ -32,4 +32,4 @@ class NetworkNotifications:
             attempt=1,  # the network does not count our attempts: only the first is certain
         )
         command = result_command(requested, result, now_ms())
-        await self._publisher.payment_command(command, traceparent)
+        await self._publisher.publish(command, traceparent)

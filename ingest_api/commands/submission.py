@@ -48,7 +48,7 @@ class PaymentCommands:
         except StatusUnavailable:
             self._log.info("submitted without a lookup in Valkey", command_id=command.command_id)
         if not handled:
-            await self._publisher.payment_command(command, traceparent)
+            await self._publisher.publish(command, traceparent)
         return Submitted(repeated)
 
     async def _reserve_key(self, command: PaymentCommand) -> KeyReservation:

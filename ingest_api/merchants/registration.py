@@ -91,7 +91,7 @@ class Registration:
             endpoint = _new_endpoint(details.webhook_url)
             commands.append(self._endpoint_command(merchant_id, endpoint))
         # Sent in this order to one partition by an idempotent producer: they arrive in this order.
-        await asyncio.gather(*(self._publisher.merchant_command(c, traceparent) for c in commands))
+        await asyncio.gather(*(self._publisher.publish(c, traceparent) for c in commands))
         created = NewMerchant(
             merchant_id, ApiKeys(test=keys[Mode.TEST], live=keys[Mode.LIVE]), endpoint
         )
@@ -106,14 +106,14 @@ class Registration:
         """
         endpoint = _new_endpoint(url)
         command = self._endpoint_command(merchant_id, endpoint)
-        await self._publisher.merchant_command(command, traceparent)
+        await self._publisher.publish(command, traceparent)
         return endpoint, await self._wait_until(lambda: endpoint.id in self._endpoints(merchant_id))
 
     async def remove_endpoint(self, merchant_id: str, endpoint_id: str, traceparent: str) -> bool:
         """Removes the endpoint; returns whether the registry knows already. Raises Overloaded."""
         kind = MerchantCommandKind.REMOVE_ENDPOINT
         command = _command(merchant_id, kind, endpoint_id, endpoint_id=endpoint_id)
-        await self._publisher.merchant_command(command, traceparent)
+        await self._publisher.publish(command, traceparent)
         return await self._wait_until(lambda: endpoint_id not in self._endpoints(merchant_id))
 
     def _endpoint_command(self, merchant_id: str, endpoint: NewEndpoint) -> MerchantCommand:

@@ -14,12 +14,12 @@ from confluent_kafka import Producer
 from runtime.clock import now_ms
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings, read_topic
-from schemas.codec import decode, encode
+from schemas.codec import decode
 from schemas.enums import BreakState, ReconciliationEventType, Source
 from schemas.enums import ReconciliationRequestKind as Kind
-from schemas.headers import record_headers
+from schemas.envelopes import to_message
 from schemas.records import ReconciliationEvent, ReconciliationRequest
-from schemas.topics import RECONCILIATION_EVENTS, RECONCILIATION_REQUESTS
+from schemas.topics import RECONCILIATION_EVENTS
 
 ANSWER_SECONDS_MAX = 30.0
 REASON_CHARACTERS_MAX = 500
@@ -122,12 +122,12 @@ def _newest(bootstrap: str) -> list[ReconciliationEvent]:
 
 def _send(bootstrap: str, request: ReconciliationRequest) -> None:
     producer = Producer(producer_settings(bootstrap))
-    headers = record_headers(
-        request.request_id, f"reconciliation.{request.kind}", request.issued_at_ms, "operator"
-    )
-    producer.produce(RECONCILIATION_REQUESTS, encode(request), request.subject_id, headers=headers)
+    message = to_message(request, "operator")
+    producer.produce(message.topic, message.value, message.key, headers=message.headers)
     if producer.flush(_SEND_SECONDS):
-        raise BreakTransitionFailed(f"{bootstrap} did not take the decision: nothing was moved.")
+        raise BreakTransitionFailed(
+            f"{bootstrap} did not acknowledge the decision. Check the broker, then run it again."
+        )
 
 
 def _answer(bootstrap: str, request: ReconciliationRequest) -> ReconciliationEvent | None:

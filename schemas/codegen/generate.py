@@ -1,4 +1,4 @@
-"""Write `records.py`, `generated_codecs.py` and new entries of `ids.lock` from the .avsc files.
+"""Write `records.py`, `generated_codecs.py`, `envelopes.py` and new entries of `ids.lock` from the .avsc files.
 
 python -m schemas.codegen.generate            writes
 python -m schemas.codegen.generate --check    exits 1 if a file would change
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.avro_types import annotation, constructor_order, nested_records
+from schemas.codegen.envelope_source import envelopes_text
 from schemas.codegen.reader_source import nested_reader_text, reader_text
 from schemas.codegen.writer_source import nested_writer_text, writer_text
 from schemas.registry import digest, read_documents, read_lock
@@ -106,7 +107,12 @@ def _table(name: str, verb: str, records: list[str]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write or check; returns the exit code."""
-    texts = {"ids.lock": lock_text, "records.py": records_text, "generated_codecs.py": codecs_text}
+    texts = {
+        "ids.lock": lock_text,
+        "records.py": records_text,
+        "generated_codecs.py": codecs_text,
+        "envelopes.py": envelopes_text,
+    }
     wanted = {SCHEMAS / name: text() for name, text in texts.items()}
     stale = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
     if "--check" in arguments:

@@ -54,7 +54,7 @@ async def close_payouts(
         source=(Source.OPERATOR if request.caller.is_operator else Source.API).value,
         currency=asked.currency,
     )
-    await publisher.payout_request(payout_request, request.traceparent)
+    await publisher.publish(payout_request, request.traceparent)
     accepted = AcceptedPayoutRequest(payout_request.request_id, merchant_id, mode, asked.currency)
     return Response(accepted, status_code=202)
 
