@@ -52,8 +52,9 @@ def envelopes_text() -> str:
 def _function(topic: Topic) -> str:
     envelope = topic.envelope
     assert envelope is not None
+    parameters = f"record: {topic.record}, source: str, trace: _Trace"
     lines = [
-        f"def _{_snake(topic.record)}(record: {topic.record}, source: str, trace: _Trace) -> Message:",
+        f"def _{_snake(topic.record)}({parameters}) -> Message:",
         f"    record_id = {_text(envelope.id)}",
         *_type_lines(envelope),
         f"    time_ms = {_expression(envelope.time)}",

@@ -1,4 +1,4 @@
-"""Write `records.py`, `generated_codecs.py`, `envelopes.py` and new entries of `ids.lock` from the .avsc files.
+"""Write records, codecs, envelopes and new entries of `ids.lock` from contracts and topic files.
 
 python -m schemas.codegen.generate            writes
 python -m schemas.codegen.generate --check    exits 1 if a file would change

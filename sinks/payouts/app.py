@@ -7,10 +7,11 @@ from engine import Batch, EngineApp, Retry, TransactionalTable
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
-from schemas.codec import decoder, encode
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.codec import decoder
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.records import PaymentEvent, PayoutEvent, PayoutItem, PayoutRequest
-from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, PAYOUTS_ITEMS, PAYOUTS_REQUESTS
+from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_ITEMS, PAYOUTS_REQUESTS
 from sinks.payouts import state
 from sinks.payouts.aggregate import PayoutAggregate
 from sinks.payouts.bank import Bank
@@ -57,14 +58,7 @@ def _add_items(app: EngineApp) -> None:
             for record in batch:
                 item = item_of(record.value)
                 if item is not None:
-                    _emit_item(batch, item, record.headers.get(TRACEPARENT))
-
-
-def _emit_item(batch: Batch, item: PayoutItem, trace: bytes | None) -> None:
-    headers = record_headers(
-        item.item_id, f"payout.item.{item.kind}", item.occurred_at_ms, GROUP, trace
-    )
-    batch.emit(PAYOUTS_ITEMS, item.merchant_id, encode(item), headers)
+                    batch.emit(*to_message(item, GROUP, record.headers.get(TRACEPARENT)))
 
 
 def _add_aggregates(
@@ -104,5 +98,4 @@ def _add_aggregates(
 def _emit_events(batch: Batch, events: Iterable[PayoutEvent], trace: bytes | None) -> None:
     for event in events:
         counter("paystream_payouts_total").labels(event.type).inc()
-        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
-        batch.emit(PAYOUTS_EVENTS, event.merchant_id, encode(event), headers)
+        batch.emit(*to_message(event, GROUP, trace))

@@ -7,12 +7,10 @@ from functools import partial
 from engine import TransactionalTable
 from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge
-from schemas.codec import encode
 from schemas.enums import PayoutRequestKind, Source
-from schemas.headers import record_headers
+from schemas.envelopes import to_message
 from schemas.ids import derived_id
 from schemas.records import PayoutRequest
-from schemas.topics import PAYOUTS_REQUESTS
 from sinks.payouts.bank import Bank, BankResult
 from sinks.payouts.settings import PayoutSettings
 from sinks.payouts.state import OpenBalance, PayoutInProgress, balance_key
@@ -98,10 +96,7 @@ class PayoutScheduler:
         await self._request(scheduled_close(balance, now_ms()))
 
     async def _request(self, request: PayoutRequest) -> None:
-        headers = record_headers(
-            request.request_id, f"payout.{request.kind}", request.issued_at_ms, GROUP
-        )
-        await self._send(PAYOUTS_REQUESTS, request.merchant_id, encode(request), headers)
+        await self._send(*to_message(request, GROUP))
 
 
 def bank_result(payout: PayoutInProgress, result: BankResult, at_ms: int) -> PayoutRequest:

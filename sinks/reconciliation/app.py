@@ -7,15 +7,14 @@ from typing import Any
 from engine import Batch, EngineApp, TransactionalTable
 from runtime.settings import connections, load
 from runtime.telemetry import counter
-from schemas.codec import decoder, encode
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.codec import decoder
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.records import BankLine, PaymentEvent, ReconciliationRequest, SettlementLine
 from schemas.topics import (
     BANK_STATEMENTS,
     NETWORK_SETTLEMENTS,
-    PAYMENTS_COMMANDS,
     PAYMENTS_EVENTS,
-    RECONCILIATION_EVENTS,
     RECONCILIATION_REQUESTS,
 )
 from sinks.reconciliation.matching import state
@@ -109,14 +108,5 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
 def _emit(batch: Batch, outcome: Outcome, trace: bytes | None) -> None:
     for event in outcome.events:
         counter("paystream_reconciliation_events_total").labels(event.type).inc()
-        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
-        batch.emit(RECONCILIATION_EVENTS, event.subject_id, encode(event), headers)
-    for command in outcome.commands:
-        headers = record_headers(
-            command.command_id, command.kind, command.issued_at_ms, GROUP, trace
-        )
-        batch.emit(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
-    for request in outcome.requests:
-        kind = f"reconciliation.{request.kind}"
-        headers = record_headers(request.request_id, kind, request.issued_at_ms, GROUP, trace)
-        batch.emit(RECONCILIATION_REQUESTS, request.subject_id, encode(request), headers)
+    for record in (*outcome.events, *outcome.commands, *outcome.requests):
+        batch.emit(*to_message(record, GROUP, trace))

@@ -1,8 +1,6 @@
 """Overdue entries: a request to check each entry whose other side has not come in time."""
 
-from schemas.codec import encode
-from schemas.headers import record_headers
-from schemas.topics import RECONCILIATION_REQUESTS
+from schemas.envelopes import to_message
 from sinks.reconciliation.matching.outcome import overdue_check_request
 from sinks.reconciliation.matching.state import PaymentMatch, ReportMatch
 from sinks.reconciliation.report_poller import GROUP
@@ -22,6 +20,4 @@ def to_record(key: str, entry: PaymentMatch | ReportMatch, now_ms: int) -> DueRe
     of_report = isinstance(entry, ReportMatch)
     subject_id = entry.report_id if isinstance(entry, ReportMatch) else entry.subject_id
     request = overdue_check_request(subject_id, now_ms, of_report=of_report)
-    kind = f"reconciliation.{request.kind}"
-    headers = record_headers(request.request_id, kind, now_ms, GROUP)
-    return DueRecord(key, RECONCILIATION_REQUESTS, request.subject_id, encode(request), headers)
+    return DueRecord(key, *to_message(request, GROUP))

@@ -14,10 +14,8 @@ import httpx2
 from runtime import log
 from runtime.clock import now_ms
 from runtime.telemetry import counter
-from schemas.codec import encode
-from schemas.headers import record_headers
+from schemas.envelopes import to_message
 from schemas.records import BankLine, SettlementLine
-from schemas.topics import BANK_STATEMENTS, NETWORK_SETTLEMENTS
 from sinks.reconciliation import reports
 from sinks.reconciliation.settings import ReconciliationSettings
 from workers.catalogue import WORKERS
@@ -105,26 +103,17 @@ class ReportPoller:
             _remember(self._statement_lines, line.line_id, line, limit)
 
     async def _publish_lines(self, lines: Sequence[SettlementLine]) -> None:
-        await self._publish(
-            NETWORK_SETTLEMENTS,
-            [(x.line_id, encode(x), "settlement.line", x.published_at_ms) for x in lines],
-        )
+        await self._publish(lines)
         counter("paystream_reconciliation_lines_total").labels("network").inc(len(lines))
 
     async def _publish_statement_lines(self, lines: Sequence[BankLine]) -> None:
-        await self._publish(
-            BANK_STATEMENTS,
-            [(x.line_id, encode(x), f"bank.{x.line_kind}", x.booked_at_ms) for x in lines],
-        )
+        await self._publish(lines)
         counter("paystream_reconciliation_lines_total").labels("bank").inc(len(lines))
 
-    async def _publish(self, topic: str, rows: Sequence[tuple[str, bytes, str, int]]) -> None:
+    async def _publish(self, lines: Sequence[SettlementLine | BankLine]) -> None:
         size = self._settings.sends_at_once_max
-        for start in range(0, len(rows), size):
-            sends = [
-                self._send(topic, key, value, record_headers(key, kind, at_ms, GROUP))
-                for key, value, kind, at_ms in rows[start : start + size]
-            ]
+        for start in range(0, len(lines), size):
+            sends = [self._send(*to_message(x, GROUP)) for x in lines[start : start + size]]
             await asyncio.gather(*sends)
 
     def _since(self) -> str:

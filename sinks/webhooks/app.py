@@ -11,6 +11,7 @@ from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
 from schemas.codec import decoder, encode
+from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT, record_headers
 from schemas.records import DeadLetter, PaymentEvent, WebhookAttempt, WebhookDelivery
 from schemas.topics import (
@@ -77,14 +78,7 @@ def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
                     lookup.count_unknown()
                 trace = record.headers.get(TRACEPARENT)
                 for delivery in webhook_deliveries(record.value, merchant, record.timestamp_ms):
-                    _emit_delivery(batch, delivery, trace)
-
-
-def _emit_delivery(batch: Batch, delivery: WebhookDelivery, trace: bytes | None) -> None:
-    headers = record_headers(
-        delivery.delivery_id, "webhook.intended", delivery.created_at_ms, GROUP, trace
-    )
-    batch.emit(WEBHOOKS_DELIVERIES, delivery.endpoint_id, encode(delivery), headers)
+                    batch.emit(*to_message(delivery, GROUP, trace))
 
 
 def _add_aggregates(

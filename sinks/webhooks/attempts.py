@@ -9,11 +9,9 @@ from engine import TransactionalTable
 from runtime.clock import now_ms
 from runtime.encryption import DecryptionError, decrypt
 from runtime.telemetry import counter, gauge, histogram
-from schemas.codec import encode
 from schemas.enums import AttemptResult
-from schemas.headers import record_headers
+from schemas.envelopes import to_message
 from schemas.records import Endpoint, Merchant, WebhookAttempt
-from schemas.topics import WEBHOOKS_ATTEMPTS
 from sinks.webhooks.delivery import PendingDelivery
 from sinks.webhooks.http_sender import DeliveryResponse, WebhookSender
 from sinks.webhooks.selection import DueDeliveries
@@ -89,8 +87,7 @@ class AttemptRunner:
         attempt = _record(entry, response, at_ms)
         counter("paystream_webhook_attempts_total").labels(attempt.result).inc()
         histogram("paystream_webhook_attempt_seconds").observe(attempt.latency_ms / 1000)
-        headers = record_headers(attempt.attempt_id, "webhook.attempted", at_ms, GROUP)
-        await self._send(WEBHOOKS_ATTEMPTS, attempt.endpoint_id, encode(attempt), headers)
+        await self._send(*to_message(attempt, GROUP))
 
     async def _send_webhook(
         self, sender: WebhookSender, entry: PendingDelivery, at_ms: int

@@ -1,9 +1,7 @@
 """Deadlines of payments: the command of each deadline that has passed."""
 
-from schemas.codec import encode
-from schemas.headers import record_headers
+from schemas.envelopes import to_message
 from schemas.records import PaymentCommand
-from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.payments import GROUP
 from streams.domain import PaymentState, deadline_command
 from streams.settings import DeadlineSettings
@@ -30,7 +28,4 @@ def to_record(_: str, state: PaymentState, now_ms: int) -> DueRecord | None:
 
 def command_record(command: PaymentCommand) -> DueRecord:
     """A payment command that this worker sends to itself."""
-    headers = record_headers(command.command_id, command.kind, command.issued_at_ms, GROUP)
-    return DueRecord(
-        command.command_id, PAYMENTS_COMMANDS, command.payment_id, encode(command), headers
-    )
+    return DueRecord(command.command_id, *to_message(command, GROUP))

@@ -11,11 +11,10 @@ from runtime import log
 from runtime.backoff import Backoff, backoff_seconds
 from runtime.clock import now_ms
 from runtime.telemetry import counter
-from schemas.codec import encode
 from schemas.enums import ArchiveCommandKind
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.records import HistoryRequest
-from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.event_store import EventStoreUnavailable
 from streams.domain.archive import archive_control_command
 from streams.domain.history_codec import pack
@@ -103,5 +102,4 @@ def history_record(
         attempt=request.attempt,
         history=history,
     )
-    headers = record_headers(command.command_id, command.kind, issued_at_ms, SOURCE, trace)
-    return ProducerRecord(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
+    return ProducerRecord(*to_message(command, SOURCE, trace))

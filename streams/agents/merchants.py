@@ -6,9 +6,10 @@ import msgspec
 
 from engine import Batch, Record
 from schemas.codec import encode
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.records import MerchantCommand
-from schemas.topics import MERCHANTS, MERCHANTS_EVENTS
+from schemas.topics import MERCHANTS
 from streams.agents.payments import KeyMismatch
 from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
 from workers.catalogue import WORKERS
@@ -62,8 +63,8 @@ class MerchantsAgent:
             return
         merchants[merchant_id] = decision.state
         trace = record.headers.get(TRACEPARENT)
-        headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
-        batch.emit(MERCHANTS_EVENTS, merchant_id, encode(event), headers)
+        message = to_message(event, GROUP, trace)
+        batch.emit(*message)
         merchant = decision.state.merchant
         if decision.applied and merchant is not None:
-            batch.emit(MERCHANTS, merchant_id, encode(merchant), headers)
+            batch.emit(MERCHANTS, merchant_id, encode(merchant), message.headers)

@@ -21,12 +21,11 @@ from collections.abc import Callable, Mapping
 from engine import ProducerRecord, Record, Retry
 from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge, histogram
-from schemas.codec import encode
 from schemas.enums import Network, Operation, Outcome
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.network_results import NetworkResult, RequestedOperation, result_command
 from schemas.records import NetworkRequest
-from schemas.topics import PAYMENTS_COMMANDS
 from streams.agents.network_client import (
     NetworkClient,
     NotFound,
@@ -193,5 +192,4 @@ def result_record(
     """The command as a record for payments.commands."""
     card = request.card if answer.outcome == Outcome.NOT_PROCESSED else None
     command = result_command(requested_operation(request), answer, issued_at_ms, card)
-    headers = record_headers(command.command_id, command.kind, issued_at_ms, GROUP, trace)
-    return ProducerRecord(PAYMENTS_COMMANDS, command.payment_id, encode(command), headers)
+    return ProducerRecord(*to_message(command, GROUP, trace))

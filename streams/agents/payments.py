@@ -5,12 +5,11 @@ from typing import Any, Protocol
 from engine import Batch, Record
 from runtime import log
 from runtime.telemetry import counter
-from schemas.codec import encode
 from schemas.enums import CommandKind
-from schemas.headers import TRACEPARENT, record_headers
+from schemas.envelopes import to_message
+from schemas.headers import TRACEPARENT
 from schemas.partitioning import partition_of
-from schemas.records import HistoryRequest, NetworkRequest, PaymentCommand, PaymentEvent
-from schemas.topics import HISTORY_REQUESTS, NETWORK_REQUESTS, PAYMENTS_EVENTS
+from schemas.records import PaymentCommand
 from streams.domain import ArchivedPayment, Decision, Handled, PaymentState, Policy, Stored, handle
 from workers.catalogue import WORKERS
 
@@ -82,7 +81,7 @@ class PaymentsAgent:
         for decision, decision_trace in handled.decisions:
             self._emit(batch, decision, decision_trace)
         if handled.history_request is not None:
-            _emit_history_request(batch, handled.history_request, trace)
+            batch.emit(*to_message(handled.history_request, GROUP, trace))
         if not handled.decisions or isinstance(stored, ArchivedPayment):
             self._report(command, stored, handled)
 
@@ -106,9 +105,9 @@ class PaymentsAgent:
             return
         for event in decision.events:
             self._events.labels(event.type).inc()
-            _emit_event(batch, event, trace)
+            batch.emit(*to_message(event, GROUP, trace))
         for request in decision.requests:
-            _emit_request(batch, request, trace)
+            batch.emit(*to_message(request, GROUP, trace))
 
     def _check_partition(self, record: Record, payment_id: str) -> None:
         """A payment is created in the partition to which every other copy of its create goes."""
@@ -133,20 +132,3 @@ def _store(payments: Any, archive: Any, key: str, before: Stored, after: Stored)
         archive[key] = after
     elif isinstance(before, ArchivedPayment):
         del archive[key]
-
-
-def _emit_event(batch: Batch, event: PaymentEvent, trace: bytes | None) -> None:
-    headers = record_headers(event.event_id, event.type, event.occurred_at_ms, GROUP, trace)
-    batch.emit(PAYMENTS_EVENTS, event.payment_id, encode(event), headers)
-
-
-def _emit_request(batch: Batch, request: NetworkRequest, trace: bytes | None) -> None:
-    kind = f"network.{request.operation}"
-    headers = record_headers(request.request_id, kind, request.requested_at_ms, GROUP, trace)
-    batch.emit(NETWORK_REQUESTS, request.payment_id, encode(request), headers)
-
-
-def _emit_history_request(batch: Batch, request: HistoryRequest, trace: bytes | None) -> None:
-    request_id = f"{request.payment_id}#history#{request.attempt}"
-    headers = record_headers(request_id, "history.requested", request.requested_at_ms, GROUP, trace)
-    batch.emit(HISTORY_REQUESTS, request.payment_id, encode(request), headers)
