@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 V = TypeVar("V")
 
@@ -10,7 +10,12 @@ V = TypeVar("V")
 class TableView(Protocol[V]):
     """The mapping that `table.partition(batch)` returns, by the type of its values."""
 
-    def get(self, key: str, default: Any = None, /) -> V | None:
+    @overload
+    def get(self, key: str, /) -> V | None:
+        """Value of the key, or None."""
+
+    @overload
+    def get(self, key: str, default: Any, /) -> Any:
         """Value of the key, or `default`."""
 
     def __contains__(self, key: str, /) -> bool: ...

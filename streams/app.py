@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from engine import EngineApp, ProducerRecord, Record, TransactionalTable
+from engine import BatchStream, EngineApp, ProducerRecord, Record, TransactionalTable
 from runtime import log
 from runtime.settings import Connections, connections, load
 from schemas.codec import decoder
@@ -46,7 +46,7 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     agent = payments.PaymentsAgent(policy(env), load(WorkerSettings, "worker", env).partitions)
 
     @app.agent(app.batch_topic(PAYMENTS_COMMANDS, decode=decoder(PaymentCommand)))
-    async def handle_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def handle_commands(stream: BatchStream) -> None:
         async for batch in stream:
             agent.handle(batch, table.partition(batch), archive.partition(batch))
 
@@ -137,7 +137,7 @@ def build_merchants_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     )
 
     @app.agent(app.batch_topic(MERCHANTS_COMMANDS, decode=decoder(MerchantCommand)))
-    async def handle_commands(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def handle_commands(stream: BatchStream) -> None:
         async for batch in stream:
             agent.handle(batch, table.partition(batch))
 

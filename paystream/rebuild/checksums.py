@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from paystream.rebuild.log_reader import Place
+from engine import TopicPartition
 
 LEFT_OUT = "ingested_at"
 EXAMPLES_MAX = 5
@@ -56,7 +56,7 @@ class Compared(NamedTuple):
 class Bounds(NamedTuple):
     """Rows below these offsets (`below`), or all the others."""
 
-    ends: Mapping[Place, int]
+    ends: Mapping[TopicPartition, int]
     below: bool = True
 
     def condition(self) -> str:
@@ -90,7 +90,7 @@ def checksum(client: Client, database: str, table: str, *bounds: Bounds) -> Chec
     return Checksum(int(rows), int(total))
 
 
-def live_ends(client: Client, database: str, table: str) -> dict[Place, int]:
+def live_ends(client: Client, database: str, table: str) -> dict[TopicPartition, int]:
     """Per partition the offset after the last one that gave, or should have given, a row."""
     rows = client.query(
         "SELECT kafka_topic, kafka_partition, max(last) + 1 FROM ("  # noqa: S608 - names of ours
@@ -99,11 +99,11 @@ def live_ends(client: Client, database: str, table: str) -> dict[Place, int]:
         f" FROM {database}.progress WHERE table_name = {{table:String}}) GROUP BY ALL",
         parameters={"table": table},
     ).result_rows
-    return {(str(topic), int(partition)): int(end) for topic, partition, end in rows}
+    return {TopicPartition(str(topic), int(partition)): int(end) for topic, partition, end in rows}
 
 
 def examples(
-    client: Client, live: str, rebuilt: str, table: str, ends: Mapping[Place, int]
+    client: Client, live: str, rebuilt: str, table: str, ends: Mapping[TopicPartition, int]
 ) -> list[str]:
     """Places of the first rows that stand on one side only, as `live payments.events[3]@17`.
 

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from engine import TopicPartition
 from paystream.operations.clickhouse_client import connect
 from paystream.rebuild.checksums import Bounds, Compared, checksum, examples, live_ends
 from paystream.rebuild.exchange import Fence, exchange, fed_tables
-from paystream.rebuild.log_reader import LogReader, Place
+from paystream.rebuild.log_reader import LogReader
 from paystream.rebuild.row_writer import RowWriter
 from paystream.rebuild.shadow_tables import ShadowTables, older_rows
 from runtime.settings import connections, load
@@ -200,13 +201,13 @@ class _Rebuild:
             " quieter hour."
         )
 
-    def _read_to(self, ends: Mapping[Place, int], done: str) -> None:
+    def _read_to(self, ends: Mapping[TopicPartition, int], done: str) -> None:
         for messages in self._reader.read_to(ends):
             self._side.writer.insert(messages)
             left = self._reader.behind(ends)
             self._wishes.tell(f"{self._side.writer.records} records {done}, {left} are left")
 
-    def _both_have(self, table: str) -> dict[Place, int]:
+    def _both_have(self, table: str) -> dict[TopicPartition, int]:
         live = live_ends(self._client, self._live, table)
         return {
             place: min(end, live[place])

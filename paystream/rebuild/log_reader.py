@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from engine import TopicPartition
 from runtime.kafka import TopicUnreadable, client_settings, consumer_settings, partitions_of
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 CHUNK_RECORDS_MAX = 20_000
 _POLL_SECONDS = 0.5
@@ -27,7 +26,9 @@ class LogReader:
         """Raises TopicUnreadable."""
         self._admin = AdminClient(client_settings(bootstrap))
         self._places = [
-            (topic, partition) for topic in topics for partition in partitions_of(bootstrap, topic)
+            TopicPartition(topic, partition)
+            for topic in topics
+            for partition in partitions_of(bootstrap, topic)
         ]
         self.begins = self._offsets(OffsetSpec.earliest())
         self.positions = dict(self.begins)
@@ -38,21 +39,23 @@ class LogReader:
                 "enable.partition.eof": True,
             }
         )
-        self._consumer.assign([TopicPartition(*place, at) for place, at in self.positions.items()])
+        self._consumer.assign(
+            [KafkaTopicPartition(*place, at) for place, at in self.positions.items()]
+        )
 
     def close(self) -> None:
         """Leave Kafka."""
         self._consumer.close()
 
-    def ends(self) -> dict[Place, int]:
+    def ends(self) -> dict[TopicPartition, int]:
         """Where the committed part of each partition ends now. Raises TopicUnreadable."""
         return self._offsets(OffsetSpec.latest())
 
-    def behind(self, ends: Mapping[Place, int]) -> int:
+    def behind(self, ends: Mapping[TopicPartition, int]) -> int:
         """Offsets between the positions and these ends, transaction markers included."""
         return sum(max(0, end - self.positions[place]) for place, end in ends.items())
 
-    def read_to(self, ends: Mapping[Place, int]) -> Iterator[list[Any]]:
+    def read_to(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[Any]]:
         """Chunks of messages until every position has reached its end; it may run a little past.
 
         Raises TopicUnreadable.
@@ -76,20 +79,20 @@ class LogReader:
             if error.retriable():
                 return False
             raise TopicUnreadable(f"{message.topic()}: {error.str()}")
-        place = (message.topic(), message.partition())
+        place = TopicPartition(message.topic(), message.partition())
         offset = message.offset() + (error is None)
         self.positions[place] = max(self.positions[place], offset)
         return error is None
 
-    def _offsets(self, which: OffsetSpec) -> dict[Place, int]:
+    def _offsets(self, which: OffsetSpec) -> dict[TopicPartition, int]:
         asked = self._admin.list_offsets(
-            {TopicPartition(*place): which for place in self._places},
+            {KafkaTopicPartition(*place): which for place in self._places},
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=_ANSWER_SECONDS,
         )
         try:
             return {
-                (place.topic, place.partition): answer.result().offset
+                TopicPartition(place.topic, place.partition): answer.result().offset
                 for place, answer in asked.items()
             }
         except KafkaException as error:

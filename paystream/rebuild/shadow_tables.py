@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from clickhouse_connect.driver.client import Client
 
+from engine import TopicPartition
 from paystream.rebuild.checksums import Bounds
-from paystream.rebuild.log_reader import Place
 from paystream.rebuild.row_writer import RowWriter
 from runtime.clock import now_ms
 from sinks.audit.migrations import migrate
@@ -41,7 +41,7 @@ class ShadowTables:
         migrate(self._client, self._names, layout=self._layout)
         _drop(self._client, self._names.views)
 
-    def keep_expired(self, begins: Mapping[Place, int]) -> None:
+    def keep_expired(self, begins: Mapping[TopicPartition, int]) -> None:
         """Copy the rows that are older than Kafka's log from the live tables."""
         older = Bounds(begins).condition()
         for table in TABLES:
@@ -70,7 +70,9 @@ class ShadowTables:
         return name
 
 
-def older_rows(client: Client, database: str, begins: Mapping[Place, int]) -> dict[str, int]:
+def older_rows(
+    client: Client, database: str, begins: Mapping[TopicPartition, int]
+) -> dict[str, int]:
     """Table -> rows whose records Kafka no longer has; tables without such rows are left out."""
     counts: dict[str, int] = {}
     for table in TABLES:

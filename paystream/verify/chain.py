@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine import TopicPartition
 from paystream.verify.chain_rows import Seal, check_rows
 from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
@@ -23,7 +24,6 @@ from sinks.audit.chain.chain import (
     LEAF_BYTES,
     SEGMENT_OFFSETS,
     Checkpoint,
-    Place,
     Segment,
 )
 from sinks.audit.chain.checkpoint_writer import CHAINED
@@ -54,7 +54,7 @@ def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
     keys = trusted_keys(evidence.env)
     findings.note(f"trusted keys: {', '.join(sorted(keys))}")
     for row in list(evidence.ledger(PLACES)):
-        place = Place(row["kafka_topic"], row["kafka_partition"])
+        place = TopicPartition(row["kafka_topic"], row["kafka_partition"])
         if place.topic not in CHAINED:
             findings.note(f"{place.topic}/{place.partition}: its records are not in the chain")
             continue
@@ -83,7 +83,7 @@ def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
     return keys
 
 
-def _checkpoints(evidence: Evidence, place: Place) -> Iterator[Segment]:
+def _checkpoints(evidence: Evidence, place: TopicPartition) -> Iterator[Segment]:
     sql = CHECKPOINTS.replace("{topic}", place.topic).replace("{partition}", str(place.partition))
     for row in evidence.ledger(sql):
         fields = {name: row[name] for name in Checkpoint.__struct_fields__}
@@ -102,7 +102,7 @@ def _is_good(sealed: Segment, keys: PublicKeys, findings: Findings) -> bool:
     return rows_agree
 
 
-def _check_chain(place: Place, found: list[Checkpoint], findings: Findings) -> None:
+def _check_chain(place: TopicPartition, found: list[Checkpoint], findings: Findings) -> None:
     """None missing, none out of line. (Whether each is genuine is another question.)"""
     where = f"{place.topic}/{place.partition}"
     if found and found[0].previous != GENESIS:

@@ -9,13 +9,14 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from engine import TopicPartition
 from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
 from schemas.codec import UndecodableRecord, decode
 from schemas.money import CURRENCIES
 from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
-from sinks.audit.chain.chain import LEAF_BYTES, SEGMENT_OFFSETS, Leaves, Offsets, Place
+from sinks.audit.chain.chain import LEAF_BYTES, SEGMENT_OFFSETS, Leaves, Offsets
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, EntryRow, expected_entries
 from sinks.audit.tables import PAYMENT_EVENTS, PAYOUT_EVENTS, RECONCILED, KafkaPosition, Table
 
@@ -50,7 +51,7 @@ class Seal(NamedTuple):
 class _Walk:
     """One pass over the rows of a partition, in the order of their offsets."""
 
-    def __init__(self, place: Place, seal: Seal, findings: Findings) -> None:
+    def __init__(self, place: TopicPartition, seal: Seal, findings: Findings) -> None:
         self._place = place
         self._findings = findings
         self._table, self._record = TABLES[place.topic]
@@ -124,7 +125,7 @@ class _Walk:
         return f"{self._place.topic}/{self._place.partition}@{offset}"
 
 
-def check_rows(evidence: Evidence, place: Place, seal: Seal, findings: Findings) -> None:
+def check_rows(evidence: Evidence, place: TopicPartition, seal: Seal, findings: Findings) -> None:
     """Every row of the partition's events and of their entries."""
     walk = _Walk(place, seal, findings)
     entries = _grouped(evidence.ledger(_at(ENTRIES, place)))
@@ -154,7 +155,7 @@ def _grouped(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
         yield offset, list(group)
 
 
-def _at(sql: str, place: Place) -> str:
+def _at(sql: str, place: TopicPartition) -> str:
     return sql.replace("{topic}", place.topic).replace("{partition}", str(place.partition))
 
 

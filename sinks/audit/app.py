@@ -4,11 +4,11 @@ Offsets are committed after ClickHouse acknowledged the rows; a batch that comes
 same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from engine import EngineApp, Retry
+from engine import BatchStream, EngineApp, Retry
 from runtime import log
 from runtime.backoff import Backoff
 from runtime.kafka import TopicUnreadable
@@ -117,8 +117,8 @@ def _whole(value: bytes | None) -> bytes:
 
 def _agent(
     writer: LedgerWriter, build_inserts: BuildInserts, backoff: Backoff
-) -> Callable[[Any], Any]:
-    async def insert(stream: Any) -> None:
+) -> Callable[[BatchStream], Awaitable[None]]:
+    async def insert(stream: BatchStream) -> None:
         async for batch in stream:
             try:
                 publish(batch, await writer.write(batch, build_inserts))

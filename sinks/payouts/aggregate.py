@@ -5,8 +5,10 @@ same order give the same events. An item of a payout is the id of a payment even
 payout whose amount was returned (failed) or carried forward.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,13 +31,8 @@ from sinks.payouts.state import (
     chunk_key,
 )
 
-
-class Table(Protocol):
-    """What a batch sees of a table partition; a dict in tests."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __setitem__(self, key: str, value: Any, /) -> None: ...
-    def __delitem__(self, key: str, /) -> None: ...
+if TYPE_CHECKING:
+    from engine import TableView
 
 
 AccountOf = Callable[[str], Account | None]
@@ -44,7 +41,7 @@ AccountOf = Callable[[str], Account | None]
 class PayoutAggregate:
     """Applies items and requests of one table partition, in order; returns payout events."""
 
-    def __init__(self, table: Table, policy: PayoutPolicy, account_of: AccountOf) -> None:
+    def __init__(self, table: TableView[Any], policy: PayoutPolicy, account_of: AccountOf) -> None:
         self._table = table
         self._policy = policy
         self._account_of = account_of
@@ -176,7 +173,7 @@ class PayoutAggregate:
         items: list[str] = []
         for number in range(balance.chunks):
             key = chunk_key(balance, number)
-            chunk: ItemChunk = self._table.get(key)
+            chunk: ItemChunk = self._table[key]
             items += chunk.items
             del self._table[key]
         items += balance.recent_items

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from engine import Batch, EngineApp, Retry, TransactionalTable
+from engine import Batch, BatchStream, EngineApp, Retry, TransactionalTable
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -53,7 +53,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 
 def _add_items(app: EngineApp) -> None:
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
-    async def make_items(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def make_items(stream: BatchStream) -> None:
         async for batch in stream:
             for record in batch:
                 item = item_of(record.value)
@@ -81,14 +81,14 @@ def _add_aggregates(
         return PayoutAggregate(payouts.partition(batch), policy, account_of)
 
     @app.agent(app.batch_topic(PAYOUTS_ITEMS, decode=decoder(PayoutItem)))
-    async def add_items(stream):  # type: ignore[no-untyped-def] # as above
+    async def add_items(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
             for record in batch:
                 _emit_events(batch, aggregate.add(record.value), record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(PAYOUTS_REQUESTS, decode=decoder(PayoutRequest)))
-    async def apply_requests(stream):  # type: ignore[no-untyped-def] # as above
+    async def apply_requests(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
             for record in batch:

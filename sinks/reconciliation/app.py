@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from engine import Batch, EngineApp, TransactionalTable
+from engine import Batch, BatchStream, EngineApp, TransactionalTable
 from runtime.settings import connections, load
 from runtime.telemetry import counter
 from schemas.codec import decoder
@@ -69,7 +69,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 
 def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
     @app.agent(app.batch_topic(NETWORK_SETTLEMENTS, decode=decoder(SettlementLine)))
-    async def match_report_lines(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def match_report_lines(stream: BatchStream) -> None:
         async for batch in stream:
             lines = table.partition(batch)
             for record in batch:
@@ -77,7 +77,7 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(BANK_STATEMENTS, decode=decoder(BankLine)))
-    async def match_statement_lines(stream):  # type: ignore[no-untyped-def] # as above
+    async def match_statement_lines(stream: BatchStream) -> None:
         async for batch in stream:
             lines = table.partition(batch)
             for record in batch:
@@ -87,7 +87,7 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
 
 def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPolicy) -> None:
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
-    async def match_payments(stream):  # type: ignore[no-untyped-def] # as above
+    async def match_payments(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = PaymentAggregate(table.partition(batch), policy)
             for record in batch:
@@ -95,7 +95,7 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(RECONCILIATION_REQUESTS, decode=decoder(ReconciliationRequest)))
-    async def handle_requests(stream):  # type: ignore[no-untyped-def] # as above
+    async def handle_requests(stream: BatchStream) -> None:
         async for batch in stream:
             view: Any = table.partition(batch)
             payments, reports = PaymentAggregate(view, policy), ReportAggregate(view, policy)

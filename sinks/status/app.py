@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import EngineApp, Retry
+from engine import BatchStream, EngineApp, Retry
 from runtime import log
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -28,7 +28,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     logger = log.get("sinks.status")
 
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
-    async def write_status(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def write_status(stream: BatchStream) -> None:
         async for batch in stream:
             try:
                 await write([record.value for record in batch], store, settings)

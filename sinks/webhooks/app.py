@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from engine import Batch, EngineApp, TransactionalTable
+from engine import Batch, BatchStream, EngineApp, TransactionalTable
 from runtime.clock import now_ms
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
@@ -68,7 +68,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 
 def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
-    async def fan_out(stream):  # type: ignore[no-untyped-def] # Faust's streams carry no types
+    async def fan_out(stream: BatchStream) -> None:
         async for batch in stream:
             public = [record for record in batch if is_public(record.value)]
             merchants = lookup.merchants(record.value.merchant_id for record in public)
@@ -95,14 +95,14 @@ def _add_aggregates(
         )
 
     @app.agent(app.batch_topic(WEBHOOKS_DELIVERIES, decode=decoder(WebhookDelivery)))
-    async def enqueue_deliveries(stream):  # type: ignore[no-untyped-def] # as above
+    async def enqueue_deliveries(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
             for record in batch:
                 aggregate.add(record.value, record.partition, record.offset)
 
     @app.agent(app.batch_topic(WEBHOOKS_ATTEMPTS, decode=decoder(WebhookAttempt)))
-    async def apply_attempts(stream):  # type: ignore[no-untyped-def] # as above
+    async def apply_attempts(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
             for record in batch:

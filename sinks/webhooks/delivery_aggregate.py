@@ -1,10 +1,11 @@
 """The two tables of this sink after each delivery and attempt (pure over mappings)."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
+from engine import TableView
 from schemas.enums import DeadLetterReason
 from schemas.records import WebhookAttempt, WebhookDelivery
 from sinks.webhooks.delivery import (
@@ -27,14 +28,6 @@ EXPIRED_DELIVERIES_MAX = 500
 """How many expired deliveries one attempt removes from a queue."""
 
 
-class Table(Protocol):
-    """What a batch sees of a table partition; a dict in tests."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __setitem__(self, key: str, value: Any, /) -> None: ...
-    def __delitem__(self, key: str, /) -> None: ...
-
-
 class Exhausted(NamedTuple):
     """A delivery that becomes a dead letter, and why."""
 
@@ -48,7 +41,11 @@ class DeliveryAggregate:
     """
 
     def __init__(
-        self, deliveries: Table, endpoints: Table, policy: RetryPolicy, breaker: BreakerPolicy
+        self,
+        deliveries: TableView[Any],
+        endpoints: TableView[Any],
+        policy: RetryPolicy,
+        breaker: BreakerPolicy,
     ) -> None:
         self._deliveries = deliveries
         self._endpoints = endpoints

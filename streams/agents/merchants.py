@@ -1,10 +1,8 @@
 """The merchants agent: commands in, events and the compacted record of each merchant out."""
 
-from typing import Protocol
-
 import msgspec
 
-from engine import Batch, Record
+from engine import Batch, Record, TableView
 from schemas.codec import encode
 from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
@@ -29,27 +27,18 @@ def decode_merchant(data: bytes) -> MerchantState:
     return _decoder.decode(data)
 
 
-class MerchantTable(Protocol):
-    """The partition of the table that a batch works on; `engine.PartitionView` is one."""
-
-    def get(self, key: str, /) -> MerchantState | None:
-        """State of a merchant; None if it is unknown."""
-
-    def __setitem__(self, key: str, value: MerchantState, /) -> None: ...
-
-
 class MerchantsAgent:
     """Handles batches of merchants.commands."""
 
     def __init__(self, policy: MerchantPolicy) -> None:
         self._policy = policy
 
-    def handle(self, batch: Batch, merchants: MerchantTable) -> None:
+    def handle(self, batch: Batch, merchants: TableView[MerchantState]) -> None:
         """Handle every command of the batch, in order. Raises KeyMismatch."""
         for record in batch:
             self._handle(batch, merchants, record)
 
-    def _handle(self, batch: Batch, merchants: MerchantTable, record: Record) -> None:
+    def _handle(self, batch: Batch, merchants: TableView[MerchantState], record: Record) -> None:
         command: MerchantCommand = record.value
         merchant_id = command.merchant_id
         if record.key != merchant_id:

@@ -1,8 +1,8 @@
 """The payments agent: a batch of commands in, events and requests out, what is stored updated."""
 
-from typing import Any, Protocol
+from typing import Any
 
-from engine import Batch, Record
+from engine import Batch, Record, TableView
 from runtime import log
 from runtime.telemetry import counter
 from schemas.enums import CommandKind
@@ -24,28 +24,6 @@ class KeyMismatch(Exception):
     """
 
 
-class PaymentTable(Protocol):
-    """The partition of the table that a batch works on; `engine.PartitionView` is one."""
-
-    def get(self, key: str, /) -> PaymentState | None:
-        """State of a payment; None if it is unknown or archived."""
-
-    def __setitem__(self, key: str, value: PaymentState, /) -> None: ...
-
-    def __delitem__(self, key: str, /) -> None: ...
-
-
-class ArchiveTable(Protocol):
-    """The same partition of the table of archived payments."""
-
-    def get(self, key: str, /) -> ArchivedPayment | None:
-        """The stub of a payment; None if it is not archived."""
-
-    def __setitem__(self, key: str, value: ArchivedPayment, /) -> None: ...
-
-    def __delitem__(self, key: str, /) -> None: ...
-
-
 class PaymentsAgent:
     """Handles batches of payments.commands; `partitions` is that topic's number of partitions."""
 
@@ -56,13 +34,19 @@ class PaymentsAgent:
         self._events = counter("paystream_payment_events_total")
         self._archive_operations = counter("paystream_archive_operations_total")
 
-    def handle(self, batch: Batch, payments: PaymentTable, archive: ArchiveTable) -> None:
+    def handle(
+        self, batch: Batch, payments: TableView[PaymentState], archive: TableView[ArchivedPayment]
+    ) -> None:
         """Handle every command of the batch, in order. Raises KeyMismatch, TooManyWaiting."""
         for record in batch:
             self._handle(batch, payments, archive, record)
 
     def _handle(
-        self, batch: Batch, payments: PaymentTable, archive: ArchiveTable, record: Record
+        self,
+        batch: Batch,
+        payments: TableView[PaymentState],
+        archive: TableView[ArchivedPayment],
+        record: Record,
     ) -> None:
         command: PaymentCommand = record.value
         payment_id, trace = command.payment_id, record.headers.get(TRACEPARENT)

@@ -14,6 +14,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop
 
+from engine import TopicPartition
 from paystream.verify.chain import PUBLIC_KEY_VARIABLE
 from paystream.verify.evidence import Evidence
 from paystream.verify.live import LiveSources
@@ -25,7 +26,7 @@ from schemas.enums import EventType
 from schemas.records import ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.app import SOURCES
-from sinks.audit.chain.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, Place, leaves_of
+from sinks.audit.chain.chain import SEGMENT_OFFSETS, Checkpoint, Leaves, Offsets, leaves_of
 from sinks.audit.chain.checkpoint_writer import CheckpointWriter, by_partition
 from sinks.audit.chain.keys import public_keys, signer
 from sinks.audit.chain.setup import record_of
@@ -66,9 +67,9 @@ class Log:
     """Kafka, as far as a chain reads it again."""
 
     def __init__(self) -> None:
-        self.records: dict[Place, list[tuple[int, bytes]]] = {}
+        self.records: dict[TopicPartition, list[tuple[int, bytes]]] = {}
 
-    def read(self, place: Place, first: int, end: int) -> tuple[Offsets, Leaves]:
+    def read(self, place: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
         found = [(at, value) for at, value in self.records.get(place, []) if first <= at < end]
         if first < FIRST:
             raise RecordsGone("retention took them")
@@ -139,7 +140,7 @@ class House:
         for topic in TOPICS:
             records = self.records(topic)
             for record in records:
-                place = self.log.records.setdefault(Place(topic, record.partition), [])
+                place = self.log.records.setdefault(TopicPartition(topic, record.partition), [])
                 if (record.offset, record.raw) not in place:
                     place.append((record.offset, record.raw))
             for at in range(0, len(records), batch_records):

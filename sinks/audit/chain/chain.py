@@ -19,6 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from engine import TopicPartition
+
 FORMAT = "paystream-ledger-chain-1"
 SEGMENT_OFFSETS = 4096
 LEAF_BYTES = 16
@@ -27,13 +29,6 @@ GENESIS = "0" * 64
 
 Offsets = npt.NDArray[np.int64]
 Leaves = npt.NDArray[np.uint8]  # n rows of LEAF_BYTES
-
-
-class Place(NamedTuple):
-    """A topic partition."""
-
-    topic: str
-    partition: int
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +97,7 @@ def chain_value(checkpoint: Checkpoint, offsets: Offsets, leaves: Leaves) -> str
 class Chain:
     """The chain of one partition, up to the last record that was added."""
 
-    def __init__(self, place: Place, first_offset: int, previous: str = GENESIS) -> None:
+    def __init__(self, place: TopicPartition, first_offset: int, previous: str = GENESIS) -> None:
         """`first_offset`: of the first record, or the beginning of a segment."""
         self.place = place
         self.next_offset = first_offset

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine import TopicPartition
 from runtime import log
 from runtime.clock import now_ms
 from runtime.kafka import RecordsGone
@@ -23,7 +24,6 @@ from sinks.audit.chain.chain import (
     Checkpoint,
     Leaves,
     Offsets,
-    Place,
     Segment,
     leaves_of,
 )
@@ -45,7 +45,7 @@ _LOG = log.get(__name__)
 class Leaf(NamedTuple):
     """Records of one partition, in order."""
 
-    place: Place
+    place: TopicPartition
     offsets: Offsets
     leaves: Leaves
 
@@ -57,7 +57,7 @@ def by_partition(records: Sequence[SourceRecord], positions: KafkaPositions) -> 
     cuts = np.flatnonzero(np.diff(partitions)) + 1
     firsts, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(records)]
     return [
-        Leaf(Place(positions.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
+        Leaf(TopicPartition(positions.topic, int(partitions[a])), offsets[a:b], leaves[a:b])
         for a, b in zip(firsts, ends, strict=True)
         if b > a
     ]
@@ -81,8 +81,8 @@ class CheckpointWriter:
         self._keys = keys
         self._generation = generation
         self._known_generation = -1
-        self._chains: dict[Place, Chain] = {}
-        self._signed_to: dict[Place, int] = {}
+        self._chains: dict[TopicPartition, Chain] = {}
+        self._signed_to: dict[TopicPartition, int] = {}
 
     def write(self, found: Sequence[Leaf]) -> list[Checkpoint]:
         """Checkpoints of the segments that these records complete, stored in ClickHouse.
@@ -128,11 +128,11 @@ class CheckpointWriter:
         at_ms = now_ms()
         self._store.insert(CHECKPOINTS, [row_of(each, at_ms) for each in signed])
         for each in signed:
-            place = Place(each.checkpoint.topic, each.checkpoint.partition)
+            place = TopicPartition(each.checkpoint.topic, each.checkpoint.partition)
             self._signed_to[place] = each.checkpoint.end_offset
         return [each.checkpoint for each in signed]
 
-    def _resume(self, place: Place, first: int) -> tuple[Chain, list[Segment]]:
+    def _resume(self, place: TopicPartition, first: int) -> tuple[Chain, list[Segment]]:
         """The chain up to `first`, and the segments before it that have no checkpoint."""
         known = self._last_complete(place, first)
         start = known.end_offset if known else 0
@@ -146,7 +146,7 @@ class CheckpointWriter:
                 return chain, list(chain.add(*found))
         return Chain(place, first), []
 
-    def _last_complete(self, place: Place, before: int) -> Checkpoint | None:
+    def _last_complete(self, place: TopicPartition, before: int) -> Checkpoint | None:
         """The newest signed checkpoint before the offset's segment."""
         rows = self._store.query(
             LAST_COMPLETE, {**place._asdict(), "before": before // SEGMENT_OFFSETS}

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine import TopicPartition
 from runtime.kafka import read_partition
-from sinks.audit.chain.chain import Leaves, Offsets, Place, leaves_of
+from sinks.audit.chain.chain import Leaves, Offsets, leaves_of
 
 
 class LogReader:
@@ -17,7 +18,7 @@ class LogReader:
         self._bootstrap_servers = bootstrap_servers
         self._makes_rows = makes_rows
 
-    def read(self, place: Place, first: int, end: int) -> tuple[Offsets, Leaves]:
+    def read(self, place: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
         """Offsets and leaves of first <= offset < end. Raises RecordsGone, TopicUnreadable."""
         if first >= end:
             return np.zeros(0, np.int64), leaves_of([])

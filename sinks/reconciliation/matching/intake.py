@@ -1,6 +1,8 @@
 """Lines of reports and statements: requests to their operation and report, once each (pure)."""
 
-from typing import Any, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,17 +12,13 @@ from schemas.ids import derived_id, fingerprint
 from schemas.records import BankLine, ReconciliationRequest, SettlementLine
 from sinks.reconciliation.matching.state import SeenLine, line_key, subject_of
 
+if TYPE_CHECKING:
+    from engine import TableView
+
 _DIGEST_CHARACTERS = 12
 
 
-class Table(Protocol):
-    """What a batch sees of a table partition; a dict in tests."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __setitem__(self, key: str, value: Any, /) -> None: ...
-
-
-def requests_of_line(table: Table, line: SettlementLine) -> list[ReconciliationRequest]:
+def requests_of_line(table: TableView[Any], line: SettlementLine) -> list[ReconciliationRequest]:
     """The line to its operation and to its report; nothing if it was seen before.
 
     A line that comes again with other content is one more line, which no report pays.
@@ -59,7 +57,9 @@ def requests_of_line(table: Table, line: SettlementLine) -> list[ReconciliationR
     return [to_operation, to_report]
 
 
-def requests_of_statement_line(table: Table, line: BankLine) -> list[ReconciliationRequest]:
+def requests_of_statement_line(
+    table: TableView[Any], line: BankLine
+) -> list[ReconciliationRequest]:
     """A deposit to its report; nothing if it was seen before, or is a payout."""
     if line.line_kind != BankLineKind.DEPOSIT:
         return []
@@ -87,7 +87,7 @@ def _digest(line: SettlementLine | BankLine) -> str:
     return fingerprint(msgspec.structs.asdict(line))[:_DIGEST_CHARACTERS]
 
 
-def _new_line_id(table: Table, line_id: str, digest: str, at_ms: int) -> str | None:
+def _new_line_id(table: TableView[Any], line_id: str, digest: str, at_ms: int) -> str | None:
     """The id of a new line; None if the same line was seen before."""
     seen: SeenLine | None = table.get(line_key(line_id))
     if seen is not None:

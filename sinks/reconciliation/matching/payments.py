@@ -5,8 +5,10 @@ money of its report; whatever the order of the three sources, the same postings 
 follow; a fact that comes again changes nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -26,23 +28,19 @@ from sinks.reconciliation.matching.state import (
     subject_of,
 )
 
+if TYPE_CHECKING:
+    from engine import TableView
+
 _SIGNS = {
     PaymentEventType.CAPTURED: (Operation.CAPTURE, 1),
     PaymentEventType.REFUND_SUCCEEDED: (Operation.REFUND, -1),
 }
 
 
-class Table(Protocol):
-    """What a batch sees of a table partition; a dict in tests."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __setitem__(self, key: str, value: Any, /) -> None: ...
-
-
 class PaymentAggregate:
     """Payment events and requests of one table partition, in order."""
 
-    def __init__(self, table: Table, policy: MatchingPolicy) -> None:
+    def __init__(self, table: TableView[Any], policy: MatchingPolicy) -> None:
         self._table = table
         self._policy = policy
         self._handlers: dict[str, Callable[[PaymentMatch, ReconciliationRequest], PaymentMatch]] = {

@@ -4,8 +4,10 @@ A report is paid when all its lines were read and a deposit has their sum, or wh
 decides so. Then each of its lines is notified, a page of lines per record.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -42,21 +44,17 @@ from sinks.reconciliation.matching.state import (
     subject_of,
 )
 
+if TYPE_CHECKING:
+    from engine import TableView
+
 _PAID_BY_DECISION = (BreakKind.AMOUNT, BreakKind.CURRENCY, BreakKind.MISSING_IN_REPORT)
 """Differences after which a report counts as paid, once an operator has closed them."""
-
-
-class Table(Protocol):
-    """What a batch sees of a table partition; a dict in tests."""
-
-    def get(self, key: str, default: Any = None, /) -> Any: ...
-    def __setitem__(self, key: str, value: Any, /) -> None: ...
 
 
 class ReportAggregate:
     """Requests about reports of one table partition, in order."""
 
-    def __init__(self, table: Table, policy: MatchingPolicy) -> None:
+    def __init__(self, table: TableView[Any], policy: MatchingPolicy) -> None:
         self._table = table
         self._policy = policy
         self._handlers: dict[str, Callable[[ReportMatch, ReconciliationRequest], ReportMatch]] = {
@@ -112,7 +110,7 @@ class ReportAggregate:
             return Outcome()
         number, at_ms = request.page or 0, request.issued_at_ms
         if number < report.pages:
-            page: ReportPage = self._table.get(report_key(report.report_id, number))
+            page: ReportPage = self._table[report_key(report.report_id, number)]
             lines = page.lines
         else:
             lines = report.recent
