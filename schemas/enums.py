@@ -27,6 +27,10 @@ class Source(StrEnum):
     ARCHIVE = "archive"
 
 
+SYSTEM_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES, Source.RECONCILIATION})
+"""Issuers of commands that the system sends to itself: nobody waits for their outcome."""
+
+
 class CaptureMethod(StrEnum):
     """Automatic captures as soon as the payment is authorized; manual waits for the merchant."""
 
@@ -52,6 +56,22 @@ class CommandKind(StrEnum):
     OPEN_DISPUTE = "open_dispute"
     WIN_DISPUTE = "win_dispute"
     LOSE_DISPUTE = "lose_dispute"
+
+
+SYSTEM_COMMAND_KINDS = frozenset(
+    {
+        CommandKind.NETWORK_RESULT,
+        CommandKind.RESOLVE_UNKNOWN,
+        CommandKind.CAPTURE_DUE,
+        CommandKind.ACTION_TIMED_OUT,
+        CommandKind.EXPIRE,
+        CommandKind.SETTLEMENT_DUE,
+    }
+)
+"""Commands that the system sends to itself and that a payment remembers only the last of.
+
+Reconciliation's `settle` is not one: a payment remembers it as it remembers clients' commands.
+"""
 
 
 class ArchiveCommandKind(StrEnum):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.enums import Source
+from schemas.enums import SYSTEM_SOURCES
 from schemas.public_view import (
     View,
     is_idempotency_mismatch,
@@ -15,8 +15,6 @@ from schemas.public_view import (
 )
 from schemas.records import PaymentEvent
 from schemas.status_keys import command_key, payment_key
-
-_INTERNAL_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES})
 
 
 class Document(NamedTuple):
@@ -54,7 +52,7 @@ def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
     """
     latest: dict[str, View] = {}
     for event in events:
-        if event.source in _INTERNAL_SOURCES or is_idempotency_mismatch(event):
+        if event.source in SYSTEM_SOURCES or is_idempotency_mismatch(event):
             continue
         latest[command_key(event.command_id)] = last_command(event) | {
             "payment_id": event.payment_id,

@@ -3,9 +3,9 @@
 Each command that is not a repeat ends in at least one event; a rejected one in `command.rejected`.
 """
 
-from schemas.enums import PaymentStatus, RejectionReason
+from schemas.enums import SYSTEM_COMMAND_KINDS, PaymentStatus, RejectionReason
 from schemas.records import PaymentCommand
-from streams.domain.evolve import COMMANDS_REMEMBERED_MAX, SYSTEM_COMMAND_KINDS
+from streams.domain.evolve import COMMANDS_REMEMBERED_MAX
 from streams.domain.handlers import HANDLERS
 from streams.domain.policy import Policy
 from streams.domain.state import FINGERPRINT_CHARACTERS, PaymentState

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from schemas.enums import CaptureMethod, CommandKind, EventType, RejectionReason
+from schemas.enums import SYSTEM_COMMAND_KINDS, CaptureMethod, EventType, RejectionReason
 from schemas.records import PaymentCommand, PaymentEvent
 from streams.domain.state import (
     FINGERPRINT_CHARACTERS,
@@ -24,18 +24,6 @@ SYSTEM_COMMANDS_MAX = 6
 """How many of the last network results and deadlines are remembered by command id."""
 COMMANDS_REMEMBERED_MAX = 256
 """Clients' commands for one payment; later ones are rejected, none is forgotten."""
-SYSTEM_COMMAND_KINDS = frozenset(
-    {
-        CommandKind.NETWORK_RESULT,
-        CommandKind.RESOLVE_UNKNOWN,
-        CommandKind.CAPTURE_DUE,
-        CommandKind.ACTION_TIMED_OUT,
-        CommandKind.EXPIRE,
-        CommandKind.SETTLEMENT_DUE,
-    }
-)
-"""Commands that the system sends to itself, by kind."""
-
 _AUTOMATIC = CaptureMethod.AUTOMATIC
 _REJECTED, _TOO_MANY = EventType.COMMAND_REJECTED, RejectionReason.TOO_MANY_COMMANDS
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from schemas import ids
 from schemas.codec import encode
 from schemas.enums import (
+    SYSTEM_COMMAND_KINDS,
     CommandKind,
     EventType,
     Operation,
@@ -21,7 +22,6 @@ from schemas.enums import (
 )
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
 from streams.domain import PaymentState, Policy, deadline_command, decide, evolve, next_due
-from streams.domain.evolve import SYSTEM_COMMAND_KINDS
 from streams.domain.transitions import TABLE, TERMINAL_STATUSES, Step
 from streams.state_codec import decode_state, encode_state
 

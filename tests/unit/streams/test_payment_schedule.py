@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from schemas import ids
-from schemas.enums import CommandKind
+from schemas.enums import SYSTEM_COMMAND_KINDS, CommandKind
 from schemas.enums import EventType as E
 from schemas.enums import RejectionReason as R
 from streams.domain import Policy, deadline_command, next_due, next_due_at_ms
-from streams.domain.evolve import SYSTEM_COMMAND_KINDS
 
 POLICY = Policy(
     authorization_valid_seconds=100,
