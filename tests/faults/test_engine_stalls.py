@@ -22,7 +22,7 @@ IMPATIENT = {
     ("fault", "diagnosis"),
     [
         ("block", "the event loop did not run"),
-        ("hang", "step 'agent' lasts"),
+        ("hang", "phase 'agent' lasts"),
         # On a busy machine another short limit may speak first: `make faults` runs it alone.
         pytest.param("deaf", "records waiting", marks=pytest.mark.slow),
     ],

@@ -1,4 +1,4 @@
-"""A worker with an external lane, for tests: calls write a line to a journal and answer one result.
+"""A worker with a parallel consumer, for tests: calls write a line to a journal, return one result.
 
 Environment as in `counting_app`; a key that starts with "slow" takes long, "bad" always fails.
 """
@@ -65,7 +65,7 @@ async def call(record: Record) -> CallResult:
     return [ProducerRecord(f"{NAME}.out", key, json.dumps(record.value["n"]).encode())]
 
 
-lane = app.parallel_consumer(
+calls = app.parallel_consumer(
     f"{NAME}.in",
     decode=msgspec.json.decode,
     call=call,
@@ -78,7 +78,7 @@ lane = app.parallel_consumer(
 @app.task
 async def report() -> None:
     while True:
-        line = {"ready": app.ready, "running_max": running_max, **lane.counts}
+        line = {"ready": app.ready, "running_max": running_max, **calls.counts}
         print(json.dumps(line), flush=True)
         await asyncio.sleep(0.05)
 

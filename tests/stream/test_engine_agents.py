@@ -30,7 +30,7 @@ def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(scenario: Sce
     assert len(scenario.read(".out")) == 601
 
 
-def test_the_fuse_stops_the_worker_before_it_commits(scenario: Scenario) -> None:
+def test_the_dead_letter_limit_stops_the_worker_before_it_commits(scenario: Scenario) -> None:
     scenario.produce([("k1", {"poison": True})] * 200)
     worker = scenario.start(
         settings={"consecutive_dead_letters_max": 20}, DEAD_LETTERS=f"{scenario.name}.dlq"

@@ -1,4 +1,4 @@
-"""The external lane on a real broker: order per key, concurrency, durability through kill -9."""
+"""A parallel consumer on a real broker: order per key, concurrency, durability through kill -9."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Small programs on the engine alone: what a first hour with it looks like."""
