@@ -9,9 +9,9 @@ _PROSE = """\
 # The life of a payment
 
 `streams.domain.decide(state, command, policy)` says what a command does; `evolve(state, event)`
-what is then true. A state is the fold of the payment's events and nothing else, so whoever reads
-`payments.events` can rebuild every payment, and whoever reads `payments.commands` can recompute
-every event, byte for byte: decisions know no clock and no chance, only `issued_at_ms`.
+the state after it. A state is the fold of the payment's events and nothing else, so every payment
+can be rebuilt from `payments.events`, and every event can be recomputed from `payments.commands`,
+byte for byte: decisions know no clock and no chance, only `issued_at_ms`.
 
 ## One command, one outcome
 
@@ -41,7 +41,7 @@ An event's `amount_minor` is the amount of the operation that it is about, also 
 the totals (`authorized_minor`, `captured_minor`, `refunded_minor`, `fees_minor`) say what is true
 after it.
 
-## The network, and not knowing
+## Unknown outcomes
 
 Every operation has one idempotency key, `payment:operation:number`, for all its attempts and
 retries; a new capture or refund has a new number. The request is committed before the call; the
@@ -58,7 +58,7 @@ Which results are believed:
 - every other outcome from the last attempt alone: an older question may have been answered before
   the money moved;
 - nothing else about an operation that has its outcome: `stale_result`; a no after a yes, to the
-  last question, is told apart as `conflicting_result`, for people.
+  last question, is rejected as `conflicting_result`, for operators.
 
 A yes after a recorded no is true all the same: money moved at the network, so it is never dropped
 (`streams/domain/late_results.py`, decision 0010). A capture, void or refund that still fits into
@@ -66,7 +66,7 @@ the payment as it is now is recorded late. What does not fit is taken back by an
 own with the number of what it reverses, so once at most: `reverse_authorize` asks for a void,
 `reverse_capture` for a refund (`payment.reversal_requested`, `payment.reversed`,
 `payment.reversal_failed`). The payment's totals never held that money: neither they nor the main
-state change. An authorization is always taken back, because the merchant was told that there is no
+state change. An authorization is always taken back, because the merchant knows that there is no
 payment. A void or refund that no longer fits cannot be taken back: `conflicting_result`.
 
 A customer's 3-D Secure return (`complete_action`) asks for the status under the first key. An
@@ -82,13 +82,13 @@ derived from the deadline, so firing twice has one effect. They are: an unanswer
 operation (`resolve_unknown`), a customer who did not come back (`action_timed_out`, {action}
 minutes), a background capture (`capture_due`), an authorization that nobody captured (`expire`,
 {valid} days), captured money that the network has not paid (`settlement_due`, {settlement} days
-after the last capture: `payment.settlement_overdue`, told once; a settlement may still come). A
+after the last capture: `payment.settlement_overdue`, one event; a settlement may still come). A
 command that comes before its time is refused as `not_due`.
 
 ## The table
 
 Steps are bold; everything else is the reason of the rejection. Results of the network are further
-told apart by operation, attempt and outcome (`streams/domain/network_results.py`).
+distinguished by operation, attempt and outcome (`streams/domain/network_results.py`).
 
 """
 

@@ -65,8 +65,8 @@ class Bounds(NamedTuple):
             f"'{topic}|{number}', {end}" for (topic, number), end in self.ends.items()
         )
         known = f"map({pairs})" if pairs else "CAST(map(), 'Map(String, Int64)')"
-        place = "concat(kafka_topic, '|', toString(kafka_partition))"
-        return f"kafka_offset {'<' if self.below else '>='} ({known})[{place}]"
+        source = "concat(kafka_topic, '|', toString(kafka_partition))"
+        return f"kafka_offset {'<' if self.below else '>='} ({known})[{source}]"
 
 
 def row_hash(client: Client, database: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""Putting the rebuilt tables into the place of the live ones while the sink goes on."""
+"""Putting the rebuilt tables into the source of the live ones while the sink goes on."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fed_tables(client: Client, database: str, sources: Sequence[str]) -> list[st
 
 
 def exchange(client: Client, live: str, side: str, tables: Sequence[str]) -> None:
-    """Each table of `live` takes the place of its namesake in `side` and the other way round.
+    """Each table of `live` takes the source of its namesake in `side` and the other way round.
 
     Views and materialized views name tables, so they read the new ones from then on.
     """

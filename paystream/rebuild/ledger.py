@@ -121,7 +121,7 @@ def _refuse_or_keep(
             f"the live tables are not those of this release ({', '.join(wrong)}):"
             " run `paystream migrate` first."
         )
-    cut = {place: begin for place, begin in reader.begins.items() if begin > 0}
+    cut = {source: begin for source, begin in reader.begins.items() if begin > 0}
     if not cut:
         return {}
     if not keep_expired:
@@ -210,9 +210,9 @@ class _Rebuild:
     def _both_have(self, table: str) -> dict[TopicPartition, int]:
         live = live_ends(self._client, self._live, table)
         return {
-            place: min(end, live[place])
-            for place, end in self._reader.positions.items()
-            if place in live
+            source: min(end, live[source])
+            for source, end in self._reader.positions.items()
+            if source in live
         }
 
     def _compared(self, table: str, bounds: Bounds) -> Compared:

@@ -25,7 +25,7 @@ class LogReader:
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         """Raises TopicUnreadable."""
         self._admin = AdminClient(client_settings(bootstrap))
-        self._places = [
+        self._sources = [
             TopicPartition(topic, partition)
             for topic in topics
             for partition in partitions_of(bootstrap, topic)
@@ -40,7 +40,7 @@ class LogReader:
             }
         )
         self._consumer.assign(
-            [KafkaTopicPartition(*place, at) for place, at in self.positions.items()]
+            [KafkaTopicPartition(*source, at) for source, at in self.positions.items()]
         )
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class LogReader:
 
     def behind(self, ends: Mapping[TopicPartition, int]) -> int:
         """Offsets between the positions and these ends, transaction markers included."""
-        return sum(max(0, end - self.positions[place]) for place, end in ends.items())
+        return sum(max(0, end - self.positions[source]) for source, end in ends.items())
 
     def read_to(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[Any]]:
         """Chunks of messages until every position has reached its end; it may run a little past.
@@ -79,21 +79,21 @@ class LogReader:
             if error.retriable():
                 return False
             raise TopicUnreadable(f"{message.topic()}: {error.str()}")
-        place = TopicPartition(message.topic(), message.partition())
+        source = TopicPartition(message.topic(), message.partition())
         offset = message.offset() + (error is None)
-        self.positions[place] = max(self.positions[place], offset)
+        self.positions[source] = max(self.positions[source], offset)
         return error is None
 
     def _offsets(self, which: OffsetSpec) -> dict[TopicPartition, int]:
         asked = self._admin.list_offsets(
-            {KafkaTopicPartition(*place): which for place in self._places},
+            {KafkaTopicPartition(*source): which for source in self._sources},
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=_ANSWER_SECONDS,
         )
         try:
             return {
-                TopicPartition(place.topic, place.partition): answer.result().offset
-                for place, answer in asked.items()
+                TopicPartition(source.topic, source.partition): answer.result().offset
+                for source, answer in asked.items()
             }
         except KafkaException as error:
             raise TopicUnreadable(

@@ -20,7 +20,7 @@ _REPLACED = "_replaced_"
 
 
 class ShadowTables:
-    """The tables that are to take the live ones' place."""
+    """The tables that are to take the live ones' source."""
 
     def __init__(self, client: Client, url: str, live: str, layout: Layout) -> None:
         self._client = client

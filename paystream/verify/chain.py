@@ -54,14 +54,14 @@ def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
     keys = trusted_keys(evidence.env)
     findings.note(f"trusted keys: {', '.join(sorted(keys))}")
     for row in list(evidence.ledger(PLACES)):
-        place = TopicPartition(row["kafka_topic"], row["kafka_partition"])
-        if place.topic not in CHAINED:
-            findings.note(f"{place.topic}/{place.partition}: its records are not in the chain")
+        source = TopicPartition(row["kafka_topic"], row["kafka_partition"])
+        if source.topic not in CHAINED:
+            findings.note(f"{source.topic}/{source.partition}: its records are not in the chain")
             continue
-        found = list(_checkpoints(evidence, place))
-        _check_chain(place, [each.checkpoint for each in found], findings)
+        found = list(_checkpoints(evidence, source))
+        _check_chain(source, [each.checkpoint for each in found], findings)
         good = [each for each in found if _is_good(each, keys, findings)]
-        check_rows(evidence, place, _seal(good, found), findings)
+        check_rows(evidence, source, _seal(good, found), findings)
 
 
 def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
@@ -83,8 +83,8 @@ def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
     return keys
 
 
-def _checkpoints(evidence: Evidence, place: TopicPartition) -> Iterator[Segment]:
-    sql = CHECKPOINTS.replace("{topic}", place.topic).replace("{partition}", str(place.partition))
+def _checkpoints(evidence: Evidence, source: TopicPartition) -> Iterator[Segment]:
+    sql = CHECKPOINTS.replace("{topic}", source.topic).replace("{partition}", str(source.partition))
     for row in evidence.ledger(sql):
         fields = {name: row[name] for name in Checkpoint.__struct_fields__}
         leaves = np.frombuffer(bytes.fromhex(row["leaves"]), np.uint8)
@@ -102,9 +102,9 @@ def _is_good(sealed: Segment, keys: PublicKeys, findings: Findings) -> bool:
     return rows_agree
 
 
-def _check_chain(place: TopicPartition, found: list[Checkpoint], findings: Findings) -> None:
+def _check_chain(source: TopicPartition, found: list[Checkpoint], findings: Findings) -> None:
     """None missing, none out of line. (Whether each is genuine is another question.)"""
-    where = f"{place.topic}/{place.partition}"
+    where = f"{source.topic}/{source.partition}"
     if found and found[0].previous != GENESIS:
         problem = f"the checkpoints before segment {found[0].segment} are missing"
         findings.violation(where, problem)

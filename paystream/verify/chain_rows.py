@@ -51,10 +51,10 @@ class Seal(NamedTuple):
 class _Walk:
     """One pass over the rows of a partition, in the order of their offsets."""
 
-    def __init__(self, place: TopicPartition, seal: Seal, findings: Findings) -> None:
-        self._place = place
+    def __init__(self, source: TopicPartition, seal: Seal, findings: Findings) -> None:
+        self._source = source
         self._findings = findings
-        self._table, self._record = TABLES[place.topic]
+        self._table, self._record = TABLES[source.topic]
         self._leaf_of = dict(zip(seal.offsets.tolist(), map(bytes, seal.leaves), strict=True))
         self._covered = seal.covered
         self._due_before = seal.due_before
@@ -85,7 +85,7 @@ class _Walk:
         overdue = [offset for offset in self.unsigned if offset >= self._due_before]
         if overdue:
             segment = self._due_before // SEGMENT_OFFSETS - 1
-            where = f"{self._place.topic}/{self._place.partition}"
+            where = f"{self._source.topic}/{self._source.partition}"
             problem = f"the checkpoint of segment {segment} is missing ({len(overdue)} rows after)"
             self._findings.violation(where, problem)
 
@@ -112,7 +112,7 @@ class _Walk:
         except UndecodableRecord as error:
             self._findings.expect(False, name, f"its record cannot be read: {error}")
             return None
-        origin = KafkaPosition(*self._place, row["kafka_offset"], 0, record)
+        origin = KafkaPosition(*self._source, row["kafka_offset"], 0, record)
         [values] = self._table.rows(event, origin)
         names = [column for column, _ in self._table.columns]
         wanted = {n: v for n, v in zip(names, values, strict=True) if n not in _APART}
@@ -122,15 +122,15 @@ class _Walk:
         return list(expected_entries([event]))
 
     def _where(self, offset: int) -> str:
-        return f"{self._place.topic}/{self._place.partition}@{offset}"
+        return f"{self._source.topic}/{self._source.partition}@{offset}"
 
 
-def check_rows(evidence: Evidence, place: TopicPartition, seal: Seal, findings: Findings) -> None:
+def check_rows(evidence: Evidence, source: TopicPartition, seal: Seal, findings: Findings) -> None:
     """Every row of the partition's events and of their entries."""
-    walk = _Walk(place, seal, findings)
-    entries = _grouped(evidence.ledger(_at(ENTRIES, place)))
+    walk = _Walk(source, seal, findings)
+    entries = _grouped(evidence.ledger(_at(ENTRIES, source)))
     waiting = next(entries, None)
-    for row in evidence.ledger(_at(_events(TABLES[place.topic][0]), place)):
+    for row in evidence.ledger(_at(_events(TABLES[source.topic][0]), source)):
         offset, found = row["kafka_offset"], list[Row]()
         while waiting is not None and waiting[0] <= offset:
             if waiting[0] < offset:
@@ -144,7 +144,7 @@ def check_rows(evidence: Evidence, place: TopicPartition, seal: Seal, findings: 
         waiting = next(entries, None)
     walk.missing()
     if walk.unsigned:
-        where = f"{place.topic}/{place.partition}"
+        where = f"{source.topic}/{source.partition}"
         findings.note(
             f"{where}: {len(walk.unsigned)} rows from offset {walk.unsigned[0]} on are not signed"
         )
@@ -155,8 +155,8 @@ def _grouped(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
         yield offset, list(group)
 
 
-def _at(sql: str, place: TopicPartition) -> str:
-    return sql.replace("{topic}", place.topic).replace("{partition}", str(place.partition))
+def _at(sql: str, source: TopicPartition) -> str:
+    return sql.replace("{topic}", source.topic).replace("{partition}", str(source.partition))
 
 
 def _events(table: Table) -> str:

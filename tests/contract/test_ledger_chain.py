@@ -69,8 +69,8 @@ class Log:
     def __init__(self) -> None:
         self.records: dict[TopicPartition, list[tuple[int, bytes]]] = {}
 
-    def read(self, place: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
-        found = [(at, value) for at, value in self.records.get(place, []) if first <= at < end]
+    def read(self, source: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
+        found = [(at, value) for at, value in self.records.get(source, []) if first <= at < end]
         if first < FIRST:
             raise RecordsGone("retention took them")
         return np.array([at for at, _ in found], np.int64), leaves_of([v for _, v in found])
@@ -140,9 +140,9 @@ class House:
         for topic in TOPICS:
             records = self.records(topic)
             for record in records:
-                place = self.log.records.setdefault(TopicPartition(topic, record.partition), [])
-                if (record.offset, record.raw) not in place:
-                    place.append((record.offset, record.raw))
+                source = self.log.records.setdefault(TopicPartition(topic, record.partition), [])
+                if (record.offset, record.raw) not in source:
+                    source.append((record.offset, record.raw))
             for at in range(0, len(records), batch_records):
                 batch = records[at : at + batch_records]
                 made += checkpoint_writer.write(

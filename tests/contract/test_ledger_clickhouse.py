@@ -404,7 +404,7 @@ def test_a_missing_table_and_a_dead_server_are_reasons_to_wait(empty: Ledger) ->
     with pytest.raises(StoreUnavailable, match="not ready"):
         empty.store.check_schema(TABLES)
     gone = LedgerStore("http://127.0.0.1:1", empty.databases, 5)
-    with pytest.raises(StoreUnavailable, match="does not answer"):
+    with pytest.raises(StoreUnavailable, match="does not respond"):
         gone.insert(PAYMENT_EVENTS, [(1,)])
     with pytest.raises(StoreUnavailable, match="names no host"):
         LedgerStore("", empty.databases, 5).check_schema(TABLES)

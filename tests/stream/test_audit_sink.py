@@ -78,7 +78,7 @@ def test_clickhouse_gone_for_a_while_loses_nothing(house: AuditHouse, shop: Shop
     before = house.committed()
     more = another_shop(first, 1)
     house.produce(more)
-    house.until(lambda: "ledger_insert_waits" in house.logs())
+    house.until(lambda: "ledger_insert_retried" in house.logs())
     assert house.committed() == before
     house.start_clickhouse()
     house.wait_committed()
@@ -101,7 +101,7 @@ def test_clickhouse_that_takes_connections_and_never_answers(house: AuditHouse) 
     more = another_shop(shop, 1)
     with socket.create_server(("127.0.0.1", house.port), backlog=1000):
         house.produce(more)
-        house.until(lambda: house.logs_all().count("ledger_insert_waits") >= 4)
+        house.until(lambda: house.logs_all().count("ledger_insert_retried") >= 4)
         assert house.worker is not None
         assert house.worker.exit_code() is None, house.logs()
     house.start_clickhouse()

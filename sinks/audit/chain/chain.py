@@ -97,9 +97,9 @@ def chain_value(checkpoint: Checkpoint, offsets: Offsets, leaves: Leaves) -> str
 class Chain:
     """The chain of one partition, up to the last record that was added."""
 
-    def __init__(self, place: TopicPartition, first_offset: int, previous: str = GENESIS) -> None:
+    def __init__(self, source: TopicPartition, first_offset: int, previous: str = GENESIS) -> None:
         """`first_offset`: of the first record, or the beginning of a segment."""
-        self.place = place
+        self.source = source
         self.next_offset = first_offset
         self._first_offset = first_offset
         self._previous = previous
@@ -140,8 +140,8 @@ class Chain:
         offsets = np.concatenate([np.zeros(0, np.int64), *self._offsets])
         leaves = np.concatenate([np.zeros((0, LEAF_BYTES), np.uint8), *self._leaves])
         checkpoint = Checkpoint(
-            topic=self.place.topic,
-            partition=self.place.partition,
+            topic=self.source.topic,
+            partition=self.source.partition,
             segment=self._first_offset // SEGMENT_OFFSETS,
             first_offset=self._first_offset,
             end_offset=end_offset,

@@ -45,7 +45,7 @@ _LOG = log.get(__name__)
 class Leaf(NamedTuple):
     """Records of one partition, in order."""
 
-    place: TopicPartition
+    source: TopicPartition
     offsets: Offsets
     leaves: Leaves
 
@@ -106,18 +106,18 @@ class CheckpointWriter:
         """Checkpoints of the records since the last ones. Raises StoreUnavailable."""
         tails = [
             tail
-            for place, chain in self._chains.items()
-            if chain.next_offset > self._signed_to.get(place, 0)
+            for source, chain in self._chains.items()
+            if chain.next_offset > self._signed_to.get(source, 0)
             if (tail := chain.tail()) is not None
         ]
         return self._sign(tails)
 
     def _add(self, leaf: Leaf) -> Iterator[Segment]:
         first = int(leaf.offsets[0])
-        chain = self._chains.get(leaf.place)
+        chain = self._chains.get(leaf.source)
         if chain is None or first < chain.next_offset:
-            chain, missed = self._resume(leaf.place, first)
-            self._chains[leaf.place] = chain
+            chain, missed = self._resume(leaf.source, first)
+            self._chains[leaf.source] = chain
             yield from missed
         yield from chain.add(leaf.offsets, leaf.leaves)
 
@@ -128,32 +128,32 @@ class CheckpointWriter:
         at_ms = now_ms()
         self._store.insert(CHECKPOINTS, [row_of(each, at_ms) for each in signed])
         for each in signed:
-            place = TopicPartition(each.checkpoint.topic, each.checkpoint.partition)
-            self._signed_to[place] = each.checkpoint.end_offset
+            source = TopicPartition(each.checkpoint.topic, each.checkpoint.partition)
+            self._signed_to[source] = each.checkpoint.end_offset
         return [each.checkpoint for each in signed]
 
-    def _resume(self, place: TopicPartition, first: int) -> tuple[Chain, list[Segment]]:
+    def _resume(self, source: TopicPartition, first: int) -> tuple[Chain, list[Segment]]:
         """The chain up to `first`, and the segments before it that have no checkpoint."""
-        known = self._last_complete(place, first)
+        known = self._last_complete(source, first)
         start = known.end_offset if known else 0
         if first - start <= CATCH_UP_OFFSETS_MAX:
             try:
-                found = self._log_reader.read(place, start, first)
+                found = self._log_reader.read(source, start, first)
             except RecordsGone as error:
                 _LOG.warning("ledger_chain_restarted", reason=str(error), first_offset=first)
             else:
-                chain = Chain(place, start, known.value if known else GENESIS)
+                chain = Chain(source, start, known.value if known else GENESIS)
                 return chain, list(chain.add(*found))
-        return Chain(place, first), []
+        return Chain(source, first), []
 
-    def _last_complete(self, place: TopicPartition, before: int) -> Checkpoint | None:
+    def _last_complete(self, source: TopicPartition, before: int) -> Checkpoint | None:
         """The newest signed checkpoint before the offset's segment."""
         rows = self._store.query(
-            LAST_COMPLETE, {**place._asdict(), "before": before // SEGMENT_OFFSETS}
+            LAST_COMPLETE, {**source._asdict(), "before": before // SEGMENT_OFFSETS}
         )
         for row in rows:
             checkpoint = Checkpoint(**row)
             if is_signed(checkpoint, self._keys):
                 return checkpoint
-            _LOG.error("ledger_checkpoint_not_signed", segment=checkpoint.segment, place=place)
+            _LOG.error("ledger_checkpoint_not_signed", segment=checkpoint.segment, source=source)
         return None

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sinks.audit.chain.chain import Checkpoint
 
 KEY_FOLDER = "ledger-keys"
-"""Under the state directory, unless the setting `[audit] chain_key_dir` names another place."""
+"""Under the state directory, unless the setting `[audit] chain_key_dir` names another source."""
 _SIGNING = "signing.pem"
 _PUBLIC_SUFFIX = ".pub.pem"
 

@@ -18,12 +18,12 @@ class LogReader:
         self._bootstrap_servers = bootstrap_servers
         self._makes_rows = makes_rows
 
-    def read(self, place: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
+    def read(self, source: TopicPartition, first: int, end: int) -> tuple[Offsets, Leaves]:
         """Offsets and leaves of first <= offset < end. Raises RecordsGone, TopicUnreadable."""
         if first >= end:
             return np.zeros(0, np.int64), leaves_of([])
-        stored = read_partition(self._bootstrap_servers, *place, first, end)
+        stored = read_partition(self._bootstrap_servers, *source, first, end)
         found = [(record.offset, record.value or b"") for record in stored]
-        kept = [(at, value) for at, value in found if self._makes_rows(place.topic, value)]
+        kept = [(at, value) for at, value in found if self._makes_rows(source.topic, value)]
         offsets = np.array([at for at, _ in kept], np.int64)
         return offsets, leaves_of([value for _, value in kept])
