@@ -58,6 +58,18 @@ CATALOGUE: dict[str, Metric] = {
             "Duration of the last restore.",
             ("app", "worker_instance"),
         ),
+        Metric(
+            "paystream_worker_restored_records_total",
+            "counter",
+            "Changelog records read by restores.",
+            ("app", "worker_instance"),
+        ),
+        Metric(
+            "paystream_consumer_lag_records",
+            "gauge",
+            "Records that are not committed, per source partition that the worker owns.",
+            ("app", "worker_instance", "topic", "partition"),
+        ),
         Metric("paystream_payment_events_total", "counter", "Payment events decided.", ("type",)),
         Metric(
             "paystream_duplicate_commands_total", "counter", "Repeated commands that were absorbed."

@@ -34,7 +34,7 @@ def run(name: str, instance_id: str, env: Mapping[str, str]) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    REGISTRY.register(EngineMetricsCollector(name, instance_id, app.stats, lambda: app.ready))
+    REGISTRY.register(EngineMetricsCollector(name, instance_id, app))
     health = HealthServer(port, ready=lambda: app.ready).start()
     try:
         return run_worker(app)

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from engine import EngineStats
+from engine import EngineStats, TopicPartition
 from schemas.metrics import CATALOGUE
 
-_LABELS = ["app", "worker_instance"]
 _TOTAL = "_total"
+
+
+class Measured(Protocol):
+    """What the collector reads of an `EngineApp`."""
+
+    @property
+    def stats(self) -> EngineStats:
+        """Counters since the start."""
+
+    @property
+    def ready(self) -> bool:
+        """Partitions are restored and processed."""
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records that are not committed, per source partition."""
 
 
 class EngineMetricsCollector:
     """Prometheus collector of one worker: give it to `prometheus_client.REGISTRY.register`."""
 
-    def __init__(
-        self, app: str, instance_id: str, stats: EngineStats, is_ready: Callable[[], bool]
-    ) -> None:
-        self._labels = [app, instance_id]
-        self._stats = stats
-        self._is_ready = is_ready
+    def __init__(self, name: str, instance_id: str, app: Measured) -> None:
+        self._labels = [name, instance_id]
+        self._app = app
 
     def collect(self) -> Iterator[Metric]:
         """The families of this moment; the names stand in schemas.metrics."""
-        stats = self._stats
-        yield self._gauge("paystream_worker_ready", float(self._is_ready()))
-        yield self._gauge("paystream_worker_restore_seconds", stats.restore_seconds)
+        stats = self._app.stats
+        lag: dict[tuple[str, ...], float] = {
+            (tp.topic, str(tp.partition)): n for tp, n in self._app.lag().items()
+        }
+        yield self._gauge("paystream_worker_ready", {(): float(self._app.ready)})
+        yield self._gauge("paystream_worker_restore_seconds", {(): stats.restore_seconds})
+        yield self._gauge("paystream_consumer_lag_records", lag)
+        yield self._counter("paystream_worker_restored_records_total", {(): stats.restored_records})
         yield self._counter("paystream_worker_records_total", {(): stats.records})
         outcomes = {"committed": stats.transactions, "aborted": stats.aborts}
         by_outcome: dict[tuple[str, ...], int] = {
@@ -35,9 +52,11 @@ class EngineMetricsCollector:
         }
         yield self._counter("paystream_worker_transactions_total", by_outcome)
 
-    def _gauge(self, name: str, value: float) -> Metric:
-        family = GaugeMetricFamily(name, CATALOGUE[name].meaning, labels=_LABELS)
-        family.add_metric(self._labels, value)
+    def _gauge(self, name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
+        metric = CATALOGUE[name]
+        family = GaugeMetricFamily(name, metric.meaning, labels=list(metric.labels))
+        for more, value in values.items():
+            family.add_metric([*self._labels, *more], value)
         return family
 
     def _counter(self, name: str, values: Mapping[tuple[str, ...], int]) -> Metric:
