@@ -64,7 +64,7 @@ async def handle(stream: BatchStream) -> None:
 async def report() -> None:
     """Says when it is ready, and when all is committed."""
     before_bytes = psutil.Process().memory_info().rss
-    while not app.ready:  # noqa: ASYNC110 - it looks at a flag
+    while not app.ready:  # noqa: ASYNC110 - it polls a flag
         await asyncio.sleep(0.005)
     say(
         ready=True,
@@ -73,7 +73,7 @@ async def report() -> None:
         rss_before_bytes=before_bytes,
         rss_bytes=psutil.Process().memory_info().rss,
     )
-    while not RECORDS or app.stats.records < RECORDS:  # noqa: ASYNC110 - it looks at a counter
+    while not RECORDS or app.stats.records < RECORDS:  # noqa: ASYNC110 - it polls a counter
         await asyncio.sleep(0.01)
     watch.stop(stats=app.stats.as_dict())
 

@@ -1,4 +1,4 @@
-"""What a broker refuses for good: an operator must act, waiting does not help."""
+"""What a broker rejects permanently: an operator must act, waiting does not help."""
 
 from __future__ import annotations
 

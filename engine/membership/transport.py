@@ -41,9 +41,9 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Pause the engine's partitions before aiokafka's first fetch; remember the member id."""
         engine = self._thread.app.engine
-        ours = [tp for tp in assigned if engine.owns_topic(tp.topic)]
-        if ours:
-            library_internals.pause_in_client(self._thread, ours)
+        owned = [tp for tp in assigned if engine.owns_topic(tp.topic)]
+        if owned:
+            library_internals.pause_in_client(self._thread, owned)
         engine.member_id = library_internals.member_id(self._thread)
         await super().on_partitions_assigned(assigned)
 

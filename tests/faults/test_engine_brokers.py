@@ -21,7 +21,7 @@ def two_workers(replicated: Scenario) -> list[Worker]:
     """With more input than they can do meanwhile: a loader would stand still with the brokers."""
     replicated.load(BACKLOG)
     replicated.follow()
-    slow: dict[str, Any] = {"settings": {"batch_records_max": 20}, "HOOK": SLOW_COMMITS}
+    slow: dict[str, Any] = {"settings": {"batch_records_max": 20}, "FAIL_POINT": SLOW_COMMITS}
     workers = [replicated.start(instance_id, **slow) for instance_id in ("a", "b")]
     for worker in workers:
         worker.wait_for(lambda report: report["owned"] == 2, timeout_seconds=90)
@@ -83,7 +83,7 @@ def test_two_of_three_brokers_at_once(
 def test_a_worker_and_a_broker_at_once(
     cluster: Cluster, replicated: Scenario, figures: Figures
 ) -> None:
-    """The changelog's leader is gone while the heir restores: it waits, it never starts empty."""
+    """The changelog's leader is lost in the new owner's restore: it waits, never starts empty."""
     replicated.load(5000)
     doomed = replicated.start("a", FAST_SESSION)
     replicated.wait_done()

@@ -1,4 +1,4 @@
-"""Apache Kafka's GroupModeTransactionsTest as a case of ours.
+"""Apache Kafka's GroupModeTransactionsTest as one of our cases.
 
 100,000 records, three workers that are killed three times each while every broker is bounced, once
 hard and once cleanly; each record must come out exactly once.
@@ -52,7 +52,7 @@ class Killer(threading.Thread):
     def _start(self, instance_id: str) -> Worker:
         slow = "before_commit:0:sleep0.2"  # else the input ends before the faults do
         settings = FAST_SESSION | {"batch_records_max": 100}
-        return self._replicated.start(instance_id, settings, HOOK=slow)
+        return self._replicated.start(instance_id, settings, FAIL_POINT=slow)
 
 
 def test_group_mode_transactions(

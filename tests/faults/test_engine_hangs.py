@@ -33,7 +33,7 @@ PATIENT: dict[str, Any] = FAST_SESSION | {
 
 def hanging(scenario: Scenario, instance_id: str, step: str) -> Worker:
     """A worker whose client call does not return at this step of its third transaction."""
-    worker = scenario.start(instance_id, PATIENT, HOOK=f"{step}:3:hang")
+    worker = scenario.start(instance_id, PATIENT, FAIL_POINT=f"{step}:3:hang")
     assert worker.hangs.wait(WAIT_SECONDS)
     return worker
 
@@ -64,12 +64,12 @@ def test_sigterm_ends_a_worker_whose_commit_hangs(
 def test_partitions_are_let_go_while_a_commit_hangs(
     single: Scenario, figures: Figures, step: str
 ) -> None:
-    """The heir gets its share after `drain_seconds`; what hung is decided by fencing."""
+    """The new owner gets its share after `drain_seconds`; what hung is decided by fencing."""
     single.load(1000)
     worker = hanging(single, "a", step)
     began = time.monotonic()
-    heir = single.start("b", FAST_SESSION)
-    heir.wait_for(lambda report: report["ready"] and report["owned"] == 2)
+    new_owner = single.start("b", FAST_SESSION)
+    new_owner.wait_for(lambda report: report["ready"] and report["owned"] == 2)
     figures.add(f"revocation while {step} hangs", seconds=time.monotonic() - began)
     worker.wait_for(lambda report: report["ready"] and report["owned"] == 2)
     single.load(500)

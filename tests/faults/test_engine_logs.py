@@ -16,7 +16,7 @@ REWIND = {"allow_offset_rewind": True, "truncation_confirm_seconds": 1.0}
 
 
 def set_offsets(scenario: Scenario, offsets: dict[int, int]) -> None:
-    """As an operator would, with nobody in the group."""
+    """As an operator would, with no member in the group."""
     places = [TopicPartition(f"{scenario.name}.in", n, offsets[n]) for n in offsets]
     admin = AdminClient({"bootstrap.servers": scenario.bootstrap})
     asked = [ConsumerGroupTopicPartitions(scenario.name, places)]

@@ -32,7 +32,7 @@ def test_a_late_end_of_a_transaction_does_not_end_the_next(
     scenario = Scenario(distant.bootstrap, tmp_path)
     scenario.follow()
     settings = FAST_SESSION | {"batch_records_max": 100}
-    open_for_a_second = {"HOOK": "before_send_offsets:0:sleep1.0"}
+    open_for_a_second = {"FAIL_POINT": "before_send_offsets:0:sleep1.0"}
     try:
         with Load(scenario, per_second=200):
             for number in range(ROUNDS):

@@ -38,7 +38,7 @@ def test_the_changelog_leader_dies_in_the_middle_of_a_restore(
     replicated.wait_done(120)
     assert maker.terminate() == 0
     known = len(replicated.keys)
-    worker = restoring(replicated, "heir")
+    worker = restoring(replicated, "new-owner")
     leader = leaders_of_the_changelog(replicated)[0]
     print("schedule: kill broker", leader, "which leads the changelog", flush=True)
     began = time.monotonic()
@@ -76,7 +76,7 @@ def test_a_rebalance_reads_only_what_is_new(single: Scenario) -> None:
 
 
 def test_a_state_older_than_deleted_tombstones_is_rebuilt(single: Scenario) -> None:
-    """Half of `delete_retention_seconds` without a look at the log: no delta, all is read."""
+    """Half of `delete_retention_seconds` without a read of the log: no delta, all is read."""
     settings = FAST_SESSION | {"delete_retention_seconds": 2.0}
     single.load(2000, keys=500)
     first = single.start("a", settings)

@@ -1,4 +1,4 @@
-"""What the broker refuses for good: the worker ends with a sentence, and nothing is lost.
+"""What the broker rejects permanently: the worker exits with a clear message, and nothing is lost.
 
 The worker comes by SASL with a name and a password to a broker with an authorizer.
 """

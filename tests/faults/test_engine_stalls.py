@@ -50,7 +50,7 @@ def test_a_stall_ends_the_process_and_loses_nothing(
 
 
 def test_a_restore_that_stands_still(single: Scenario) -> None:
-    """A stranger's open transaction in the changelog: nobody knows whom to fence."""
+    """A stranger's open transaction in the changelog: its owner is unknown, so it is not fenced."""
     single.load(500)
     worker = single.start()
     single.wait_done()

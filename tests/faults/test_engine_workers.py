@@ -30,7 +30,7 @@ def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> 
     settings = FAST_SESSION | {"batch_records_max": 200}
     single.follow()
     workers = {
-        instance_id: single.start(instance_id, settings, HOOK=SLOW_COMMITS)
+        instance_id: single.start(instance_id, settings, FAIL_POINT=SLOW_COMMITS)
         for instance_id in INSTANCE_IDS[:3]
     }
     for worker in workers.values():
@@ -47,7 +47,7 @@ def test_many_kills_and_stops(single: Scenario, seed: int, figures: Figures) -> 
                 worker.signal(signal.SIGCONT)
             else:
                 worker.kill() if action == "kill" else worker.terminate()
-                workers[instance_id] = single.start(instance_id, settings, HOOK=SLOW_COMMITS)
+                workers[instance_id] = single.start(instance_id, settings, FAIL_POINT=SLOW_COMMITS)
                 workers[instance_id].wait_ready()
                 figures.add(
                     f"worker {action}, same instance id", ready_seconds=time.monotonic() - began
@@ -107,17 +107,17 @@ def test_a_zombie_cannot_commit(single: Scenario, step: str) -> None:
 
 
 def test_two_zombies(single: Scenario) -> None:
-    """Both stop with an open transaction; one heir; both wake and find that they are former."""
+    """Both stop in an open transaction; one takes over; both wake and find themselves fenced."""
     single.load(3000)
     settings = FAST_SESSION | {"batch_records_max": 300}
     zombies = [
-        single.start(instance_id, settings, HOOK="before_commit:2:stop")
+        single.start(instance_id, settings, FAIL_POINT="before_commit:2:stop")
         for instance_id in INSTANCE_IDS[:2]
     ]
     for zombie in zombies:
         zombie.wait_stopped(60)
-    heir = single.start("heir", FAST_SESSION)
-    heir.wait_for(lambda report: report["owned"] == 4)
+    new_owner = single.start("new-owner", FAST_SESSION)
+    new_owner.wait_for(lambda report: report["owned"] == 4)
     single.load(1000)
     single.wait_done()
     for zombie in zombies:
@@ -133,7 +133,7 @@ def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
     """The broker itself aborts what the sleeper left open."""
     single.load(2000)
     settings = FAST_SESSION | {"batch_records_max": 300, "transaction_timeout_seconds": 10.0}
-    sleeper = single.start("a", settings, HOOK="before_commit:3:stop")
+    sleeper = single.start("a", settings, FAIL_POINT="before_commit:3:stop")
     sleeper.wait_stopped()
     time.sleep(15)
     sleeper.signal(signal.SIGCONT)
@@ -144,18 +144,18 @@ def test_stopped_beyond_the_transaction_time_out(single: Scenario) -> None:
 
 
 def test_the_very_first_transaction_is_left_open(single: Scenario, figures: Figures) -> None:
-    """No commit names its owner yet; its own records do, so that the heir need not wait for
+    """No commit names its owner yet; its own records do, so that the new owner need not wait for
     its time-out (600 s here).
     """
     single.load(1000)
     settings = FAST_SESSION | {"batch_records_max": 200, "transaction_timeout_seconds": 600.0}
-    doomed = single.start("a", settings, HOOK="before_commit:1:kill")
+    doomed = single.start("a", settings, FAIL_POINT="before_commit:1:kill")
     assert doomed.process.wait(WAIT_SECONDS) == -signal.SIGKILL
     began = time.monotonic()
-    heir = single.start("b", settings)
-    heir.wait_for(lambda report: report["ready"] and report["owned"] == 4)
-    figures.add("first transaction left open", heir_ready_seconds=time.monotonic() - began)
-    assert "offsets of" in (single.directory / "worker-b.log").read_text(), "nothing was undecided"
+    new_owner = single.start("b", settings)
+    new_owner.wait_for(lambda report: report["ready"] and report["owned"] == 4)
+    figures.add("first transaction left open", new_owner_ready_seconds=time.monotonic() - began)
+    assert "offsets of" in (single.directory / "worker-b.log").read_text(), "nothing was unstable"
     single.wait_done()
     check_exactly_once(single)
 
@@ -202,10 +202,12 @@ def _stopped(
     """A worker of its own instance id, stopped there."""
     instance_id = f"sleeper-{len(single.workers)}"
     if where == "at a step":
-        sleeper = single.start(instance_id, settings, HOOK=f"{step}:{rng.randrange(2, 9)}:stop")
+        sleeper = single.start(
+            instance_id, settings, FAIL_POINT=f"{step}:{rng.randrange(2, 9)}:stop"
+        )
         sleeper.wait_stopped()
         return sleeper
-    extra = {"SLOW_RESTORE": "0.3"} if where == "restore" else {"HOOK": SLOW_COMMITS}
+    extra = {"SLOW_RESTORE": "0.3"} if where == "restore" else {"FAIL_POINT": SLOW_COMMITS}
     sleeper = single.start(instance_id, settings, **extra)
     log = single.directory / f"worker-{instance_id}.log"
     if where == "restore":
@@ -227,8 +229,8 @@ def test_stopped_while_it_restores(single: Scenario) -> None:
     time.sleep(5)
     sleeper.signal(signal.SIGSTOP)
     assert not sleeper.latest.get("ready"), "the restore was over before it was stopped"
-    heir = single.start("b", FAST_SESSION)
-    heir.wait_for(lambda report: report["owned"] == 4)
+    new_owner = single.start("b", FAST_SESSION)
+    new_owner.wait_for(lambda report: report["owned"] == 4)
     single.load(1000)
     single.wait_done()
     sleeper.signal(signal.SIGCONT)
@@ -265,7 +267,7 @@ def test_two_machines_with_one_instance_id(
 
 
 def test_an_output_topic_that_is_not_there_is_named(single: Scenario) -> None:
-    """The client itself looks for it for 30 s; then the worker ends, with nothing committed."""
+    """The client itself waits for it for 30 s; then the worker ends, with nothing committed."""
     admin = AdminClient({"bootstrap.servers": single.bootstrap})
     admin.delete_topics([f"{single.name}.out"])[f"{single.name}.out"].result(20)
     single.load(10)

@@ -1,7 +1,7 @@
-"""The audit sink as a process of its own that can be told to kill or to stop itself.
+"""The audit sink as a process of its own that can kill or stop itself.
 
-HOOK=before_commit:2 kills it with SIGKILL when it comes to that step of a commit for the second
-time. STOP_BEFORE_INSERT=3 stops it with SIGSTOP before it sends its third insert of ledger entries.
+FAIL_POINT=before_commit:2 kills it with SIGKILL when it reaches that step of a commit for the
+second time. STOP_BEFORE_INSERT=3 stops it with SIGSTOP before its third insert of ledger entries.
 INSTANCE_ID=1 makes it another worker.
 """
 
@@ -44,14 +44,14 @@ if __name__ == "__main__":
     stop_before_insert(int(os.environ.get("STOP_BEFORE_INSERT", "-1")))
     log.configure("audit")
     app = build_app(os.environ.get("INSTANCE_ID", "0"), os.environ)
-    wanted, _, times = os.environ.get("HOOK", "never:1").partition(":")
+    wanted, _, times = os.environ.get("FAIL_POINT", "never:1").partition(":")
     seen = 0
 
-    def hook(step: str) -> None:
-        global seen  # noqa: PLW0603 - one process, one hook
+    def fail_point(step: str) -> None:
+        global seen  # noqa: PLW0603 - one process, one fail_point
         seen += step == wanted
         if seen == int(times):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    app.context.producer.fail_point = hook
+    app.context.producer.fail_point = fail_point
     sys.exit(run_worker(app))

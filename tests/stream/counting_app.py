@@ -2,7 +2,7 @@
 
 Reads `<name>.in`, writes `<name>.out`; the table is `counts`. Environment: BOOTSTRAP, NAME,
 INSTANCE_ID, WORK_DIR, SETTINGS (JSON of EngineSettings), PARTITIONS, REPLICATION, HOST,
-HOOK ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead),
+FAIL_POINT ("step:times:action"), SLOW_RESTORE (seconds per 100 changelog records, none read ahead),
 UPTIME (seconds that the group's client thinks it has been up longer than it has).
 Files in WORK_DIR: `store-is-down` makes the agent retry; `agent-fault` holds what goes wrong.
 """
@@ -123,14 +123,14 @@ async def report() -> None:
         await asyncio.sleep(0.05)
 
 
-def _hook_from_environment() -> None:
-    """HOOK=before_commit:3:kill: at the third time of this step, kill or stop this very process, or
-    hang in it; sleep0.1 is done every time.
+def _fail_point_from_environment() -> None:
+    """FAIL_POINT=before_commit:3:kill: at the third time of this step, kill or stop this process,
+    or hang in it; sleep0.1 is done every time.
     """
-    wanted, times, action = os.environ["HOOK"].split(":")
+    wanted, times, action = os.environ["FAIL_POINT"].split(":")
     seen = 0
 
-    def hook(step: str) -> None:
+    def fail_point(step: str) -> None:
         nonlocal seen
         if step != wanted:
             return
@@ -143,7 +143,7 @@ def _hook_from_environment() -> None:
         elif seen == int(times):
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[action])
 
-    app.context.producer.fail_point = hook
+    app.context.producer.fail_point = fail_point
 
 
 def _restore_slowly() -> None:
@@ -171,8 +171,8 @@ def _up_for_long() -> None:
     SubscriptionState.fetcher_idle_time = property(lambda state: idle(state) + longer)  # type: ignore[assignment] # nobody waits for that
 
 
-if os.environ.get("HOOK"):
-    _hook_from_environment()
+if os.environ.get("FAIL_POINT"):
+    _fail_point_from_environment()
 if os.environ.get("SLOW_RESTORE"):
     _restore_slowly()
 if os.environ.get("UPTIME"):

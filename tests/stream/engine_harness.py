@@ -368,11 +368,11 @@ def stop_a_worker_and_wake_it_after_its_heir(scenario: Scenario, step: str) -> N
     """SIGSTOP at this step of an open transaction, beyond the session time-out."""
     scenario.load(2000)
     zombie = scenario.start(
-        "zombie", FAST_SESSION | {"batch_records_max": 300}, HOOK=f"{step}:3:stop"
+        "zombie", FAST_SESSION | {"batch_records_max": 300}, FAIL_POINT=f"{step}:3:stop"
     )
     zombie.wait_stopped()
-    heir = scenario.start("heir", FAST_SESSION)
-    heir.wait_for(lambda report: report["owned"] == 4, timeout_seconds=30)
+    new_owner = scenario.start("new-owner", FAST_SESSION)
+    new_owner.wait_for(lambda report: report["owned"] == 4, timeout_seconds=30)
     scenario.load(1000)
     scenario.wait_done()
     zombie.signal(signal.SIGCONT)

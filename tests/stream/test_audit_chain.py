@@ -49,9 +49,9 @@ def test_kills_and_a_replay_lead_to_the_same_chain(house: AuditHouse) -> None:
     house.start_clickhouse()
     fill_segments(house)
     cycle: dict[str, Any] = {"PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX": "1500"}
-    house.start_worker(HOOK="before_commit:4", **cycle)
+    house.start_worker(FAIL_POINT="before_commit:4", **cycle)
     assert house.wait_killed() == -signal.SIGKILL
-    house.start_worker(HOOK="before_commit:3", **cycle)
+    house.start_worker(FAIL_POINT="before_commit:3", **cycle)
     assert house.wait_killed() == -signal.SIGKILL
     house.start_worker(**cycle)
     house.wait_committed()

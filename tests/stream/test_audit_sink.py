@@ -53,7 +53,7 @@ def test_kill_9_between_insert_and_commit_and_a_replay_from_the_start(
 ) -> None:
     house.start_clickhouse()
     house.produce(shop)
-    house.start_worker(HOOK="before_commit:3", **SMALL_BATCHES)
+    house.start_worker(FAIL_POINT="before_commit:3", **SMALL_BATCHES)
     assert house.wait_killed() == -signal.SIGKILL
     assert house.committed() < house.produced
     house.start_worker(PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="500")

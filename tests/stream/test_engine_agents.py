@@ -50,7 +50,7 @@ def test_without_dead_letters_a_failure_ends_the_worker(scenario: Scenario) -> N
 
 
 def test_a_worker_that_is_up_for_a_month_stays_in_its_group(scenario: Scenario) -> None:
-    """Nobody polls the group's client; after a while it used to leave, and stayed away."""
+    """The group's client is never polled; it used to leave its group for that reason."""
     scenario.load(100)
     worker = scenario.start(settings=SHORT_SESSION, UPTIME=str(30 * 86_400))
     scenario.wait_done()
@@ -109,7 +109,7 @@ def test_restore_brings_back_entries_and_due_times(scenario: Scenario) -> None:
 
 
 def test_a_lost_changelog_is_refused(scenario: Scenario) -> None:
-    """Deleted and made anew empty, offsets kept: the worker must not run on an empty table."""
+    """Deleted and created again empty, offsets kept: the worker must not run on an empty table."""
     scenario.load(500)
     first = scenario.start()
     scenario.wait_done()

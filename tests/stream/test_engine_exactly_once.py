@@ -34,7 +34,7 @@ def test_kill_9_at_each_step_of_a_commit(scenario: Scenario) -> None:
     settings = {"batch_records_max": 300}
     for step in STEPS:
         scenario.load(1500)
-        doomed = scenario.start(settings=settings, HOOK=f"{step}:2:kill")
+        doomed = scenario.start(settings=settings, FAIL_POINT=f"{step}:2:kill")
         assert doomed.process.wait(40) == -signal.SIGKILL, step
     scenario.start(settings=settings)
     scenario.wait_done()
@@ -42,16 +42,16 @@ def test_kill_9_at_each_step_of_a_commit(scenario: Scenario) -> None:
 
 
 def test_a_zombie_cannot_commit(scenario: Scenario) -> None:
-    """Its offsets are written and undecided when it stops: the heir has to fence it to see them."""
+    """Its offsets are unstable when it stops: the new owner has to fence it to see them."""
     stop_a_worker_and_wake_it_after_its_heir(scenario, "before_commit")
 
 
 def test_partitions_move_under_load(scenario: Scenario) -> None:
     scenario.load(3000)
     settings = FAST_SESSION | {"batch_records_max": 200}
-    first = scenario.start("first", settings, HOOK="before_commit:0:sleep0.02")
+    first = scenario.start("first", settings, FAIL_POINT="before_commit:0:sleep0.02")
     first.wait_ready()
-    second = scenario.start("second", settings, HOOK="before_commit:0:sleep0.02")
+    second = scenario.start("second", settings, FAIL_POINT="before_commit:0:sleep0.02")
     second.wait_for(lambda report: report["owned"] == 2)
     scenario.load(3000)
     assert second.terminate() == 0

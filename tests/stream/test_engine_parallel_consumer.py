@@ -9,7 +9,7 @@ import pytest
 from stream.engine_harness import FAST_SESSION, Scenario
 
 pytestmark = pytest.mark.services
-LANE = {"MODULE": "stream.parallel_consumer_app", "settings": FAST_SESSION}
+CALLS = {"MODULE": "stream.parallel_consumer_app", "settings": FAST_SESSION}
 
 
 def commands(keys: list[str], count: int) -> list[tuple[str, dict[str, int]]]:
@@ -24,11 +24,11 @@ def results_by_key(scenario: Scenario) -> dict[str, list[int]]:
 
 
 def test_keys_in_order_and_beside_each_other(scenario: Scenario) -> None:
-    """A slow key holds up nobody else; a failing one ends in the dead letters."""
+    """A slow key holds up no other; a failing one ends in the dead letters."""
     scenario.produce([("slow", {"n": 0}), ("bad", {"n": 0})])
     keys = [f"k{number}" for number in range(40)]
     scenario.produce(commands(keys, 400))
-    worker = scenario.start(**LANE)
+    worker = scenario.start(**CALLS)
     report = worker.wait_for(lambda found: found["results"] >= 400)
     assert 10 < report["running_max"] <= 50
     worker.wait_for(lambda found: found["dead_letters"] == 1)
@@ -52,13 +52,13 @@ def test_keys_in_order_and_beside_each_other(scenario: Scenario) -> None:
 def test_no_result_is_lost_by_kill_9(scenario: Scenario) -> None:
     keys = [f"k{number}" for number in range(100)]
     scenario.produce(commands(keys, 2000))
-    doomed = scenario.start(CALL_SECONDS="0.05", **LANE)
+    doomed = scenario.start(CALL_SECONDS="0.05", **CALLS)
     doomed.wait_for(lambda found: found["results"] > 300)
     doomed.kill()
-    heir = scenario.start(CALL_SECONDS="0.0", **LANE)
-    heir.wait_for(lambda found: found["ready"])
+    new_owner = scenario.start(CALL_SECONDS="0.0", **CALLS)
+    new_owner.wait_for(lambda found: found["ready"])
     wanted = {key: list(range(number, 2000, 100)) for number, key in enumerate(keys)}
-    heir.wait_for(
+    new_owner.wait_for(
         lambda found: {k: sorted(set(v)) for k, v in results_by_key(scenario).items()} == wanted
     )
     assert sum(map(len, results_by_key(scenario).values())) < 2600, "only what was open comes again"

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def house(own_broker: str, tmp_path: Path) -> Iterator[House]:
-    """No other test's payment asks the network that is away, which would hold the lane's commit."""
+    """No other test's payment asks the network that is away, which would hold up the commit."""
     with open_house(own_broker, tmp_path) as opened:
         yield opened
 
@@ -59,7 +59,7 @@ REROUTED = (E.CREATED, E.REROUTED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED
 
 
 def nothing_comes_again(broker: str, payments: set[str]) -> bool:
-    """The lane committed what it did. Who is killed before asks the first network once more, which
+    """The calls' offsets are committed. Who is killed before asks the first network once more, which
     then says yes, late: that is taken back, and told by tests of its own.
     """
     asked = [at for at in read_topic(broker, NETWORK_REQUESTS) if at.key in payments]
@@ -91,7 +91,7 @@ def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_pay
                 events = house.reaches(create.payment_id, *REROUTED)
                 assert [event.network for event in events] == [None] + 4 * ["fallback"]
             asked = {create.payment_id for create in creates}
-            eventually(lambda: nothing_comes_again(house.broker, asked), "commit of the lane")
+            eventually(lambda: nothing_comes_again(house.broker, asked), "commit of the calls")
             first.signal(signal.SIGKILL)
             eventually(lambda: first.exit_code() is not None, "death")
         port = int(house.network_url.rpartition(":")[2])

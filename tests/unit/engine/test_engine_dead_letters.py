@@ -13,37 +13,37 @@ from engine.consumers.dead_letters import (
 from engine.errors import DeadLetterLimitExceeded
 
 
-def fuse() -> DeadLetterLimit:
+def limit() -> DeadLetterLimit:
     return DeadLetterLimit(window_records=100, ratio_max=0.25, run_max=10)
 
 
 def test_a_few_failures_are_fine() -> None:
-    state = fuse()
+    state = limit()
     for _ in range(50):
         state = state.after([(True, 9), (False, 1)])
     assert state.after([(False, 8)]) is not state
 
 
-def test_a_run_blows_it_across_transactions() -> None:
-    state = fuse().after([(True, 5), (False, 9)])
+def test_a_run_exceeds_it_across_transactions() -> None:
+    state = limit().after([(True, 5), (False, 9)])
     with pytest.raises(DeadLetterLimitExceeded, match="10 records in a row"):
         state.after([(False, 1)])
 
 
-def test_a_share_blows_it() -> None:
-    state = fuse().after([(True, 1), (False, 5)] * 5)
+def test_a_share_exceeds_it() -> None:
+    state = limit().after([(True, 1), (False, 5)] * 5)
     with pytest.raises(DeadLetterLimitExceeded, match="26 of the last 100"):
         state.after([(True, 1), (False, 1)])
 
 
 def test_old_failures_leave_the_window() -> None:
-    state = fuse().after([(True, 1), (False, 5)] * 5).after([(True, 96)])
+    state = limit().after([(True, 1), (False, 5)] * 5).after([(True, 96)])
     state = state.after([(False, 9), (True, 1)])
     assert state.after([(False, 9)]) is not None
 
 
 def test_an_aborted_transaction_is_not_counted() -> None:
-    state = fuse()
+    state = limit()
     for _ in range(5):
         state.after([(False, 9)])
     assert state.after([(False, 9)]) is not None

@@ -144,6 +144,6 @@ def test_markers_at_the_end_are_no_lag() -> None:
     assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}
     fetcher._in_flight = [FakeMessage(offset) for offset in (3, 4, 5)]
     fetcher._remaining = [FakeMessage(6)]
-    assert fetcher.lag_by_partition({("in", 0): 3}) == {("in", 0): 5}, "4 records are in hand"
+    assert fetcher.lag_by_partition({("in", 0): 3}) == {("in", 0): 5}, "4 records are being handled"
     assert fetcher.lag_by_partition({("in", 0): 6}) == {("in", 0): 2}, "one is read and not handled"
     assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}

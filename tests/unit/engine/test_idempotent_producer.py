@@ -61,7 +61,7 @@ async def test_who_sends_while_the_worker_stops_is_cancelled(sender: IdempotentP
 async def test_a_timer_that_sends_too_late_does_not_crash_the_worker(
     sender: IdempotentProducer,
 ) -> None:
-    """A worker that ends as it was told to must not end with exit code 1."""
+    """A worker that drains on SIGTERM must not exit with code 1."""
     await sender.close()
     service = Service()
     await service._execute_task(sender.send(ProducerRecord("out", "k", b"v")))

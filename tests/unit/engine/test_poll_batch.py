@@ -209,7 +209,7 @@ def test_an_agent_must_be_a_coroutine_without_yield() -> None:
 
 
 async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
-    """Also past a poison record, and when the agent does not look at every record."""
+    """Also past a poison record, and when the agent does not iterate over every record."""
     bench.table.expires_ms = lambda value: 1001
 
     async def agent(stream: Any) -> None:
@@ -229,7 +229,9 @@ async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
     assert bench.seen == [[False], [False]], "it expired at 1001, before the second cycle"
 
 
-async def test_a_whole_cycle_is_one_batch_with_the_offsets_of_all_partitions(bench: Bench) -> None:
+async def test_merged_partitions_are_one_batch_with_the_offsets_of_all_partitions(
+    bench: Bench,
+) -> None:
     bench.run_agent(bench.forwarding)
     transaction, _ = await bench.merge_partitions(
         [(1, 10), (0, 11), (1, 12), (2, 13)]
@@ -240,7 +242,7 @@ async def test_a_whole_cycle_is_one_batch_with_the_offsets_of_all_partitions(ben
     assert transaction.record_count == 4
 
 
-async def test_poison_in_a_whole_cycle_is_found_by_halves(bench: Bench) -> None:
+async def test_poison_in_a_merged_batch_is_found_by_halves(bench: Bench) -> None:
     bench.run_agent(bench.forwarding)
     values: list[tuple[int, Any]] = [(offset % 3, offset) for offset in range(4000)]
     values[1234] = (values[1234][0], "poison")
@@ -253,7 +255,7 @@ async def test_poison_in_a_whole_cycle_is_found_by_halves(bench: Bench) -> None:
     assert sum(count for good, count in transaction.outcomes if good) == 3999
 
 
-async def test_retry_in_a_whole_cycle_leaves_everything_for_later(bench: Bench) -> None:
+async def test_retry_in_a_merged_batch_leaves_everything_for_later(bench: Bench) -> None:
     async def agent(stream: Any) -> None:
         async for _ in stream:
             raise Retry(0.5)
@@ -265,7 +267,7 @@ async def test_retry_in_a_whole_cycle_leaves_everything_for_later(bench: Bench) 
     assert (bool(transaction), cycle.done) == (False, False)
 
 
-async def test_a_table_in_a_whole_cycle_is_the_agents_mistake_not_a_poison(bench: Bench) -> None:
+async def test_a_table_in_a_merged_batch_is_the_agents_mistake_not_a_poison(bench: Bench) -> None:
     async def agent(stream: Any) -> None:
         async for batch in stream:
             assert batch.partitions == (0, 1)
@@ -276,7 +278,7 @@ async def test_a_table_in_a_whole_cycle_is_the_agents_mistake_not_a_poison(bench
         await bench.merge_partitions([(0, 1), (1, 2)]).transaction()
 
 
-async def test_a_batch_of_a_whole_cycle_has_no_partition_of_its_own(bench: Bench) -> None:
+async def test_a_merged_batch_has_no_partition_of_its_own(bench: Bench) -> None:
     async def agent(stream: Any) -> None:
         async for batch in stream:
             batch.emit("out", partition=batch.partition)
@@ -286,7 +288,7 @@ async def test_a_batch_of_a_whole_cycle_has_no_partition_of_its_own(bench: Bench
         await bench.merge_partitions([(0, 1)]).transaction()
 
 
-def test_topics_of_whole_cycles_and_of_partitions_in_one_poll() -> None:
+def test_merged_topics_and_partitions_in_one_poll() -> None:
     messages = [FakeMessage(0, topic="a"), FakeMessage(0, topic="b"), FakeMessage(0, partition=1)]
     messages += [FakeMessage(5, topic="b", partition=1), FakeMessage(1, topic="a")]
     slices = batch_slices(messages, "b")

@@ -1,4 +1,4 @@
-"""When a restore ends what nobody else will end."""
+"""When a restore ends a hanging transaction."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_only_what_is_undecided_longer_than_a_transaction_may_last_is_ended(
+def test_only_what_is_unstable_longer_than_a_transaction_may_last_is_ended(
     clock: SimpleNamespace, ended: list[str]
 ) -> None:
     config: Any = SimpleNamespace(settings=EngineSettings(), transactional_id="app-0")
@@ -52,4 +52,4 @@ def test_only_what_is_undecided_longer_than_a_transaction_may_last_is_ended(
     assert ended == ["app-0", "app-1"]
     clock.now += LIMIT
     made._abort_hanging({"app-1"})
-    assert ended == ["app-0", "app-1"], "what is still undecided gets as long again"
+    assert ended == ["app-0", "app-1"], "what is still unstable gets as long again"

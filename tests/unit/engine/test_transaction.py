@@ -161,14 +161,14 @@ def test_an_entry_is_gone_from_its_time_on_by_record_time() -> None:
     batch = BatchTransaction(0, record_bytes_max=100, output_bytes_max=100, time_ms=50)
     view = batch.view(table)
     view["a"] = {"until": 100}
-    view["for ever"] = {"until": None}
+    view["forever"] = {"until": None}
     assert "a" in view
     batch.clock.advance(99)
     batch.clock.advance(20)
     assert "a" in view, "time goes by the largest record time"
     batch.clock.advance(100)
     assert "a" not in view
-    assert "for ever" in view
+    assert "forever" in view
 
 
 def test_expired_entries_become_tombstones_unless_they_were_renewed() -> None:

@@ -25,7 +25,7 @@ SETTINGS = HistorySettings(retry_seconds=0.5, retry_seconds_max=8.0)
 
 
 class Asked(NamedTuple):
-    """A question as the lane hands it over."""
+    """A request as the parallel consumer passes it."""
 
     value: HistoryRequest
     timestamp_ms: int
