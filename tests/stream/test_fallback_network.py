@@ -59,8 +59,8 @@ REROUTED = (E.CREATED, E.REROUTED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED
 
 
 def nothing_comes_again(broker: str, payments: set[str]) -> bool:
-    """The calls' offsets are committed. Who is killed before asks the first network once more, which
-    then says yes, late: that is taken back, and told by tests of its own.
+    """The calls' offsets are committed. A worker killed before that asks the first network again,
+    which then approves late. Other tests show how that is reversed.
     """
     asked = [at for at in read_topic(broker, NETWORK_REQUESTS) if at.key in payments]
     next_offsets = {
