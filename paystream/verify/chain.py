@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import TopicPartition
-from paystream.verify.chain_rows import Seal, check_rows
+from paystream.verify.chain_rows import Coverage, check_rows
 from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
 from paystream.verify.sources import EvidenceUnavailable
@@ -50,7 +50,7 @@ SIGNED = f"SELECT {FIELDS} FROM {{views}}.ledger_checkpoints"  # noqa: S608 - na
 
 
 def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
-    """Checkpoints are signed and follow one another; each row is the one that they seal."""
+    """Checkpoints are signed and follow one another; each row is the one that they cover."""
     keys = trusted_keys(evidence.env)
     findings.note(f"trusted keys: {', '.join(sorted(keys))}")
     for row in list(evidence.ledger(PLACES)):
@@ -61,7 +61,7 @@ def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
         found = list(_checkpoints(evidence, source))
         _check_chain(source, [each.checkpoint for each in found], findings)
         good = [each for each in found if _is_good(each, keys, findings)]
-        check_rows(evidence, source, _seal(good, found), findings)
+        check_rows(evidence, source, _coverage(good, found), findings)
 
 
 def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
@@ -92,12 +92,14 @@ def _checkpoints(evidence: Evidence, source: TopicPartition) -> Iterator[Segment
         yield Segment(Checkpoint(**fields), np.array(row["offsets"], np.int64), whole)
 
 
-def _is_good(sealed: Segment, keys: PublicKeys, findings: Findings) -> bool:
-    name = _name(sealed.checkpoint)
-    if not is_signed(sealed.checkpoint, keys):
-        findings.expect(False, name, f"is not signed by a trusted key ({sealed.checkpoint.key_id})")
+def _is_good(segment: Segment, keys: PublicKeys, findings: Findings) -> bool:
+    name = _name(segment.checkpoint)
+    if not is_signed(segment.checkpoint, keys):
+        findings.expect(
+            False, name, f"is not signed by a trusted key ({segment.checkpoint.key_id})"
+        )
         return False
-    rows_agree = len(sealed.offsets) == len(sealed.leaves) and sealed.is_valid
+    rows_agree = len(segment.offsets) == len(segment.leaves) and segment.is_valid
     findings.expect(rows_agree, name, "its offsets or leaves are not those that were signed")
     return rows_agree
 
@@ -113,18 +115,18 @@ def _check_chain(source: TopicPartition, found: list[Checkpoint], findings: Find
             missing = f"{before.segment + 1} to {after.segment - 1}"
             findings.violation(where, f"the checkpoints of segments {missing} are missing")
         elif not before.complete:
-            findings.violation(_name(before), "its segment goes on, and its end is not sealed")
+            findings.violation(_name(before), "its segment goes on, and its end has no checkpoint")
         elif after.previous != before.value:
             findings.violation(_name(after), "does not follow from the one before")
 
 
-def _seal(good: list[Segment], found: list[Segment]) -> Seal:
+def _coverage(good: list[Segment], found: list[Segment]) -> Coverage:
     offsets = np.concatenate([np.zeros(0, np.int64), *(each.offsets for each in good)])
     leaves = np.concatenate([np.zeros((0, LEAF_BYTES), np.uint8), *(each.leaves for each in good)])
     covered = [(each.checkpoint.first_offset, each.checkpoint.end_offset) for each in good]
     last = found[-1].checkpoint if found else None
     next_segment = 0 if last is None else last.segment + last.complete
-    return Seal(offsets, leaves, covered, (next_segment + 1) * SEGMENT_OFFSETS)
+    return Coverage(offsets, leaves, covered, (next_segment + 1) * SEGMENT_OFFSETS)
 
 
 def checkpoints_match_topic(evidence: Evidence, findings: Findings) -> None:

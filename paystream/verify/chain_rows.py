@@ -1,4 +1,4 @@
-"""Rows of one partition beside what is sealed of it: every difference by the name of its row."""
+"""Rows of one partition beside its checkpoints: every difference by the name of its row."""
 
 from __future__ import annotations
 
@@ -38,26 +38,28 @@ FROM {{views}}.ledger_entries {_OF_PLACE} ORDER BY kafka_offset, leg
 Row = Mapping[str, Any]
 
 
-class Seal(NamedTuple):
+class Coverage(NamedTuple):
     """What the good checkpoints of a partition say: ranges of offsets, and all that is in them."""
 
     offsets: Offsets
     leaves: Leaves
     covered: list[tuple[int, int]]
     due_before: int
-    """A row from here on means that a checkpoint is missing: its segment must be sealed by now."""
+    """A row from here on means that a checkpoint is missing: its segment must have one by now."""
 
 
 class _Walk:
     """One pass over the rows of a partition, in the order of their offsets."""
 
-    def __init__(self, source: TopicPartition, seal: Seal, findings: Findings) -> None:
+    def __init__(self, source: TopicPartition, coverage: Coverage, findings: Findings) -> None:
         self._source = source
         self._findings = findings
         self._table, self._record = TABLES[source.topic]
-        self._leaf_of = dict(zip(seal.offsets.tolist(), map(bytes, seal.leaves), strict=True))
-        self._covered = seal.covered
-        self._due_before = seal.due_before
+        self._leaf_of = dict(
+            zip(coverage.offsets.tolist(), map(bytes, coverage.leaves), strict=True)
+        )
+        self._covered = coverage.covered
+        self._due_before = coverage.due_before
         self.unsigned: list[int] = []
 
     def event(self, row: Row) -> list[EntryRow] | None:
@@ -68,20 +70,20 @@ class _Walk:
         leaf = self._leaf_of.pop(offset, None)
         if leaf is not None:
             same = hashlib.sha256(record).digest()[:LEAF_BYTES] == leaf
-            self._findings.expect(same, name, "its record is not the one that was sealed: edited")
+            self._findings.expect(same, name, "its record differs from its checkpoint: edited")
             if not same:
                 return None
         elif any(first <= offset < end for first, end in self._covered):
-            self._findings.expect(False, name, "is not among the sealed rows: inserted")
+            self._findings.expect(False, name, "is not covered by a checkpoint: inserted")
         else:
             self.unsigned.append(offset)
         return self._by_record(name, row, record)
 
     def missing(self) -> None:
-        """What is sealed and was not met."""
+        """Covered records without a row."""
         for offset in sorted(self._leaf_of):
             name = f"{self._table.name} at {self._where(offset)}"
-            self._findings.expect(False, name, "was sealed and is not there: deleted")
+            self._findings.expect(False, name, "is covered and is not there: deleted")
         overdue = [offset for offset in self.unsigned if offset >= self._due_before]
         if overdue:
             segment = self._due_before // SEGMENT_OFFSETS - 1
@@ -98,7 +100,7 @@ class _Walk:
             name = f"ledger_entries {row['entry_id']} ({self._where(offset)})"
             want = wanted.pop(row["entry_id"], None)
             if want is None:
-                self._findings.expect(False, name, "no sealed record says so: inserted")
+                self._findings.expect(False, name, "no covered record says so: inserted")
                 continue
             differs = _differences(row, want._asdict()) or _wrong_decimal(row)
             self._findings.expect(not differs, name, f"edited: {differs}")
@@ -125,9 +127,11 @@ class _Walk:
         return f"{self._source.topic}/{self._source.partition}@{offset}"
 
 
-def check_rows(evidence: Evidence, source: TopicPartition, seal: Seal, findings: Findings) -> None:
+def check_rows(
+    evidence: Evidence, source: TopicPartition, coverage: Coverage, findings: Findings
+) -> None:
     """Every row of the partition's events and of their entries."""
-    walk = _Walk(source, seal, findings)
+    walk = _Walk(source, coverage, findings)
     entries = _grouped(evidence.ledger(_at(ENTRIES, source)))
     waiting = next(entries, None)
     for row in evidence.ledger(_at(_events(TABLES[source.topic][0]), source)):

@@ -267,7 +267,7 @@ TAMPERED = {
     "an event edited with its record": (
         "ALTER TABLE raw.payment_events UPDATE record = (SELECT record FROM raw.payment_events"
         " WHERE event_id = '{b}') WHERE event_id = '{a}'",
-        r"payment_events {a} \(.*\): its record is not the one that was sealed: edited",
+        r"payment_events {a} \(.*\): its record differs from its checkpoint: edited",
     ),
     "a settled line edited": (
         "ALTER TABLE raw.reconciliation_events UPDATE gross_minor = 1 WHERE event_id = 'rcn_3'",
@@ -283,24 +283,24 @@ TAMPERED = {
     ),
     "an event deleted": (
         "ALTER TABLE raw.payment_events DELETE WHERE event_id = '{a}'",
-        r"payment_events at payments\.events/\d@\d+: was sealed and is not there: deleted",
+        r"payment_events at payments\.events/\d@\d+: is covered and is not there: deleted",
     ),
     "an entry inserted": (
         "INSERT INTO raw.ledger_entries SELECT * REPLACE ('{a}#9' AS entry_id, 9 AS leg)"
         " FROM (SELECT * FROM raw.ledger_entries WHERE entry_id = '{a}#1')",
-        r"ledger_entries {a}#9 \(.*\): no sealed record says so: inserted",
+        r"ledger_entries {a}#9 \(.*\): no covered record says so: inserted",
     ),
     "a transaction inserted where nothing was": (
         "INSERT INTO raw.ledger_entries SELECT * REPLACE ('evil#1' AS entry_id, 'evil' AS"
         " transaction_id, 4100 AS kafka_offset)"
         " FROM (SELECT * FROM raw.ledger_entries WHERE entry_id = '{a}#1')",
-        r"ledger_entries evil#1 \(.*\): no sealed record says so: inserted",
+        r"ledger_entries evil#1 \(.*\): no covered record says so: inserted",
     ),
     "an event inserted into a gap": (
         "INSERT INTO raw.payment_events SELECT * REPLACE ('evil-1' AS event_id, 'evil' AS"
         " payment_id, 4096 AS kafka_offset)"
         " FROM (SELECT * FROM raw.payment_events WHERE event_id = '{a}')",
-        r"payment_events evil-1 \(.*@4096\): is not among the sealed rows: inserted",
+        r"payment_events evil-1 \(.*@4096\): is not covered by a checkpoint: inserted",
     ),
     "two entries swapped": (
         "ALTER TABLE raw.ledger_entries UPDATE amount_minor = -amount_minor"
@@ -310,8 +310,8 @@ TAMPERED = {
     "two events swapped": (
         "ALTER TABLE raw.payment_events UPDATE kafka_offset = kafka_offset + if(event_id = '{a}',"
         " {step}, -{step}) WHERE event_id IN ('{a}', '{b}')",
-        r"(?s)payment_events ({a}|{b}) .*not the one that was sealed.*payment_events ({a}|{b}) .*"
-        r"not the one that was sealed",
+        r"(?s)payment_events ({a}|{b}) .*differs from its checkpoint.*payment_events ({a}|{b}) .*"
+        r"differs from its checkpoint",
     ),
     "a leaf edited": (
         "ALTER TABLE raw.ledger_checkpoints UPDATE leaves = reverse(leaves) WHERE segment = 0"

@@ -29,14 +29,14 @@ class AccountClass(StrEnum):
 
 
 class EntryState(StrEnum):
-    """Pending: promised, and taken back by opposite pending entries. Posted: happened, for good."""
+    """Pending: promised, and taken back by opposite pending entries. Posted: final."""
 
     PENDING = "pending"
     POSTED = "posted"
 
 
 class AccountDescription(NamedTuple):
-    """Class of an account and what its balance tells."""
+    """Class of an account and the meaning of its balance."""
 
     account_class: AccountClass
     meaning: str

@@ -6,12 +6,12 @@ ALTER TABLE ${raw}.payout_events ADD COLUMN IF NOT EXISTS
 
 CREATE TABLE IF NOT EXISTS ${raw}.ledger_checkpoints
 (
-    kafka_topic LowCardinality(String) COMMENT 'Topic whose records are sealed.',
+    kafka_topic LowCardinality(String) COMMENT 'Topic whose records are covered.',
     kafka_partition Int32 COMMENT 'Partition of it.',
     segment Int64 COMMENT 'Number of the segment: its first offset / 4096.',
-    first_offset Int64 COMMENT 'The records sealed are those from this offset on,',
-    end_offset Int64 COMMENT 'to before this one; the longest seal of a segment is valid.',
-    records UInt32 COMMENT 'Number of records sealed.',
+    first_offset Int64 COMMENT 'The covered records are those from this offset on,',
+    end_offset Int64 COMMENT 'to before this one; the longest checkpoint of a segment is valid.',
+    records UInt32 COMMENT 'Number of records covered.',
     previous String COMMENT 'Value of the segment before, hexadecimal; zeros where a chain begins.',
     value String COMMENT 'Hash over previous and all offsets and leaves, hexadecimal.',
     key_id String COMMENT 'Key that signed: 16 digits of the SHA-256 of the public key.',
@@ -26,13 +26,13 @@ COMMENT 'Signed checkpoints of the hash chain of each topic partition.';
 
 CREATE OR REPLACE VIEW ${views}.ledger_checkpoints
 (
-    kafka_topic LowCardinality(String) COMMENT 'Topic whose records are sealed.',
+    kafka_topic LowCardinality(String) COMMENT 'Topic whose records are covered.',
     kafka_partition Int32 COMMENT 'Partition of it.',
     segment Int64 COMMENT 'Number of the segment: its first offset / 4096.',
-    first_offset Int64 COMMENT 'The records sealed are those from this offset on,',
+    first_offset Int64 COMMENT 'The covered records are those from this offset on,',
     end_offset Int64 COMMENT 'to before this one.',
-    complete UInt8 COMMENT '1: the whole segment is sealed. 0: its beginning, until more comes.',
-    records UInt32 COMMENT 'Number of records sealed.',
+    complete UInt8 COMMENT '1: the whole segment is covered. 0: its beginning, until more records come.',
+    records UInt32 COMMENT 'Number of records covered.',
     previous String COMMENT 'Value of the segment before, hexadecimal; zeros where a chain begins.',
     value String COMMENT 'Hash over previous and all offsets and leaves, hexadecimal.',
     key_id String COMMENT 'Key that signed: 16 digits of the SHA-256 of the public key.',
