@@ -33,7 +33,7 @@ def close_day(
 ) -> list[dict[str, Any]]:
     """Close what is not reported yet; the reports that were published. Raises DayNotSettled.
 
-    `differences`: how many of each kind to plant; `published_at_ms`: the time to publish at, which
+    `differences`: how many of each kind to inject; `published_at_ms`: the time to publish at, which
     may be days ahead, so that what was held back is late.
     """
     body = {"differences": dict(differences), "published_at_ms": published_at_ms}

@@ -61,7 +61,7 @@ def build_app(overview: Overview) -> Litestar:
 
     return Litestar(
         [page, static, picture, payment, *_probes(overview)],
-        lifespan=[_rounds(overview)],
+        lifespan=[_refreshing(overview)],
         openapi_config=None,
     )
 
@@ -98,7 +98,7 @@ def _probes(overview: Overview) -> list[Any]:
     return [livez, readyz, metrics]
 
 
-def _rounds(overview: Overview) -> Callable[[Litestar], Any]:
+def _refreshing(overview: Overview) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
         following = asyncio.create_task(overview.follow())

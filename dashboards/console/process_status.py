@@ -45,10 +45,10 @@ def _process(url: str, seconds_max: float) -> dict[str, Any]:
     except httpx2.HTTPError as error:
         reason = f"does not answer: {type(error).__name__}"
         return {"url": base, "name": base, "state": "down", "reason": reason}
-    return {"url": base, "state": "ready" if ready else "not ready", **_said(text, base)}
+    return {"url": base, "state": "ready" if ready else "not ready", **_summary(text, base)}
 
 
-def _said(metrics: str, base: str) -> dict[str, Any]:
+def _summary(metrics: str, base: str) -> dict[str, Any]:
     """Name and gauges of a process, from its own metrics."""
     said: dict[str, Any] = {"name": base}
     for family in text_string_to_metric_families(metrics):

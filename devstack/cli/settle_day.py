@@ -11,7 +11,7 @@ _DAY_MS = 86_400_000
 
 def settle_day(
     *,
-    plant: str = "",
+    inject: str = "",
     days_ahead: int = 0,
     timeout_seconds: float = 120.0,
     json: bool = False,
@@ -22,7 +22,7 @@ def settle_day(
     Example: paystream settle-day --inject amount=1,missing=2
 
     Args:
-        plant: Differences to plant, as kind=count; an unknown kind is answered with all that
+        inject: Differences to inject, as kind=count; an unknown kind is answered with all that
             can be.
         days_ahead: Publish as if it were so many days later: what was held back is late then.
         timeout_seconds: How long to wait.
@@ -36,7 +36,7 @@ def settle_day(
     need(env, "KAFKA_BOOTSTRAP_SERVERS", "NETWORK_URL")
     at_ms = now_ms() + days_ahead * _DAY_MS if days_ahead else None
     try:
-        reports = settlement_day.close_day(env["NETWORK_URL"], _planted(plant), at_ms)
+        reports = settlement_day.close_day(env["NETWORK_URL"], _injected(inject), at_ms)
         posted = settlement_day.wait_reconciled(env, reports, timeout_seconds)
     except settlement_day.DayNotSettled as error:
         raise CliError(str(error)) from error
@@ -48,7 +48,7 @@ def settle_day(
     return 0
 
 
-def _planted(text: str) -> Mapping[str, int]:
+def _injected(text: str) -> Mapping[str, int]:
     found = {}
     for part in filter(None, text.split(",")):
         name, _, count = part.partition("=")

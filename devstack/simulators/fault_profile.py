@@ -48,17 +48,19 @@ class RequestFaults:
     fault: Fault | None
 
 
-def draw(climate: FaultProfile, key: str, request_number: int) -> RequestFaults:
+def sample_faults(fault_profile: FaultProfile, key: str, request_number: int) -> RequestFaults:
     """Fate of the given request (1, 2, 3…) for a key."""
-    source = random.Random(f"{climate.seed}:{key}:{request_number}")  # noqa: S311 - a simulation
-    latency_ms = climate.latency_p50_ms * math.exp(climate.sigma() * source.gauss(0.0, 1.0))
-    return RequestFaults(latency_ms / 1000, _fault(climate, source))
+    source = random.Random(f"{fault_profile.seed}:{key}:{request_number}")  # noqa: S311 - a simulation
+    latency_ms = fault_profile.latency_p50_ms * math.exp(
+        fault_profile.sigma() * source.gauss(0.0, 1.0)
+    )
+    return RequestFaults(latency_ms / 1000, _fault(fault_profile, source))
 
 
-def _fault(climate: FaultProfile, source: random.Random) -> Fault | None:
-    if source.random() < climate.lost_answer_ratio:
+def _fault(fault_profile: FaultProfile, source: random.Random) -> Fault | None:
+    if source.random() < fault_profile.lost_answer_ratio:
         return Fault.LOST_ANSWER
-    if source.random() >= climate.fault_ratio:
+    if source.random() >= fault_profile.fault_ratio:
         return None
     kind = source.random()
     if kind < REFUSED_BELOW:

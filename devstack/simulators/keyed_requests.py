@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from devstack.simulators.cards import TimeOut
-from devstack.simulators.fault_profile import Fault, RequestFaults, draw
+from devstack.simulators.fault_profile import Fault, RequestFaults, sample_faults
 from devstack.simulators.server import Simulator, answer_json, refuse
 
 Record = dict[str, Any]
@@ -48,7 +48,7 @@ class Exchange:
     def __init__(self, simulator: Simulator, state: KeyedState) -> None:
         self._simulator = simulator
         self._state = state
-        self._climate = simulator.settings.climate()
+        self._fault_profile = simulator.settings.fault_profile()
         self._questions: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
 
@@ -65,8 +65,8 @@ class Exchange:
         409 if the key took effect with another body.
         """
         self._check_body(key, fingerprint)
-        conditions = draw(self._climate, key, self._state.requests[key] + 1)
-        refused = time_out == TimeOut.NONE and conditions.fault == Fault.REFUSED
+        faults = sample_faults(self._fault_profile, key, self._state.requests[key] + 1)
+        refused = time_out == TimeOut.NONE and faults.fault == Fault.REFUSED
         if refused or time_out == TimeOut.WITHOUT_EFFECT or self._state.fingerprint_of(key):
             self._note({"kind": "seen", "idempotency_key": key})
         else:
@@ -74,17 +74,17 @@ class Exchange:
         await self._simulator.journal.flushed()
         if time_out != TimeOut.NONE:
             return await self._hold(request, time_out)
-        return await self._answer(request, key, conditions)
+        return await self._answer(request, key, faults)
 
     async def status(self, request: web.Request, key: str) -> web.StreamResponse:
         """What is known about a key; 404 if it never took effect."""
         self._questions[key] += 1
-        conditions = draw(self._climate, f"status:{key}", self._questions[key])
+        faults = sample_faults(self._fault_profile, f"status:{key}", self._questions[key])
         await self._simulator.journal.flushed()
-        if conditions.fault != Fault.REFUSED and self._state.fingerprint_of(key) is None:
-            await self._simulator.pause(conditions.latency_seconds)
+        if faults.fault != Fault.REFUSED and self._state.fingerprint_of(key) is None:
+            await self._simulator.pause(faults.latency_seconds)
             refuse(404, "never_seen", "No operation with this idempotency key took effect.")
-        return await self._answer(request, key, conditions)
+        return await self._answer(request, key, faults)
 
     def _check_body(self, key: str, fingerprint: str) -> None:
         known = self._state.fingerprint_of(key)
@@ -106,12 +106,12 @@ class Exchange:
         return drop_connection(request)
 
     async def _answer(
-        self, request: web.Request, key: str, conditions: RequestFaults
+        self, request: web.Request, key: str, faults: RequestFaults
     ) -> web.StreamResponse:
-        await self._simulator.pause(conditions.latency_seconds)
-        if conditions.fault:
-            self.injected[conditions.fault] += 1
-        match conditions.fault:
+        await self._simulator.pause(faults.latency_seconds)
+        if faults.fault:
+            self.injected[faults.fault] += 1
+        match faults.fault:
             case Fault.REFUSED:
                 refuse(
                     503,

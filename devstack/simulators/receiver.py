@@ -17,7 +17,7 @@ from aiohttp import web
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from devstack.simulators import settings
-from devstack.simulators.fault_profile import Fault, draw
+from devstack.simulators.fault_profile import Fault, sample_faults
 from devstack.simulators.journal import Journal, read_lines
 from devstack.simulators.keyed_requests import drop_connection
 from devstack.simulators.receiver_rules import Receiver
@@ -41,7 +41,7 @@ class ReceiverSimulator(Simulator):
         for record in read_lines(log):
             self.receiver.apply(record)
         super().__init__(chosen, Journal(log))
-        self._climate = chosen.climate()
+        self._fault_profile = chosen.fault_profile()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -59,15 +59,15 @@ class ReceiverSimulator(Simulator):
         endpoint, body = request.match_info["endpoint"], await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         record = self.receiver.decide(endpoint, headers, body, at_ms=time.time_ns() // 1_000_000)
-        conditions = draw(self._climate, record["webhook_id"], record["attempt"])
-        if conditions.fault == Fault.REFUSED:
+        faults = sample_faults(self._fault_profile, record["webhook_id"], record["attempt"])
+        if faults.fault == Fault.REFUSED:
             refuse(503, "unavailable", "Nothing was received: send it again.")
         self.journal.append(record)
         self.receiver.apply(record)
         await self.journal.flushed()
         is_slow = endpoint.startswith("slow-")
-        await self.pause(self.settings.slow_seconds if is_slow else conditions.latency_seconds)
-        if conditions.fault:
+        await self.pause(self.settings.slow_seconds if is_slow else faults.latency_seconds)
+        if faults.fault:
             return drop_connection(request)
         return answer_json({"received": record["webhook_id"]}, record["status"])
 

@@ -33,8 +33,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_max: int = 2000
     body_bytes_max: int = 1_000_000
 
-    def climate(self) -> FaultProfile:
-        """What `conditions.draw` needs of the settings."""
+    def fault_profile(self) -> FaultProfile:
+        """What `faults.sample_faults` needs of the settings."""
         return FaultProfile(
             seed=self.seed,
             latency_p50_ms=self.latency_p50_ms,

@@ -1,7 +1,8 @@
 """Settlement reports of the simulated network: its own operations, a day closed at a time (pure).
 
 A closing is a record of the journal, so a restarted network publishes the same reports. Differences
-are planted on request: the first operations of a closing get them, in the order of `LINE_PLANTS`.
+are injected on request: the first operations of a closing get them, in the order of
+`LINE_INJECTIONS`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import msgspec
 from schemas.enums import BreakKind, Operation, Outcome
 
 Record = dict[str, Any]
-LINE_PLANTS = ("missing", "extra", "amount", "currency", "duplicate", "late")
-REPORT_PLANTS = ("deposit_missing", "deposit_amount", "deposit_duplicate")
+LINE_INJECTIONS = ("missing", "extra", "amount", "currency", "duplicate", "late")
+REPORT_INJECTIONS = ("deposit_missing", "deposit_amount", "deposit_duplicate")
 CLOSED = "settlement_closed"
 CAPTURE_FEE_BASIS_POINTS = 120
 REFUND_FEE_MINOR = 5
@@ -75,7 +76,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What was planted, and the break that it must become."""
+    """What was injected, and the break that it must become."""
 
     level: str
     kind: str
@@ -85,7 +86,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class SettlementBook:
-    """Reports with their lines, transfers and planted differences, oldest first."""
+    """Reports with their lines, transfers and injected differences, oldest first."""
 
     network: str
     operations: Mapping[str, Record]
@@ -103,17 +104,19 @@ class SettlementBook:
         if record["kind"] == CLOSED:
             self._close(record)
 
-    def closing(self, published_at_ms: int, plants: Mapping[str, int]) -> Record:
+    def closing(self, published_at_ms: int, injections: Mapping[str, int]) -> Record:
         """The record that closes everything until now. Raises ValueError if it cannot be."""
-        plants = {name: count for name, count in plants.items() if count > 0}
-        if unknown := plants.keys() - {*LINE_PLANTS, *REPORT_PLANTS}:
-            names = ", ".join((*LINE_PLANTS, *REPORT_PLANTS))
-            raise ValueError(f"{sorted(unknown)} cannot be planted, but {names} can")
+        injections = {name: count for name, count in injections.items() if count > 0}
+        if unknown := injections.keys() - {*LINE_INJECTIONS, *REPORT_INJECTIONS}:
+            names = ", ".join((*LINE_INJECTIONS, *REPORT_INJECTIONS))
+            raise ValueError(f"{sorted(unknown)} cannot be injected, but {names} can")
         here = len(self._moved(len(self.operations)))
-        wanted = sum(plants.get(name, 0) for name in LINE_PLANTS)
+        wanted = sum(injections.get(name, 0) for name in LINE_INJECTIONS)
         if wanted > here:
             raise ValueError(f"{wanted} differences in lines need as many operations, not {here}")
-        return self._record(day_of(published_at_ms), len(self.operations), published_at_ms, plants)
+        return self._record(
+            day_of(published_at_ms), len(self.operations), published_at_ms, injections
+        )
 
     def due_closings(self, now_ms: int) -> Iterator[Record]:
         """Records that close the days (UTC) that are over; apply each before the next."""
@@ -126,14 +129,14 @@ class SettlementBook:
             count = sum(1 for operation in waiting if day_of(operation["at_ms"]) <= day)
             yield self._record(day, self.until + count, now_ms, {})
 
-    def _record(self, day: str, until: int, at_ms: int, plants: Mapping[str, int]) -> Record:
+    def _record(self, day: str, until: int, at_ms: int, injections: Mapping[str, int]) -> Record:
         return {
             "kind": CLOSED,
             "number": self.closings + 1,
             "day": day,
             "until": until,
             "published_at_ms": at_ms,
-            "plants": dict(plants),
+            "injections": dict(injections),
         }
 
     def _moved(self, until: int) -> list[Record]:
@@ -151,7 +154,9 @@ class SettlementBook:
         late, self.held_back = self.held_back, []
         self.until, self.closings = closing["until"], closing["number"]
         lines = [line for operation in late for line in self._late_line(closing, operation)]
-        fates = iter([name for name in LINE_PLANTS for _ in range(closing["plants"].get(name, 0))])
+        fates = iter(
+            [name for name in LINE_INJECTIONS for _ in range(closing["injections"].get(name, 0))]
+        )
         for operation in moved:
             lines += self._lines(closing, operation, next(fates, ""))
         for currency in sorted({line.currency for line in lines}):
@@ -164,7 +169,7 @@ class SettlementBook:
         yield line
 
     def _lines(self, closing: Record, operation: Record, fate: str) -> Iterator[ReportLine]:
-        """What the report says of one operation, planted difference included."""
+        """What the report says of one operation, injected difference included."""
         line = self._line(closing, operation, operation["currency"])
         if fate == "late":
             self.held_back.append(operation)
@@ -241,16 +246,16 @@ class SettlementBook:
             net_minor=sum(line.net_minor for line in lines),
         )
         self.reports[report.report_id] = (report, lines)
-        self._transfer(report, Counter(closing["plants"]))
+        self._transfer(report, Counter(closing["injections"]))
 
-    def _transfer(self, report: Report, plants: Counter[str]) -> None:
-        """Pay for the report; a planted deposit is of the closing's first report."""
+    def _transfer(self, report: Report, injections: Counter[str]) -> None:
+        """Pay for the report; a injected deposit is of the closing's first report."""
         first = report.report_id == next(
             name
             for name, (known, _) in self.reports.items()
             if known.published_at_ms == report.published_at_ms
         )
-        fate = next((name for name in REPORT_PLANTS if first and plants[name]), "")
+        fate = next((name for name in REPORT_INJECTIONS if first and injections[name]), "")
         off_minor = DIFFERENCE_MINOR if fate == "deposit_amount" else 0
         copies = {"deposit_missing": 0, "deposit_duplicate": 2}.get(fate, 1)
         self.transfers += [

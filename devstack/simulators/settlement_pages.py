@@ -38,7 +38,7 @@ class SettlementPages:
         self._book = book
 
     def routes(self) -> list[web.RouteDef]:
-        """Where reports, transfers and planted differences are."""
+        """Where reports, transfers and injected differences are."""
         return [
             web.get("/v1/settlements", self._list),
             web.post("/v1/settlements/close", self._close),

@@ -76,15 +76,15 @@ def settle(
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     database = load_settings(AuditSettings, "audit", env).views_database
     started = time.monotonic()
-    calm_looks = 0
+    calm_checks = 0
     while True:
         found = look(at, database)
         if on_look:
             on_look(found)
-        calm_looks = calm_looks + 1 if found.is_settled else 0
-        if calm_looks == 2:
+        calm_checks = calm_checks + 1 if found.is_settled else 0
+        if calm_checks == 2:
             return time.monotonic() - started
-        if time.monotonic() - started > timeout_seconds and calm_looks == 0:
+        if time.monotonic() - started > timeout_seconds and calm_checks == 0:
             raise NotSettledError(
                 f"After {timeout_seconds:.0f} s {found.sentence()}."
                 " `paystream topics` shows the lags, `paystream explain pay_…` a payment's path."

@@ -60,33 +60,33 @@ def run(
 async def _run(
     at: Connections, settings: TrafficSettings, on_progress: OnProgress
 ) -> TrafficResult:
-    tally = Tally(settings.payments)
+    stats = Tally(settings.payments)
     intents = plans.plan(settings.seed, settings.payments, settings.merchants)
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(_client(at.api_url, tally, settings))
-        shops = await _register(stack, api, at, tally, settings)
+        api = await stack.enter_async_context(_client(at.api_url, stats, settings))
+        shops = await _register(stack, api, at, stats, settings)
         key_set = await api.send("GET", "/.well-known/jwks.json")
         accepted = AcceptedLog(Path(at.paystream_state_dir))
         roads = Clients(
             api=api,
-            customer=await stack.enter_async_context(_client("", tally, settings)),
+            customer=await stack.enter_async_context(_client("", stats, settings)),
             cards=CardEncryption(key_set.body),
             accepted=accepted,
-            tally=tally,
+            stats=stats,
             step_seconds=settings.step_seconds,
         )
         stack.push_async_callback(accepted.close)
         started = time.monotonic()
         await _send_all(roads, shops, intents, settings, on_progress)
         if settings.closes_payouts:
-            tally.counts["payouts_closed"] = await close_payouts(api, shops)
-        return result_of(tally, time.monotonic() - started)
+            stats.counts["payouts_closed"] = await close_payouts(api, shops)
+        return result_of(stats, time.monotonic() - started)
 
 
-def _client(url: str, tally: Tally, settings: TrafficSettings) -> ApiClient:
+def _client(url: str, stats: Tally, settings: TrafficSettings) -> ApiClient:
     return ApiClient(
         url,
-        tally.counts,
+        stats.counts,
         connections_max=settings.connections_max,
         retry_seconds=settings.retry_seconds,
     )
@@ -96,12 +96,12 @@ async def _register(
     stack: AsyncExitStack,
     api: ApiClient,
     at: Connections,
-    tally: Tally,
+    stats: Tally,
     settings: TrafficSettings,
 ) -> list[RegisteredMerchant]:
     receiver = None
     if at.receiver_url:
-        receiver = await stack.enter_async_context(_client(at.receiver_url, tally, settings))
+        receiver = await stack.enter_async_context(_client(at.receiver_url, stats, settings))
     merchants = plans.merchant_plans(settings.merchants)
     return await register(api, receiver, at.receiver_url, at.admin_token, merchants)
 
@@ -114,7 +114,7 @@ async def _send_all(
     on_progress: OnProgress,
 ) -> None:
     slots = asyncio.Semaphore(settings.in_flight_max)
-    reporter = asyncio.create_task(_report(roads.tally, on_progress))
+    reporter = asyncio.create_task(_report(roads.stats, on_progress))
     started = time.monotonic()
     try:
         async with asyncio.TaskGroup() as group:
@@ -127,13 +127,13 @@ async def _send_all(
                     ScenarioRunner(roads, shops[intent.merchant], intent).travel()
                 )
                 task.add_done_callback(lambda _: slots.release())
-                roads.tally.sent += 1
+                roads.stats.sent += 1
     finally:
         reporter.cancel()
-        on_progress(roads.tally)
+        on_progress(roads.stats)
 
 
-async def _report(tally: Tally, on_progress: OnProgress) -> None:
+async def _report(stats: Tally, on_progress: OnProgress) -> None:
     while True:
-        on_progress(tally)
+        on_progress(stats)
         await asyncio.sleep(PROGRESS_SECONDS)

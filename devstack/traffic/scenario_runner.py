@@ -48,7 +48,7 @@ class Clients:
     customer: ApiClient
     cards: CardEncryption
     accepted: AcceptedLog
-    tally: Tally
+    stats: Tally
     step_seconds: float
 
 
@@ -64,15 +64,15 @@ class ScenarioRunner:
 
     async def travel(self) -> None:
         """Send the create request and what follows; never raises for what the API answers."""
-        tally = self._roads.tally
-        tally.scenarios[self._intent.scenario] += 1
+        stats = self._roads.stats
+        stats.scenarios[self._intent.scenario] += 1
         try:
             if await self._create():
                 await self._take_steps()
         except GaveUpError as error:
-            tally.problem(str(error))
+            stats.problem(str(error))
         finally:
-            tally.finished += 1
+            stats.finished += 1
 
     async def _create(self) -> bool:
         intent = self._intent
@@ -80,10 +80,10 @@ class ScenarioRunner:
         wait_seconds = WAIT_SECONDS if intent.steps else 0
         started = time.perf_counter()
         answers = await self._copies("/v1/payments", "create", body, intent.copies, wait_seconds)
-        self._roads.tally.took((time.perf_counter() - started) * 1000, waited=wait_seconds > 0)
+        self._roads.stats.took((time.perf_counter() - started) * 1000, waited=wait_seconds > 0)
         first = next((answer for answer in answers if answer.is_accepted), None)
         if first is None:
-            self._roads.tally.problem(f"create {intent.number}: {_refusal(answers[0])}")
+            self._roads.stats.problem(f"create {intent.number}: {_refusal(answers[0])}")
             return False
         self._payment_id = first.body["id"]
         self._seen(first.body)
@@ -139,14 +139,14 @@ class ScenarioRunner:
 
     async def _note(self, answer: Answer, kind: str, key: str) -> None:
         if not answer.is_accepted:
-            self._roads.tally.refusals[answer.code] += 1
+            self._roads.stats.refusals[answer.code] += 1
             return
         payment_id = answer.body.get("payment_id") or answer.body["id"]
         await self._roads.accepted.note(payment_id, kind, key, self._shop.merchant_id)
 
     def _count(self, answers: list[Answer], repeats: int) -> None:
         """A retry after a lost answer is a replay too, but no repeat that was meant."""
-        counts = self._roads.tally.counts
+        counts = self._roads.stats.counts
         replayed = sum(answer.is_replayed for answer in answers)
         is_new = len(answers) > repeats and any(answer.is_accepted for answer in answers)
         counts["accepted"] += is_new
@@ -159,7 +159,7 @@ class ScenarioRunner:
         if self._payment_id:
             ids.add(self._payment_id)
         if len(ids) > 1:
-            self._roads.tally.problem(
+            self._roads.stats.problem(
                 f"{kind} {self._intent.number}: one key answered with several payments {ids}"
             )
 
@@ -173,14 +173,14 @@ class ScenarioRunner:
             body={**body, "amount": body["amount"] + 1},
         )
         if answer.status == 422:
-            self._roads.tally.counts["other_bodies_refused"] += 1
+            self._roads.stats.counts["other_bodies_refused"] += 1
         await self._note(answer, "create", self._intent.idempotency_key)
 
     async def _take_steps(self) -> None:
         for number, step in enumerate(self._intent.steps):
             view = await self._until(NEEDS[step.kind])
             if view is None:
-                self._roads.tally.counts["steps_not_reached"] += 1
+                self._roads.stats.counts["steps_not_reached"] += 1
                 return
             await asyncio.sleep(step.after_seconds)
             await self._take(step, f"-step-{number}", view)
@@ -197,17 +197,17 @@ class ScenarioRunner:
         answers = await self._copies(
             path, COMMANDS[step.kind], body, step.copies, WAIT_SECONDS, suffix=suffix
         )
-        self._roads.tally.counts["steps"] += 1
+        self._roads.stats.counts["steps"] += 1
         self._judge(step, answers)
 
     def _judge(self, step: Step, answers: list[Answer]) -> None:
-        tally = self._roads.tally
+        stats = self._roads.stats
         refused = [answer for answer in answers if not answer.is_accepted]
         if refused:
-            tally.counts["steps_refused"] += 1
+            stats.counts["steps_refused"] += 1
         unexpected = [answer for answer in refused if answer.code != STILL_BUSY]
         if unexpected and not step.is_refused:
-            tally.problem(f"{step.kind} of {self._payment_id}: {_refusal(unexpected[0])}")
+            stats.problem(f"{step.kind} of {self._payment_id}: {_refusal(unexpected[0])}")
         for answer in answers:
             self._seen(answer.body)
 
@@ -215,7 +215,7 @@ class ScenarioRunner:
         """What the customer does on the network's page."""
         answer = await self._roads.customer.send("POST", action_url, body={"result": result})
         if answer.status != 200:
-            self._roads.tally.problem(f"3-D Secure of {self._payment_id}: {_refusal(answer)}")
+            self._roads.stats.problem(f"3-D Secure of {self._payment_id}: {_refusal(answer)}")
 
     def _seen(self, body: dict[str, Any]) -> None:
         self._seen_sequence = max(self._seen_sequence, body.get("sequence", 0))

@@ -81,11 +81,11 @@ def percentile(values: list[float], share: float) -> float:
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
 
-def result_of(tally: Tally, seconds: float) -> TrafficResult:
+def result_of(stats: Tally, seconds: float) -> TrafficResult:
     """The result of a finished run."""
-    counts = tally.counts
+    counts = stats.counts
     return TrafficResult(
-        payments=tally.payments,
+        payments=stats.payments,
         seconds=round(seconds, 3),
         accepted=counts["accepted"],
         repeats_absorbed=counts["repeats_absorbed"],
@@ -97,12 +97,12 @@ def result_of(tally: Tally, seconds: float) -> TrafficResult:
         steps_refused=counts["steps_refused"],
         steps_not_reached=counts["steps_not_reached"],
         gave_up=counts["gave_up"],
-        latency_p50_ms=round(percentile(tally.latencies_ms, 0.5), 1),
-        latency_p99_ms=round(percentile(tally.latencies_ms, 0.99), 1),
-        decision_p50_ms=round(percentile(tally.decisions_ms, 0.5), 1),
-        decision_p99_ms=round(percentile(tally.decisions_ms, 0.99), 1),
-        scenarios=dict(sorted(tally.scenarios.items())),
-        refused_by_code=dict(sorted(tally.refusals.items())),
+        latency_p50_ms=round(percentile(stats.latencies_ms, 0.5), 1),
+        latency_p99_ms=round(percentile(stats.latencies_ms, 0.99), 1),
+        decision_p50_ms=round(percentile(stats.decisions_ms, 0.5), 1),
+        decision_p99_ms=round(percentile(stats.decisions_ms, 0.99), 1),
+        scenarios=dict(sorted(stats.scenarios.items())),
+        refused_by_code=dict(sorted(stats.refusals.items())),
         problem_count=counts["problems"],
-        problems=tally.problems,
+        problems=stats.problems,
     )

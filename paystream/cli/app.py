@@ -13,7 +13,7 @@ _KNOWN_ERRORS = frozenset(
     {
         "paystream.cli.output.CliError",
         "paystream.operations.topics.TopicsNotCreated",
-        "paystream.verify.sources.EvidenceUnavailable",
+        "paystream.verify.sources.SourceUnavailable",
         "engine.errors.EngineError",
         "runtime.kafka.TopicUnreadable",
         "runtime.settings.ConfigurationError",

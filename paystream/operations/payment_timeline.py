@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from paystream.verify.live import LiveSources
-from paystream.verify.sources import EvidenceUnavailable
+from paystream.verify.sources import SourceUnavailable
 from runtime.settings import load
 from schemas import topics
 from schemas.codec import UndecodableRecord, decode
@@ -29,7 +29,7 @@ from schemas.records import (
 from sinks.audit.settings import AuditSettings
 
 R = TypeVar("R", bound=msgspec.Struct)
-Story = dict[str, Any]
+PaymentTimeline = dict[str, Any]
 
 _ENTRIES = """
 SELECT entry_id, transaction_type, account, state, amount_minor, currency, occurred_at
@@ -39,7 +39,7 @@ _TIMES = frozenset({"at", "issued_at", "occurred_at", "created_at", "when"})
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
-def explain(env: Mapping[str, str], payment_id: str) -> Story:
+def explain(env: Mapping[str, str], payment_id: str) -> PaymentTimeline:
     """Everything that the parts hold about a payment, each list in order of its time.
 
     A part that does not answer has its sentence under `missing` instead of its list. Times are
@@ -47,12 +47,12 @@ def explain(env: Mapping[str, str], payment_id: str) -> Story:
     """
     sources = LiveSources(env)
     views = load(AuditSettings, "audit", env).databases.views
-    story: Story = {"payment_id": payment_id, "missing": {}}
+    story: PaymentTimeline = {"payment_id": payment_id, "missing": {}}
 
     def gather(name: str, rows: Iterator[dict[str, Any]]) -> None:
         try:
             story[name] = list(rows)
-        except EvidenceUnavailable as error:
+        except SourceUnavailable as error:
             story[name], story["missing"][name] = [], str(error)
 
     gather("commands", _records(sources, topics.PAYMENTS_COMMANDS, PaymentCommand, payment_id))
@@ -66,7 +66,7 @@ def explain(env: Mapping[str, str], payment_id: str) -> Story:
     return story
 
 
-def _mentioning(
+def _records_containing(
     sources: LiveSources, topic: str, cls: type[R], text: str
 ) -> Iterator[tuple[str, R]]:
     """Records whose bytes contain the text, with where they stand."""
@@ -83,7 +83,7 @@ def _mentioning(
 def _records(
     sources: LiveSources, topic: str, cls: type[R], payment_id: str
 ) -> Iterator[dict[str, Any]]:
-    for where, record in _mentioning(sources, topic, cls, payment_id):
+    for where, record in _records_containing(sources, topic, cls, payment_id):
         fields = msgspec.to_builtins(record)
         if fields["payment_id"] == payment_id:
             yield {"at": where, **_plain(fields)}
@@ -105,14 +105,14 @@ def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _network(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
-    for line in sources.simulator_log("network"):
+    for line in sources.counterparty_log("network"):
         if line["idempotency_key"].partition(":")[0] == payment_id:
             yield {"at": rfc3339(line["at_ms"]), **_plain({**line, "at_ms": None})}
 
 
 def _ledger(sources: LiveSources, views: str, payment_id: str) -> Iterator[dict[str, Any]]:
     if not _ID_CHARACTERS.issuperset(payment_id):
-        raise EvidenceUnavailable(f"{payment_id!r} is no payment id: use letters, digits, _ and -.")
+        raise SourceUnavailable(f"{payment_id!r} is no payment id: use letters, digits, _ and -.")
     sql = _ENTRIES.replace("{views}", views).replace("{payment_id}", payment_id)
     for row in sources.query(sql):
         at_ms = int(row["occurred_at"].timestamp() * 1000)
@@ -121,7 +121,7 @@ def _ledger(sources: LiveSources, views: str, payment_id: str) -> Iterator[dict[
 
 def _deliveries(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    intents = _mentioning(sources, topics.WEBHOOKS_DELIVERIES, WebhookDelivery, payment_id)
+    intents = _records_containing(sources, topics.WEBHOOKS_DELIVERIES, WebhookDelivery, payment_id)
     for _, delivery in intents:
         if delivery.payment_id == payment_id:
             found[delivery.delivery_id] = {
@@ -131,7 +131,7 @@ def _deliveries(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any
                 "created_at": rfc3339(delivery.created_at_ms),
                 "attempts": [],
             }
-    attempts = _mentioning(sources, topics.WEBHOOKS_ATTEMPTS, WebhookAttempt, payment_id)
+    attempts = _records_containing(sources, topics.WEBHOOKS_ATTEMPTS, WebhookAttempt, payment_id)
     for _, attempt in attempts:
         if attempt.delivery_id in found:
             fields = ("attempt", "result", "http_status", "error", "latency_ms", "attempted_at_ms")
@@ -143,7 +143,7 @@ def _deliveries(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any
 def _payouts(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
     """Payouts that took one of the payment's items, each with how it ended so far."""
     taking: dict[str, dict[str, Any]] = {}
-    for _, event in _mentioning(sources, topics.PAYOUTS_EVENTS, PayoutEvent, "po_"):
+    for _, event in _records_containing(sources, topics.PAYOUTS_EVENTS, PayoutEvent, "po_"):
         items = [item for item in event.items if item.rpartition("-")[0] == payment_id]
         if items:
             taking[event.payout_id] = {"payout_id": event.payout_id, "items": items, "events": []}
@@ -155,7 +155,7 @@ def _payouts(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
 
 
 def _dead_letters(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
-    found = _mentioning(sources, topics.PAYMENTS_DEAD_LETTERS, DeadLetter, payment_id)
+    found = _records_containing(sources, topics.PAYMENTS_DEAD_LETTERS, DeadLetter, payment_id)
     for where, letter in found:
         names = ("source_app", "topic", "partition", "offset", "reason_code", "detail")
         shown = {name: getattr(letter, name) for name in names}
@@ -165,7 +165,7 @@ def _dead_letters(sources: LiveSources, payment_id: str) -> Iterator[dict[str, A
 # -- for people
 
 
-def print_story(story: Story, console: Console | None = None) -> None:
+def print_story(story: PaymentTimeline, console: Console | None = None) -> None:
     """A table per part of the story; parts that do not answer are named."""
     console = console or Console()
     console.print(f"[bold]{story['payment_id']}[/]")

@@ -17,7 +17,7 @@ from engine import TopicPartition
 LEFT_OUT = "ingested_at"
 EXAMPLES_MAX = 5
 _MODULUS = 2**256
-_STRETCH = "(toString(kafka_topic), kafka_partition, intDiv(kafka_offset, 4096))"
+_OFFSET_RANGE = "(toString(kafka_topic), kafka_partition, intDiv(kafka_offset, 4096))"
 
 
 class Checksum(NamedTuple):
@@ -107,18 +107,18 @@ def examples(
 ) -> list[str]:
     """Places of the first rows that stand on one side only, as `live payments.events[3]@17`.
 
-    Stretches of offsets are compared first, so that single rows of a few stretches are looked at.
+    Offset ranges are compared first, so that single rows are read in a few ranges only.
     """
     sides = (("live", live, "true"), ("rebuilt", rebuilt, Bounds(ends).condition()))
-    stretches = _stretches(client, sides, table)
-    if not stretches:
+    offset_ranges = _offset_ranges(client, sides, table)
+    if not offset_ranges:
         return []
     rows = client.query(
         "SELECT any(side), any(kafka_topic), any(kafka_partition), any(kafka_offset) FROM ("  # noqa: S608 - names of ours
         + " UNION ALL ".join(
             f"SELECT '{side}' AS side, kafka_topic, kafka_partition, kafka_offset,"  # noqa: S608 - as above
             f" {row_hash(client, database, table)} AS hash"
-            f" FROM {database}.{table} FINAL WHERE {where} AND {_STRETCH} IN ({stretches})"
+            f" FROM {database}.{table} FINAL WHERE {where} AND {_OFFSET_RANGE} IN ({offset_ranges})"
             for side, database, where in sides
         )
         + ") GROUP BY hash HAVING uniqExact(side) = 1"
@@ -127,17 +127,17 @@ def examples(
     return [f"{side} {topic}[{number}]@{offset}" for side, topic, number, offset in rows]
 
 
-def _stretches(client: Client, sides: Sequence[tuple[str, str, str]], table: str) -> str:
-    """The first stretches that differ, as literals of a list."""
+def _offset_ranges(client: Client, sides: Sequence[tuple[str, str, str]], table: str) -> str:
+    """The first offset_ranges that differ, as literals of a list."""
     rows = client.query(
-        "SELECT stretch FROM ("  # noqa: S608 - names of ours
+        "SELECT offset_range FROM ("  # noqa: S608 - names of ours
         + " UNION ALL ".join(
-            f"SELECT {_STRETCH} AS stretch, count() AS rows,"  # noqa: S608 - as above
+            f"SELECT {_OFFSET_RANGE} AS offset_range, count() AS rows,"  # noqa: S608 - as above
             f" sumWithOverflow(reinterpretAsUInt256({row_hash(client, database, table)})) AS total"
-            f" FROM {database}.{table} FINAL WHERE {where} GROUP BY stretch"
+            f" FROM {database}.{table} FINAL WHERE {where} GROUP BY offset_range"
             for _, database, where in sides
         )
-        + ") GROUP BY stretch HAVING count() = 1 OR uniqExact((rows, total)) > 1"
-        f" ORDER BY stretch LIMIT {EXAMPLES_MAX}"
+        + ") GROUP BY offset_range HAVING count() = 1 OR uniqExact((rows, total)) > 1"
+        f" ORDER BY offset_range LIMIT {EXAMPLES_MAX}"
     ).result_rows
     return ", ".join(f"('{topic}', {number}, {first})" for ((topic, number, first),) in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.payouts import by_id
 from paystream.verify.result import Findings
 from schemas import topics
@@ -34,24 +34,24 @@ Account = tuple[str, str, str]  # merchant id, mode, currency
 Sums = Counter[Account]
 
 
-def balances_add_up(evidence: Evidence, findings: Findings) -> None:
+def balances_add_up(dataset: Dataset, findings: Findings) -> None:
     """Per merchant, mode and currency: captures - refunds - fees - disputes = what the parts are.
 
     Payment events, payout items, the payouts' table and the ledger are added up apart and must
     agree: earned = sum of the items; open balance = earned - payouts; and the ledger's available,
     in payout, paid and reserve with what the events say.
     """
-    earned = _earned(evidence.all_events())
-    items = _items(evidence, findings, earned)
-    open_balances = _open_balances(evidence)
-    expected = _expected_parts(evidence, earned)
+    earned = _earned(dataset.all_events())
+    items = _items(dataset, findings, earned)
+    open_balances = _open_balances(dataset)
+    expected = _expected_parts(dataset, earned)
     for account in sorted({*earned, *items, *open_balances}):
         who = " ".join(account)
         problem = f"events earned {earned[account]}, payout items sum to {items[account]}"
         findings.expect(earned[account] == items[account], who, problem)
         want, have = expected[account]["available"], open_balances[account]
         findings.expect(want == have, who, f"open balance by events {want}, in the table {have}")
-    _ledger_agrees(evidence, expected, findings)
+    _ledger_agrees(dataset, expected, findings)
 
 
 def _earned(events: Iterable[PaymentEvent]) -> Sums:
@@ -65,28 +65,28 @@ def _earned(events: Iterable[PaymentEvent]) -> Sums:
     return earned
 
 
-def _items(evidence: Evidence, findings: Findings, earned: Sums) -> Sums:
+def _items(dataset: Dataset, findings: Findings, earned: Sums) -> Sums:
     """Sums of the items topic; where retention took its beginning, what was earned instead."""
-    if evidence.cut_off(topics.PAYOUTS_ITEMS):
+    if dataset.cut_off(topics.PAYOUTS_ITEMS):
         findings.note("payouts.items begins late (retention): its sums were not compared")
         return earned
     items: Sums = Counter()
-    for item in evidence.payout_items:
+    for item in dataset.payout_items:
         items[item.merchant_id, item.mode, item.currency] += item.amount_minor
     return items
 
 
-def _expected_parts(evidence: Evidence, earned: Sums) -> dict[Account, Counter[str]]:
+def _expected_parts(dataset: Dataset, earned: Sums) -> dict[Account, Counter[str]]:
     """What each part of a balance must be, from events alone."""
     parts: dict[Account, Counter[str]] = defaultdict(Counter)
     for account, amount_minor in earned.items():
         parts[account]["available"] = amount_minor
-    for state in evidence.states.values():
+    for state in dataset.states.values():
         for dispute in state.disputes:
             if dispute.status == "open":
                 account = (state.merchant_id, state.mode, state.currency)
                 parts[account]["reserved"] += dispute.amount_minor
-    for payout in by_id(evidence.payout_events).values():
+    for payout in by_id(dataset.payout_events).values():
         if payout.came_back:
             continue
         began, ended = payout
@@ -97,10 +97,10 @@ def _expected_parts(evidence: Evidence, earned: Sums) -> dict[Account, Counter[s
     return parts
 
 
-def _open_balances(evidence: Evidence) -> Sums:
+def _open_balances(dataset: Dataset) -> Sums:
     """Open balances as the payouts' table has them."""
     found: Sums = Counter()
-    for value in evidence.last_values(PAYOUTS_CHANGELOG).values():
+    for value in dataset.last_values(PAYOUTS_CHANGELOG).values():
         entry = payout_state.decode(value)
         if isinstance(entry, payout_state.OpenBalance):
             found[entry.merchant_id, entry.mode, entry.currency] += entry.amount_minor
@@ -108,10 +108,10 @@ def _open_balances(evidence: Evidence) -> Sums:
 
 
 def _ledger_agrees(
-    evidence: Evidence, expected: Mapping[Account, Counter[str]], findings: Findings
+    dataset: Dataset, expected: Mapping[Account, Counter[str]], findings: Findings
 ) -> None:
     found: dict[Account, Counter[str]] = defaultdict(Counter)
-    for row in evidence.ledger(BALANCES):
+    for row in dataset.ledger(BALANCES):
         account = (row["merchant_id"], row["mode"], row["currency"])
         found[account] = Counter({part: int(row[column]) for part, column in PARTS.items()})
     for who in sorted({*expected, *found}):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.pan import TEST_CARD_NUMBERS, passes_luhn
 
@@ -57,9 +57,9 @@ def _masked(number: bytes) -> str:
     return f"{number[:6].decode()}…{number[-4:].decode()}"
 
 
-def no_card_numbers(evidence: Evidence, findings: Findings) -> None:
+def no_card_numbers(dataset: Dataset, findings: Findings) -> None:
     """No card number in any topic's keys and values, Valkey, ClickHouse or a log file."""
-    sources = evidence.sources
+    sources = dataset.sources
     for topic in sources.topics():
         for stored in sources.records(topic):
             headers = b"\n".join(value or b"" for value in stored.headers.values())
@@ -67,7 +67,7 @@ def no_card_numbers(evidence: Evidence, findings: Findings) -> None:
             _scan(f"{topic} {stored.partition}/{stored.offset}", data, findings)
     for key, value in sources.cache_entries("*"):
         _scan(f"Valkey {key}", key.encode() + b"\n" + value, findings)
-    for table, row in evidence.table_lines():
+    for table, row in dataset.table_lines():
         _scan(f"ClickHouse {table}", row, findings)
     for name, line in sources.log_lines():
         _scan(name, line, findings)

@@ -16,7 +16,7 @@ from engine import TopicPartition
 from paystream.verify.chain_rows import Coverage, check_rows
 from paystream.verify.evidence import Evidence
 from paystream.verify.result import Findings
-from paystream.verify.sources import EvidenceUnavailable
+from paystream.verify.sources import SourceUnavailable
 from runtime.settings import connections, load
 from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain.chain import (
@@ -49,43 +49,41 @@ WHERE kafka_topic = '{{topic}}' AND kafka_partition = {{partition}} ORDER BY seg
 SIGNED = f"SELECT {FIELDS} FROM {{views}}.ledger_checkpoints"  # noqa: S608 - names of ours
 
 
-def ledger_matches_checkpoints(evidence: Evidence, findings: Findings) -> None:
+def ledger_matches_checkpoints(dataset: Dataset, findings: Findings) -> None:
     """Checkpoints are signed and follow one another; each row is the one that they cover."""
-    keys = trusted_keys(evidence.env)
+    keys = trusted_keys(dataset.env)
     findings.note(f"trusted keys: {', '.join(sorted(keys))}")
-    for row in list(evidence.ledger(PLACES)):
+    for row in list(dataset.ledger(PLACES)):
         source = TopicPartition(row["kafka_topic"], row["kafka_partition"])
         if source.topic not in CHAINED:
             findings.note(f"{source.topic}/{source.partition}: its records are not in the chain")
             continue
-        found = list(_checkpoints(evidence, source))
+        found = list(_checkpoints(dataset, source))
         _check_chain(source, [each.checkpoint for each in found], findings)
         good = [each for each in found if _is_good(each, keys, findings)]
-        check_rows(evidence, source, _coverage(good, found), findings)
+        check_rows(dataset, source, _coverage(good, found), findings)
 
 
 def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
-    """Public keys by id. Raises EvidenceUnavailable."""
+    """Public keys by id. Raises SourceUnavailable."""
     path = env.get(PUBLIC_KEY_VARIABLE) or load(AuditSettings, "audit", env).chain_key_dir
     state = connections(env).paystream_state_dir
     if not path and not state:
-        raise EvidenceUnavailable(
+        raise SourceUnavailable(
             "no public key: give --public-key, a PEM file or a directory of them"
         )
     try:
         keys = public_keys(Path(path) if path else Path(state) / KEY_FOLDER)
     except InvalidKey as error:
-        raise EvidenceUnavailable(str(error)) from error
+        raise SourceUnavailable(str(error)) from error
     if not keys:
-        raise EvidenceUnavailable(
-            "no public key there yet: the audit sink makes one when it starts"
-        )
+        raise SourceUnavailable("no public key there yet: the audit sink makes one when it starts")
     return keys
 
 
-def _checkpoints(evidence: Evidence, source: TopicPartition) -> Iterator[Segment]:
+def _checkpoints(dataset: Dataset, source: TopicPartition) -> Iterator[Segment]:
     sql = CHECKPOINTS.replace("{topic}", source.topic).replace("{partition}", str(source.partition))
-    for row in evidence.ledger(sql):
+    for row in dataset.ledger(sql):
         fields = {name: row[name] for name in Checkpoint.__struct_fields__}
         leaves = np.frombuffer(bytes.fromhex(row["leaves"]), np.uint8)
         whole = leaves[: leaves.size // LEAF_BYTES * LEAF_BYTES].reshape(-1, LEAF_BYTES)
@@ -129,14 +127,14 @@ def _coverage(good: list[Segment], found: list[Segment]) -> Coverage:
     return Coverage(offsets, leaves, covered, (next_segment + 1) * SEGMENT_OFFSETS)
 
 
-def checkpoints_match_topic(evidence: Evidence, findings: Findings) -> None:
+def checkpoints_match_topic(dataset: Dataset, findings: Findings) -> None:
     """ClickHouse has every checkpoint that was published on Kafka, in its longest form."""
-    keys = trusted_keys(evidence.env)
+    keys = trusted_keys(dataset.env)
     stored: dict[tuple[str, int, int], Checkpoint] = {}
-    for row in evidence.ledger(SIGNED):
+    for row in dataset.ledger(SIGNED):
         checkpoint = Checkpoint(**row)
         stored[checkpoint.topic, checkpoint.partition, checkpoint.segment] = checkpoint
-    for published in evidence.sources.records(LEDGER_CHECKPOINTS):
+    for published in dataset.sources.records(LEDGER_CHECKPOINTS):
         checkpoint = checkpoint_of(published.value)
         name = _name(checkpoint)
         if not is_signed(checkpoint, keys):

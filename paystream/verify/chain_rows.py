@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from engine import TopicPartition
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.codec import UndecodableRecord, decode
 from schemas.money import CURRENCIES
@@ -128,13 +128,13 @@ class _Walk:
 
 
 def check_rows(
-    evidence: Evidence, source: TopicPartition, coverage: Coverage, findings: Findings
+    dataset: Dataset, source: TopicPartition, coverage: Coverage, findings: Findings
 ) -> None:
     """Every row of the partition's events and of their entries."""
     walk = _Walk(source, coverage, findings)
-    entries = _grouped(evidence.ledger(_at(ENTRIES, source)))
+    entries = _grouped(dataset.ledger(_at(ENTRIES, source)))
     waiting = next(entries, None)
-    for row in evidence.ledger(_at(_events(TABLES[source.topic][0]), source)):
+    for row in dataset.ledger(_at(_events(TABLES[source.topic][0]), source)):
         offset, found = row["kafka_offset"], list[Row]()
         while waiting is not None and waiting[0] <= offset:
             if waiting[0] < offset:

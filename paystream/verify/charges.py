@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.enums import EventType, Operation, Outcome, Reversal
 from schemas.records import PaymentEvent
@@ -27,44 +27,44 @@ Line = Mapping[str, Any]
 Ends = dict[str, PaymentEvent]  # operation id -> the event that ended the operation
 
 
-def charged_once(evidence: Evidence, findings: Findings) -> None:
+def charged_once(dataset: Dataset, findings: Findings) -> None:
     """Each approved operation is one of ours, took effect once, and is in the events.
 
     A charge is an approved capture. One that the events do not know yet is right only while the
     payment waits for its outcome; one that the events deny, if it was taken back or is about to be.
     """
-    approved = [line for line in evidence.network_log if line["outcome"] == Outcome.APPROVED]
+    approved = [line for line in dataset.network_log if line["outcome"] == Outcome.APPROVED]
     effects = Counter((line["operation"], line["idempotency_key"]) for line in approved)
     for (operation, key), count in effects.items():
         findings.expect(count == 1, key, f"{operation} took effect {count} times at the network")
-    ends = _ends(evidence)
+    ends = _ends(dataset)
     for line in approved:
-        _is_ours(line, ends, evidence, findings)
+        _is_ours(line, ends, dataset, findings)
     moved = {line["idempotency_key"] for line in approved if line["operation"] in _CONFIRMED}
     for key, event in ends.items():
         if event.type not in _DENIED.values():
             problem = f"{event.type} {key}, but the network knows of none"
             findings.expect(key in moved, event.payment_id, problem)
-    _sums_agree(approved, evidence, findings)
+    _sums_agree(approved, dataset, findings)
 
 
 def _payment_of(operation_id: str) -> str:
     return operation_id.partition(":")[0]
 
 
-def _ends(evidence: Evidence) -> Ends:
+def _ends(dataset: Dataset) -> Ends:
     ending = {*_CONFIRMED.values(), *_DENIED.values(), EventType.REVERSED}
     return {
         event.operation_id: event
-        for event in evidence.all_events()
+        for event in dataset.all_events()
         if event.type in ending and event.operation_id is not None
     }
 
 
-def _is_ours(line: Line, ends: Ends, evidence: Evidence, findings: Findings) -> None:
+def _is_ours(line: Line, ends: Ends, dataset: Dataset, findings: Findings) -> None:
     key, name = line["idempotency_key"], line["operation"]
     payment_id = _payment_of(key)
-    state = evidence.states.get(payment_id)
+    state = dataset.states.get(payment_id)
     operation = state.operation_of(key) if state is not None else None
     if state is None or operation is None:
         findings.expect(False, payment_id, f"{name} {key} was requested by no event")
@@ -87,7 +87,7 @@ def _agrees(line: Line, end: PaymentEvent, denied: bool, findings: Findings) -> 
     findings.expect(same, end.payment_id, f"{name} {key}: {said}, {did}")
 
 
-def _sums_agree(approved: list[Line], evidence: Evidence, findings: Findings) -> None:
+def _sums_agree(approved: list[Line], dataset: Dataset, findings: Findings) -> None:
     charged: Counter[str] = Counter()
     for line in approved:
         payment_id = _payment_of(line["idempotency_key"])
@@ -95,7 +95,7 @@ def _sums_agree(approved: list[Line], evidence: Evidence, findings: Findings) ->
             charged[payment_id] += line["amount_minor"]
         elif _TAKEN_BACK in line["idempotency_key"]:
             charged[payment_id] -= line["amount_minor"]
-    for payment_id, state in evidence.states.items():
+    for payment_id, state in dataset.states.items():
         if any(o.pending for o in state.operations if o.operation in _CHARGES):
             continue
         problem = f"captured {state.captured_minor}, charged {charged[payment_id]} at the network"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paystream.verify.evidence import Evidence, Located
+from paystream.verify.dataset import Dataset, Located
 from paystream.verify.result import Findings
 from schemas import topics
 from schemas.enums import AttemptResult, EventType, MerchantEventType
@@ -17,20 +17,20 @@ REGISTRY_LAG_MS = 10_000
 _ADDS = {MerchantEventType.REGISTERED, MerchantEventType.ENDPOINT_ADDED}
 
 
-def delivered_or_pending(evidence: Evidence, findings: Findings) -> None:
+def delivered_or_pending(dataset: Dataset, findings: Findings) -> None:
     """Each event has an intent per endpoint; each intent is delivered, pending or dead-lettered."""
-    known_since_ms = _known_since_ms(evidence, findings)
+    known_since_ms = _known_since_ms(dataset, findings)
     intents = {
         found.record.delivery_id: found
-        for found in evidence.deliveries
+        for found in dataset.deliveries
         if found.record.created_at_ms >= known_since_ms
     }
-    _every_event_has_intents(evidence, intents, known_since_ms, findings)
-    _every_intent_has_an_event(evidence, intents, findings)
+    _every_event_has_intents(dataset, intents, known_since_ms, findings)
+    _every_intent_has_an_event(dataset, intents, findings)
     # The table first: what leaves it while we read has left its attempt or dead letter before.
-    pending = evidence.last_values(PENDING_CHANGELOG)
-    delivered = {a.delivery_id for a in evidence.attempts() if a.result == AttemptResult.DELIVERED}
-    exhausted = evidence.dead_lettered(topics.WEBHOOKS_DELIVERIES)
+    pending = dataset.last_values(PENDING_CHANGELOG)
+    delivered = {a.delivery_id for a in dataset.attempts() if a.result == AttemptResult.DELIVERED}
+    exhausted = dataset.dead_lettered(topics.WEBHOOKS_DELIVERIES)
     for delivery_id, found in intents.items():
         known = (
             delivery_id in delivered
@@ -43,16 +43,16 @@ def delivered_or_pending(evidence: Evidence, findings: Findings) -> None:
         findings.note(f"{waiting:,} deliveries wait for their next attempt")
 
 
-def _known_since_ms(evidence: Evidence, findings: Findings) -> int:
+def _known_since_ms(dataset: Dataset, findings: Findings) -> int:
     """From when on intents and attempts are all there: 0, unless retention took older ones."""
     kept = (topics.WEBHOOKS_DELIVERIES, topics.WEBHOOKS_ATTEMPTS)
-    if not any(evidence.cut_off(topic) for topic in kept):
+    if not any(dataset.cut_off(topic) for topic in kept):
         return 0
     first_attempts: dict[str, int] = {}
-    for attempt in evidence.attempts():
+    for attempt in dataset.attempts():
         first_attempts.setdefault(attempt.endpoint_id, attempt.attempted_at_ms)
     first_intents: dict[str, int] = {}
-    for found in evidence.deliveries:
+    for found in dataset.deliveries:
         first_intents.setdefault(found.record.endpoint_id, found.record.created_at_ms)
     since_ms = max([*first_attempts.values(), *first_intents.values()], default=0)
     findings.note("older webhooks are gone by retention: only the time since was checked")
@@ -60,13 +60,13 @@ def _known_since_ms(evidence: Evidence, findings: Findings) -> int:
 
 
 def _every_event_has_intents(
-    evidence: Evidence,
+    dataset: Dataset,
     intents: dict[str, Located[WebhookDelivery]],
     known_since_ms: int,
     findings: Findings,
 ) -> None:
-    endpoints = _lasting_endpoints(evidence.merchant_events)
-    for event in evidence.all_events():
+    endpoints = _lasting_endpoints(dataset.merchant_events)
+    for event in dataset.all_events():
         if event.occurred_at_ms < known_since_ms:
             continue
         for endpoint_id in _owed(event, endpoints):
@@ -101,9 +101,9 @@ def _lasting_endpoints(events: list[MerchantEvent]) -> dict[str, dict[str, int]]
 
 
 def _every_intent_has_an_event(
-    evidence: Evidence, intents: dict[str, Located[WebhookDelivery]], findings: Findings
+    dataset: Dataset, intents: dict[str, Located[WebhookDelivery]], findings: Findings
 ) -> None:
-    known = {event.event_id for event in evidence.all_events()}
+    known = {event.event_id for event in dataset.all_events()}
     for delivery_id, found in intents.items():
         if found.record.event_id not in known:
             findings.violation(delivery_id, "tells of an event that never happened")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from sinks.audit.ledger import (
@@ -30,23 +30,23 @@ FROM {views}.trial_balance GROUP BY currency, state ORDER BY currency, state
 ENTRIES = f"SELECT {ENTRY_COLUMNS_SQL} FROM {{views}}.ledger_entries"  # noqa: S608 - column names
 
 
-def ledger_balances(evidence: Evidence, findings: Findings) -> None:
+def ledger_balances(dataset: Dataset, findings: Findings) -> None:
     """Every transaction sums to zero per currency and state, and so does the trial balance."""
-    for row in evidence.ledger(TRANSACTIONS):
+    for row in dataset.ledger(TRANSACTIONS):
         findings.checked += int(row["transactions"])
-    for row in evidence.ledger(UNBALANCED):
+    for row in dataset.ledger(UNBALANCED):
         off = f"off by {row['imbalance_minor']} {row['currency']} ({row['state']})"
         findings.violation(row["transaction_id"], off)
-    for row in evidence.ledger(TRIAL_BALANCE):
+    for row in dataset.ledger(TRIAL_BALANCE):
         problem = f"trial balance is {row['balance_minor']} instead of 0"
         findings.expect(row["balance_minor"] == 0, f"{row['currency']} {row['state']}", problem)
 
 
-def ledger_matches_events(evidence: Evidence, findings: Findings) -> None:
+def ledger_matches_events(dataset: Dataset, findings: Findings) -> None:
     """The entries in ClickHouse are the mapping of the events: none missing, extra or twice."""
-    expected = {row.entry_id: row for row in _expected(evidence, findings)}
+    expected = {row.entry_id: row for row in _expected(dataset, findings)}
     seen: set[str] = set()
-    for found in evidence.ledger(ENTRIES):
+    for found in dataset.ledger(ENTRIES):
         entry_id = found["entry_id"]
         findings.checked += 1
         if entry_id in seen:
@@ -60,9 +60,9 @@ def ledger_matches_events(evidence: Evidence, findings: Findings) -> None:
         findings.expect(False, entry_id, "is missing in the ledger")
 
 
-def _expected(evidence: Evidence, findings: Findings) -> Iterator[EntryRow]:
+def _expected(dataset: Dataset, findings: Findings) -> Iterator[EntryRow]:
     events: Iterator[PaymentEvent | PayoutEvent | ReconciliationEvent] = chain(
-        evidence.all_events(), evidence.payout_events, evidence.reconciliation_events
+        dataset.all_events(), dataset.payout_events, dataset.reconciliation_events
     )
     for event in events:
         try:

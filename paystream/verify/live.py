@@ -1,4 +1,4 @@
-"""Evidence from the running parts: Kafka, ClickHouse, Valkey, the simulators, files."""
+"""Dataset from the running parts: Kafka, ClickHouse, Valkey, the simulators, files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from paystream.operations.lag import wait_caught_up
 from paystream.verify import stores
-from paystream.verify.sources import EvidenceUnavailable, GroupPosition
+from paystream.verify.sources import GroupPosition, SourceUnavailable
 from runtime import consumer_lag
 from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
 from runtime.settings import ConfigurationError, connections
@@ -33,7 +33,7 @@ class LiveSources:
         try:
             return str(getattr(self._at.need(name), name))
         except ConfigurationError as error:
-            raise EvidenceUnavailable(str(error)) from error
+            raise SourceUnavailable(str(error)) from error
 
     def records(self, topic: str) -> Iterator[StoredRecord]:
         """The whole topic, read_committed."""
@@ -41,7 +41,7 @@ class LiveSources:
         try:
             yield from read_topic(bootstrap, topic)
         except TopicUnreadable as error:
-            raise EvidenceUnavailable(f"Kafka: {error}") from error
+            raise SourceUnavailable(f"Kafka: {error}") from error
 
     def log_starts(self, topic: str) -> Mapping[int, int]:
         """Partition -> offset of the oldest record."""
@@ -50,7 +50,7 @@ class LiveSources:
             where = [(topic, p) for p in consumer_lag.partitions(client).get(topic, ())]
             starts = consumer_lag.ends(client, where, "start")
         except TopicUnreadable as error:
-            raise EvidenceUnavailable(f"Kafka: {error}") from error
+            raise SourceUnavailable(f"Kafka: {error}") from error
         return {partition: offset for (_, partition), offset in starts.items()}
 
     def topics(self) -> list[str]:
@@ -59,7 +59,7 @@ class LiveSources:
             client = consumer_lag.admin(self._need("kafka_bootstrap_servers"))
             return list(consumer_lag.partitions(client))
         except TopicUnreadable as error:
-            raise EvidenceUnavailable(f"Kafka: {error}") from error
+            raise SourceUnavailable(f"Kafka: {error}") from error
 
     def positions(self) -> list[GroupPosition]:
         """Every group of the pipeline, with what it has left to read."""
@@ -67,7 +67,7 @@ class LiveSources:
         try:
             found = wait_caught_up(bootstrap, CATCH_UP_SECONDS_MAX)
         except TopicUnreadable as error:
-            raise EvidenceUnavailable(f"Kafka: {error}") from error
+            raise SourceUnavailable(f"Kafka: {error}") from error
         return [GroupPosition(*one) for one in found]
 
     def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
@@ -82,11 +82,11 @@ class LiveSources:
         """Keys of Valkey that match, with their values."""
         return stores.cache_entries(self._need("redis_url"), pattern)
 
-    def simulator_log(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def counterparty_log(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Lines of `GET /log` of the network, the bank or the receiver."""
         return stores.ndjson(self._need(f"{name}_url") + "/log")
 
-    def planted_differences(self) -> Iterator[Mapping[str, Any]]:
+    def injected_discrepancies(self) -> Iterator[Mapping[str, Any]]:
         """`GET /v1/settlements/differences` of the network; none where there is no such page."""
         return stores.json_list(
             self._need("network_url") + "/v1/settlements/differences", "differences"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 
 
-def offsets_at_end(evidence: Evidence, findings: Findings) -> None:
+def offsets_at_end(dataset: Dataset, findings: Findings) -> None:
     """Nothing is left for a read_committed reader; last stable offset = high watermark."""
-    positions = evidence.sources.positions()
+    positions = dataset.sources.positions()
     for at, unread_records in positions:
         where = f"{at.group} {at.topic}/{at.partition}"
         behind = f"committed {at.committed}, end {at.stable_end}: {unread_records} records unread"

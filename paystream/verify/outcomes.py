@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.enums import PaymentStatus, Source
 from schemas.records import PaymentCommand
@@ -13,28 +13,28 @@ from schemas.records import PaymentCommand
 _ACCEPTED_FROM = {Source.API, Source.PRODUCER, Source.OPERATOR}
 
 
-def accepted_has_outcome(evidence: Evidence, findings: Findings) -> None:
+def accepted_has_outcome(dataset: Dataset, findings: Findings) -> None:
     """Every accepted command is on the topic and caused an event, or repeats one that did.
 
     A payment that waits is a known state, if it waits with a due time. Commands of our own
     processes (network results, deadlines) were promised to nobody: `events_are_recomputable`
     covers them.
     """
-    known = {command.command_id for command in evidence.all_commands()}
-    caused = {event.command_id for event in evidence.all_events()}
-    for command_id, payment_id in _accepted(evidence, findings):
+    known = {command.command_id for command in dataset.all_commands()}
+    caused = {event.command_id for event in dataset.all_events()}
+    for command_id, payment_id in _accepted(dataset, findings):
         on_topic = command_id in known or command_id in caused
         problem = f"accepted as {command_id}, but on no topic"
         findings.expect(on_topic, payment_id, problem)
-    for command in _first_of_each(evidence):
+    for command in _first_of_each(dataset):
         has_outcome = command.command_id in caused
         problem = f"{command.kind} {command.command_id} caused no event"
         findings.expect(has_outcome, command.payment_id, problem)
-    _nothing_waits_for_ever(evidence, findings)
+    _nothing_waits_for_ever(dataset, findings)
 
 
-def _accepted(evidence: Evidence, findings: Findings) -> Iterator[tuple[str, str]]:
-    lines: Iterator[Mapping[str, Any]] | None = evidence.sources.accepted_commands()
+def _accepted(dataset: Dataset, findings: Findings) -> Iterator[tuple[str, str]]:
+    lines: Iterator[Mapping[str, Any]] | None = dataset.sources.accepted_commands()
     if lines is None:
         findings.note("no sender kept a log: acknowledgements were not compared with the topic")
         return
@@ -43,16 +43,16 @@ def _accepted(evidence: Evidence, findings: Findings) -> Iterator[tuple[str, str
             yield line["command_id"], line.get("payment_id", line["command_id"])
 
 
-def _first_of_each(evidence: Evidence) -> Iterator[PaymentCommand]:
+def _first_of_each(dataset: Dataset) -> Iterator[PaymentCommand]:
     seen: set[str] = set()
-    for command in evidence.all_commands():
+    for command in dataset.all_commands():
         if command.source in _ACCEPTED_FROM and command.command_id not in seen:
             seen.add(command.command_id)
             yield command
 
 
-def _nothing_waits_for_ever(evidence: Evidence, findings: Findings) -> None:
-    for payment_id, state in evidence.states.items():
+def _nothing_waits_for_ever(dataset: Dataset, findings: Findings) -> None:
+    for payment_id, state in dataset.states.items():
         for operation in state.operations:
             if operation.pending:
                 problem = f"waits for {operation.key(payment_id)} without a due time"

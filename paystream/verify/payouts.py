@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.enums import PayoutEventType
 from schemas.records import PayoutEvent
@@ -32,11 +32,11 @@ class Payout(NamedTuple):
 Payouts = dict[str, Payout]
 
 
-def paid_once(evidence: Evidence, findings: Findings) -> None:
+def paid_once(dataset: Dataset, findings: Findings) -> None:
     """One accepted instruction per payout at most, as the events say; items sum to the payout."""
-    payouts = by_id(evidence.payout_events, findings)
+    payouts = by_id(dataset.payout_events, findings)
     instructions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for line in evidence.bank_log:
+    for line in dataset.bank_log:
         if line["status"] == ACCEPTED:
             instructions[payout_of(line["idempotency_key"])].append(line)
     for payout_id, lines in instructions.items():
@@ -47,7 +47,7 @@ def paid_once(evidence: Evidence, findings: Findings) -> None:
         if payout.ended is not None and payout.ended.type == PayoutEventType.PAID:
             problem = "payout.paid, but the bank knows of no payment"
             findings.expect(payout_id in instructions, payout_id, problem)
-    _items_sum_to_payouts(evidence, payouts, findings)
+    _items_sum_to_payouts(dataset, payouts, findings)
 
 
 def payout_of(idempotency_key: str) -> str:
@@ -86,8 +86,8 @@ def _as_instructed(
         findings.expect(ended.type == PayoutEventType.PAID, payout_id, problem)
 
 
-def _items_sum_to_payouts(evidence: Evidence, payouts: Payouts, findings: Findings) -> None:
-    earned = (item_of(event) for event in evidence.all_events())
+def _items_sum_to_payouts(dataset: Dataset, payouts: Payouts, findings: Findings) -> None:
+    earned = (item_of(event) for event in dataset.all_events())
     items = {item.item_id: (item.mode, item.amount_minor) for item in earned if item is not None}
     for payout_id, payout in payouts.items():
         if payout.came_back:

@@ -13,13 +13,13 @@ def print_report(report: VerifyReport, console: Console | None = None) -> None:
     console = console or Console()
     table = Table(title="paystream verify", title_justify="left")
     table.add_column("rule", no_wrap=True)
-    table.add_column("promise")
+    table.add_column("invariant")
     table.add_column("checked", justify="right")
     table.add_column("result", no_wrap=True)
     table.add_column("seconds", justify="right")
     for rule in report.rules:
         seconds = f"{rule.duration_seconds:.1f}"
-        table.add_row(rule.name, rule.promise, f"{rule.checked:,}", _verdict(rule), seconds)
+        table.add_row(rule.name, rule.invariant, f"{rule.checked:,}", _verdict(rule), seconds)
     console.print(table)
     for rule in report.rules:
         _print_details(rule, console)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import zip_longest
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas import topics
 from schemas.records import PaymentCommand, PaymentEvent
@@ -16,20 +16,20 @@ from streams.settings import policy
 States = dict[str, PaymentState | None]
 
 
-def events_are_recomputable(evidence: Evidence, findings: Findings) -> None:
+def events_are_recomputable(dataset: Dataset, findings: Findings) -> None:
     """Per partition: the domain over the commands in their order gives the events in theirs.
 
     Commands that became dead letters are left out, as the agent left them out. Where retention
     took the oldest commands, their events are taken as they are and the rest is computed. Reported
     is the first difference of each partition: all that follows may differ because of it.
     """
-    gone = evidence.dead_lettered(topics.PAYMENTS_COMMANDS)
-    cut_off = evidence.cut_off(topics.PAYMENTS_COMMANDS)
-    rules = policy(evidence.env)
-    for partition in sorted(evidence.commands.keys() | evidence.events.keys()):
-        located = evidence.commands.get(partition, ())
+    gone = dataset.dead_lettered(topics.PAYMENTS_COMMANDS)
+    cut_off = dataset.cut_off(topics.PAYMENTS_COMMANDS)
+    rules = policy(dataset.env)
+    for partition in sorted(dataset.commands.keys() | dataset.events.keys()):
+        located = dataset.commands.get(partition, ())
         commands = [found.record for found in located if (partition, found.offset) not in gone]
-        events = [found.record for found in evidence.events.get(partition, ())]
+        events = [found.record for found in dataset.events.get(partition, ())]
         given = _given(commands, events) if partition in cut_off else 0
         if given:
             findings.note(f"partition {partition}: {given:,} events are older than any command")

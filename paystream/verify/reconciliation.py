@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from runtime.settings import load
 from schemas import topics
@@ -36,18 +36,18 @@ class Found(NamedTuple):
     breaks: dict[str, ReconciliationEvent]
 
 
-def reconciliation(evidence: Evidence, findings: Findings) -> None:
+def reconciliation(dataset: Dataset, findings: Findings) -> None:
     """Postings and breaks = the matching applied to reports, statements and events again; the
 
-    ledger's settled amounts = the lines that were matched; each planted difference is a break and
+    ledger's settled amounts = the lines that were matched; each injected difference is a break and
     no other is; a payment whose captures are all paid is settled.
     """
-    found = _found(iter(evidence.reconciliation_events))
-    _as_recomputed(evidence, found, findings)
-    _lines_are_reported(evidence, found, findings)
-    _ledger_agrees(evidence, found, findings)
-    _planted(evidence, found, findings)
-    _payments_are_settled(evidence, found, findings)
+    found = _found(iter(dataset.reconciliation_events))
+    _as_recomputed(dataset, found, findings)
+    _lines_are_reported(dataset, found, findings)
+    _ledger_agrees(dataset, found, findings)
+    _injected(dataset, found, findings)
+    _payments_are_settled(dataset, found, findings)
 
 
 def _found(events: Iterator[ReconciliationEvent]) -> Found:
@@ -65,11 +65,11 @@ def _scope(event: ReconciliationEvent) -> str:
     return event.operation_id or event.report_id or ""
 
 
-def _as_recomputed(evidence: Evidence, found: Found, findings: Findings) -> None:
-    if evidence.cut_off(topics.RECONCILIATION_REQUESTS):
+def _as_recomputed(dataset: Dataset, found: Found, findings: Findings) -> None:
+    if dataset.cut_off(topics.RECONCILIATION_REQUESTS):
         findings.note("reconciliation.requests begins late (retention): nothing was recomputed")
         return
-    expected = _found(iter(recomputed(evidence).events))
+    expected = _found(iter(recomputed(dataset).events))
     for name, of in (("postings", _postings), ("breaks", _breaks)):
         here, there = of(found), of(expected)
         for key in sorted(here.keys() | there.keys()):
@@ -94,21 +94,21 @@ def _closed_by_system(event: ReconciliationEvent) -> bool:
     return event.break_state == "resolved" and event.actor == SYSTEM
 
 
-def recomputed(evidence: Evidence) -> Outcome:
+def recomputed(dataset: Dataset) -> Outcome:
     """The matching over all that was read, looked at and decided, in another order."""
-    policy = load(ReconciliationSettings, "reconciliation", evidence.env).policy()
+    policy = load(ReconciliationSettings, "reconciliation", dataset.env).policy()
     table: dict[str, Any] = {}
     payments, reports = PaymentAggregate(table, policy), ReportAggregate(table, policy)
     whole = Outcome()
     waiting: deque[ReconciliationRequest] = deque()
-    for event in evidence.all_events():
+    for event in dataset.all_events():
         _add(whole, payments.payment(event))
-    for line in evidence.settlement_lines:
+    for line in dataset.settlement_lines:
         waiting += requests_of_line(table, line)
-    for booking in evidence.bank_lines:
+    for booking in dataset.bank_lines:
         waiting += requests_of_statement_line(table, booking)
     later = deque(
-        r for r in evidence.reconciliation_requests if r.kind in (Kind.CHECK_OVERDUE, Kind.DECIDE)
+        r for r in dataset.reconciliation_requests if r.kind in (Kind.CHECK_OVERDUE, Kind.DECIDE)
     )
     while waiting or later:
         request = waiting.popleft() if waiting else later.popleft()
@@ -124,9 +124,9 @@ def _add(whole: Outcome, part: Outcome) -> None:
     whole.commands += part.commands
 
 
-def _lines_are_reported(evidence: Evidence, found: Found, findings: Findings) -> None:
+def _lines_are_reported(dataset: Dataset, found: Found, findings: Findings) -> None:
     """Each posted line is one of a report, and an operation has one line at most."""
-    lines = {line.line_id: line for line in evidence.settlement_lines}
+    lines = {line.line_id: line for line in dataset.settlement_lines}
     taken: Counter[str] = Counter()
     for line_id, event in found.postings.items():
         line = lines.get(line_id.partition("~")[0])
@@ -138,7 +138,7 @@ def _lines_are_reported(evidence: Evidence, found: Found, findings: Findings) ->
         findings.expect(count <= 1, operation_id, f"was settled by {count} lines")
 
 
-def _ledger_agrees(evidence: Evidence, found: Found, findings: Findings) -> None:
+def _ledger_agrees(dataset: Dataset, found: Found, findings: Findings) -> None:
     wanted: Counter[tuple[str, str]] = Counter()
     for event in found.postings.values():
         if event.type == Type.LINE_SETTLED:
@@ -147,44 +147,44 @@ def _ledger_agrees(evidence: Evidence, found: Found, findings: Findings) -> None
             wanted["network_cost", event.currency] += event.fee_minor
             wanted["network_receivable", event.currency] -= event.gross_minor
     held: Counter[tuple[str, str]] = Counter()
-    for row in evidence.ledger(SETTLED_SUMS):
+    for row in dataset.ledger(SETTLED_SUMS):
         held[row["account"], row["currency"]] += int(row["amount_minor"])
     for key in sorted(wanted.keys() | held.keys()):
         problem = f"settled {held[key]} in the ledger, {wanted[key]} by the matched lines"
         findings.expect(held[key] == wanted[key], " ".join(key), problem)
 
 
-def _planted(evidence: Evidence, found: Found, findings: Findings) -> None:
-    """A planted difference that is due is a break of its kind; every break was planted."""
+def _injected(dataset: Dataset, found: Found, findings: Findings) -> None:
+    """A injected difference that is due is a break of its kind; every break was injected."""
     open_or_decided = [e for e in found.breaks.values() if not _closed_by_system(e)]
     breaks = Counter((_scope(e), e.break_kind or "") for e in open_or_decided)
-    planted: Counter[tuple[str, str]] = Counter()
-    for difference in evidence.planted_differences:
+    injected: Counter[tuple[str, str]] = Counter()
+    for difference in dataset.injected_discrepancies:
         scope = difference.get("operation_id") or difference["report_id"]
-        planted[scope, difference["kind"]] += 1
+        injected[scope, difference["kind"]] += 1
     waiting = 0
-    for scope, kind in planted:
+    for scope, kind in injected:
         if breaks[scope, kind] == 0 and kind in _IN_TIME:
             waiting += 1
             continue
-        problem = f"the planted difference {kind} is {breaks[scope, kind]} breaks instead of 1"
+        problem = f"the injected difference {kind} is {breaks[scope, kind]} breaks instead of 1"
         findings.expect(breaks[scope, kind] == 1, scope, problem)
     if waiting:
-        findings.note(f"{waiting} planted differences are not overdue yet")
+        findings.note(f"{waiting} injected differences are not overdue yet")
     for scope, kind in breaks:
-        findings.expect(planted[scope, kind] > 0, scope, f"a break that nobody planted: {kind}")
+        findings.expect(injected[scope, kind] > 0, scope, f"a break that nobody injected: {kind}")
 
 
 _IN_TIME = (BreakKind.MISSING_IN_LEDGER, BreakKind.MISSING_IN_REPORT, BreakKind.LATE)
 """Differences of time: whether they are due, `_as_recomputed` says by the looks."""
 
 
-def _payments_are_settled(evidence: Evidence, found: Found, findings: Findings) -> None:
+def _payments_are_settled(dataset: Dataset, found: Found, findings: Findings) -> None:
     taken = {e.operation_id for e in found.postings.values() if e.type in _TAKEN}
     captures: dict[str, list[str]] = {}
     last: dict[str, PaymentEvent] = {}
     settled: set[str] = set()
-    for event in evidence.all_events():
+    for event in dataset.all_events():
         last[event.payment_id] = event
         if event.type == EventType.CAPTURED and event.operation_id:
             captures.setdefault(event.payment_id, []).append(event.operation_id)

@@ -11,7 +11,7 @@ class RuleResult(Struct, frozen=True, kw_only=True):
     """The outcome of one rule; `skipped_reason` says which evidence could not be read."""
 
     name: str
-    promise: str
+    invariant: str
     checked: int = 0
     violation_count: int = 0
     violations: tuple[str, ...] = ()  # the first OFFENDERS_MAX, as "id: what is wrong"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas import topics
 from schemas.ids import event_id
 
 
-def sequence_without_gaps(evidence: Evidence, findings: Findings) -> None:
+def sequence_without_gaps(dataset: Dataset, findings: Findings) -> None:
     """Per payment 1, 2, 3, … in partition order; ids say the same; one partition per payment."""
     last: dict[str, int] = {}
     home: dict[str, int] = {}
-    for partition, located in evidence.events.items():
+    for partition, located in dataset.events.items():
         for found in located:
             event = found.record
             expected = last.get(event.payment_id, 0) + 1
@@ -23,6 +23,6 @@ def sequence_without_gaps(evidence: Evidence, findings: Findings) -> None:
             if home.setdefault(event.payment_id, partition) != partition:
                 findings.violation(event.payment_id, f"on two partitions: {event.event_id}")
             last[event.payment_id] = event.sequence
-    for stored in evidence.undecodable[topics.PAYMENTS_EVENTS]:
+    for stored in dataset.undecodable[topics.PAYMENTS_EVENTS]:
         where = f"{stored.topic} {stored.partition}/{stored.offset}"
         findings.violation(where, "an event that cannot be decoded")

@@ -1,4 +1,4 @@
-"""Where evidence comes from: a port, so that rules see real parts and tests plant violations."""
+"""Where evidence comes from: a port, so that rules see real parts and tests inject violations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtime.consumer_lag import Position
 from runtime.kafka import StoredRecord
 
 
-class EvidenceUnavailable(Exception):
+class SourceUnavailable(Exception):
     """A part that a rule needs cannot be read; the message says which and what to do."""
 
 
@@ -24,7 +24,7 @@ class GroupPosition(NamedTuple):
 
 
 class Sources(Protocol):
-    """Everything that verify reads. Each method raises EvidenceUnavailable if its part is not
+    """Everything that verify reads. Each method raises SourceUnavailable if its part is not
     there.
     """
 
@@ -46,11 +46,11 @@ class Sources(Protocol):
     def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Keys of Valkey that match, with their values as bytes."""
 
-    def simulator_log(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def counterparty_log(self, name: str) -> Iterator[Mapping[str, Any]]:
         """What `network`, `bank` or `receiver` did, a line per effect."""
 
-    def planted_differences(self) -> Iterator[Mapping[str, Any]]:
-        """Differences that the simulated network planted in its settlement reports on request."""
+    def injected_discrepancies(self) -> Iterator[Mapping[str, Any]]:
+        """Differences that the simulated network injected in its settlement reports on request."""
 
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
         """What senders were told is accepted; None if no sender kept a log."""

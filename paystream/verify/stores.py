@@ -13,7 +13,7 @@ import redis
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from paystream.verify.sources import EvidenceUnavailable
+from paystream.verify.sources import SourceUnavailable
 
 _TIMEOUT_SECONDS = 30.0
 _SCAN_KEYS = 1_000
@@ -24,7 +24,7 @@ WHERE database = {database:String} AND engine LIKE '%MergeTree' ORDER BY name
 
 
 def clickhouse(url: str) -> Client:
-    """A client for `http://user:password@host:port/database`. Raises EvidenceUnavailable."""
+    """A client for `http://user:password@host:port/database`. Raises SourceUnavailable."""
     parts = urlsplit(url)
     try:
         return clickhouse_connect.get_client(
@@ -37,13 +37,13 @@ def clickhouse(url: str) -> Client:
             autogenerate_session_id=False,
         )
     except (ClickHouseError, OSError) as error:
-        raise EvidenceUnavailable(f"ClickHouse does not answer: {_first_line(error)}") from error
+        raise SourceUnavailable(f"ClickHouse does not answer: {_first_line(error)}") from error
 
 
 def rows(
     url: str, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """Rows of a query by column name. Raises EvidenceUnavailable."""
+    """Rows of a query by column name. Raises SourceUnavailable."""
     client = clickhouse(url)
     try:
         with client.query_row_block_stream(sql, parameters=dict(parameters or {})) as stream:
@@ -52,13 +52,13 @@ def rows(
                 for row in block:
                     yield dict(zip(names, row, strict=True))
     except (ClickHouseError, OSError) as error:
-        raise EvidenceUnavailable(f"ClickHouse: {_first_line(error)}") from error
+        raise SourceUnavailable(f"ClickHouse: {_first_line(error)}") from error
     finally:
         client.close()
 
 
 def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
-    """Table and row as tab-separated text, of all MergeTree tables. Raises EvidenceUnavailable."""
+    """Table and row as tab-separated text, of all MergeTree tables. Raises SourceUnavailable."""
     found = rows(url, _TABLES, {"database": database})
     client = clickhouse(url)
     try:
@@ -67,14 +67,14 @@ def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
             for line in answer:
                 yield f"{database}.{table}", line
     except (ClickHouseError, OSError) as error:
-        raise EvidenceUnavailable(f"ClickHouse: {_first_line(error)}") from error
+        raise SourceUnavailable(f"ClickHouse: {_first_line(error)}") from error
     finally:
         client.close()
 
 
 def cache_entries(url: str, pattern: str) -> Iterator[tuple[str, bytes]]:
     """Keys of Valkey that match, with their values, whatever their type. Raises
-    EvidenceUnavailable.
+    SourceUnavailable.
     """
     client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS)
     try:
@@ -83,7 +83,7 @@ def cache_entries(url: str, pattern: str) -> Iterator[tuple[str, bytes]]:
             if value is not None:
                 yield key.decode("utf-8", "replace"), value
     except redis.RedisError as error:
-        raise EvidenceUnavailable(f"Valkey does not answer: {_first_line(error)}") from error
+        raise SourceUnavailable(f"Valkey does not answer: {_first_line(error)}") from error
     finally:
         client.close()
 
@@ -105,7 +105,7 @@ def _value(client: Any, key: bytes) -> bytes | None:
 
 
 def ndjson(url: str) -> Iterator[Mapping[str, Any]]:
-    """Lines of a log that is served as NDJSON. Raises EvidenceUnavailable."""
+    """Lines of a log that is served as NDJSON. Raises SourceUnavailable."""
     try:
         with httpx2.stream("GET", url, timeout=_TIMEOUT_SECONDS) as answer:
             answer.raise_for_status()
@@ -113,11 +113,11 @@ def ndjson(url: str) -> Iterator[Mapping[str, Any]]:
                 if line:
                     yield json.loads(line)
     except (httpx2.HTTPError, ValueError) as error:
-        raise EvidenceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
+        raise SourceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
 
 
 def json_list(url: str, name: str) -> Iterator[Mapping[str, Any]]:
-    """A list in a JSON answer; empty if there is no such page. Raises EvidenceUnavailable."""
+    """A list in a JSON answer; empty if there is no such page. Raises SourceUnavailable."""
     try:
         answer = httpx2.get(url, timeout=_TIMEOUT_SECONDS)
         if answer.status_code == httpx2.codes.NOT_FOUND:
@@ -125,7 +125,7 @@ def json_list(url: str, name: str) -> Iterator[Mapping[str, Any]]:
         answer.raise_for_status()
         yield from answer.json()[name]
     except (httpx2.HTTPError, ValueError, KeyError) as error:
-        raise EvidenceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
+        raise SourceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.public_view import is_unknown_payment, public_view
 from schemas.status_keys import PAYMENT_PREFIX
@@ -20,17 +20,17 @@ PAYMENTS_CHANGELOG = "streams-payments-payments-changelog"
 ARCHIVED_CHANGELOG = "streams-payments-archived-changelog"
 
 
-def tables_match_events(evidence: Evidence, findings: Findings) -> None:
+def tables_match_events(dataset: Dataset, findings: Findings) -> None:
     """Changelogs of the payments tables, and payment status in Valkey, against the events."""
-    archived = evidence.last_values(ARCHIVED_CHANGELOG)
-    _changelog_is_fold(evidence, findings, archived.keys())
-    _stubs_fit(evidence, findings, archived)
-    _status_is_view(evidence, findings)
+    archived = dataset.last_values(ARCHIVED_CHANGELOG)
+    _changelog_is_fold(dataset, findings, archived.keys())
+    _stubs_fit(dataset, findings, archived)
+    _status_is_view(dataset, findings)
 
 
-def _changelog_is_fold(evidence: Evidence, findings: Findings, archived: Collection[str]) -> None:
-    values = evidence.last_values(PAYMENTS_CHANGELOG)
-    for payment_id, state in evidence.states.items():
+def _changelog_is_fold(dataset: Dataset, findings: Findings, archived: Collection[str]) -> None:
+    values = dataset.last_values(PAYMENTS_CHANGELOG)
+    for payment_id, state in dataset.states.items():
         stored = values.pop(payment_id, None)
         if stored is None:
             problem = "has events and no entry in the changelog"
@@ -48,10 +48,10 @@ def _changelog_is_fold(evidence: Evidence, findings: Findings, archived: Collect
         findings.expect(False, key, "is in the changelog and has no event")
 
 
-def _stubs_fit(evidence: Evidence, findings: Findings, archived: Mapping[str, bytes]) -> None:
+def _stubs_fit(dataset: Dataset, findings: Findings, archived: Mapping[str, bytes]) -> None:
     """What stayed of archived payments is what their events lead to."""
     for payment_id, stored in archived.items():
-        state = evidence.states.get(payment_id)
+        state = dataset.states.get(payment_id)
         if state is None:
             findings.expect(False, payment_id, "is archived and has no event")
             continue
@@ -77,17 +77,17 @@ def _fields_that_differ(found: msgspec.Struct, wanted: msgspec.Struct) -> str:
     return ", ".join(names)
 
 
-def _views(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
+def _views(dataset: Dataset) -> dict[str, Mapping[str, Any]]:
     views: dict[str, Mapping[str, Any]] = {}
-    for event in evidence.all_events():
+    for event in dataset.all_events():
         if not is_unknown_payment(event):
             views[event.payment_id] = public_view(event, views.get(event.payment_id))
     return views
 
 
-def _status_is_view(evidence: Evidence, findings: Findings) -> None:
-    views = _views(evidence)
-    for key, value in evidence.sources.cache_entries(f"{PAYMENT_PREFIX}*"):
+def _status_is_view(dataset: Dataset, findings: Findings) -> None:
+    views = _views(dataset)
+    for key, value in dataset.sources.cache_entries(f"{PAYMENT_PREFIX}*"):
         payment_id = key.removeprefix(PAYMENT_PREFIX)
         wanted = views.pop(payment_id, None)
         if wanted is None:

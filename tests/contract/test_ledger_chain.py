@@ -16,7 +16,7 @@ from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop
 
 from engine import TopicPartition
 from paystream.verify.chain import PUBLIC_KEY_VARIABLE
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.live import LiveSources
 from paystream.verify.result import RuleResult
 from paystream.verify.run import CHAIN_RULES, check
@@ -163,7 +163,7 @@ class House:
         """What `paystream verify --chain` says: of the rows, and of the witness."""
         sources = LiveSources(self.env)
         sources.records = self.witness  # type: ignore[assignment,method-assign] # no broker here
-        sealed, witness = (check(rule, Evidence(sources, self.env)) for rule in CHAIN_RULES)
+        sealed, witness = (check(rule, Dataset(sources, self.env)) for rule in CHAIN_RULES)
         return sealed, witness
 
     def witness(self, topic: str) -> Iterator[StoredRecord]:

@@ -44,14 +44,14 @@ class Logs(BaseHTTPRequestHandler):
     """`GET /network/log`, `/bank/log` and settlement differences, as the simulators answer them."""
 
     lines: dict[str, list[dict[str, Any]]] = {}  # noqa: RUF012 - set once by the fixture
-    planted: list[dict[str, Any]] = []  # noqa: RUF012 - set once by the fixture
+    injected: list[dict[str, Any]] = []  # noqa: RUF012 - set once by the fixture
 
     def do_GET(self) -> None:
         _, name, page = self.path.split("/", 2)
         if page == "log":
             body = b"".join(json.dumps(line).encode() + b"\n" for line in self.lines[name])
         else:
-            body = json.dumps({"differences": self.planted}).encode()
+            body = json.dumps({"differences": self.injected}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -88,7 +88,7 @@ def stack(
 
 def _fill(env: dict[str, str], shop: Shop) -> None:
     Logs.lines = {"network": shop.network, "bank": shop.bank}
-    Logs.planted = shop.planted
+    Logs.injected = shop.injected
     _fill_kafka(env["KAFKA_BOOTSTRAP_SERVERS"], shop)
     _fill_clickhouse(env, shop)
     redis.Redis.from_url(env["REDIS_URL"]).mset(shop.cache)  # type: ignore[arg-type] # str keys

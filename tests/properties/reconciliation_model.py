@@ -1,4 +1,4 @@
-"""A small world of payments, reports and deposits with planted differences, and its folding."""
+"""A small world of payments, reports and deposits with injected differences, and its folding."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY_MS = 86_400_000
 NOON_MS = 1_790_000_000_000
 POLICY = MatchingPolicy(page_lines=2)
 FAR_MS = NOON_MS + 30 * DAY_MS
-LINE_PLANTS = ("none", "missing", "extra", "amount", "currency", "duplicate", "late")
+LINE_INJECTIONS = ("none", "missing", "extra", "amount", "currency", "duplicate", "late")
 DEPOSIT_PLANTS = ("none", "missing", "amount", "currency", "duplicate", "late")
 
 
@@ -41,8 +41,8 @@ class World:
     events: list[list[PaymentEvent]] = field(default_factory=list)
     lines: list[SettlementLine] = field(default_factory=list)
     bookings: list[BankLine] = field(default_factory=list)
-    plants: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(level, kind of break) -> how many were planted."""
+    injections: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(level, kind of break) -> how many were injected."""
 
 
 def payment_event(payment_id: str, sequence: int, **changes: Any) -> PaymentEvent:
@@ -132,7 +132,7 @@ def summed(lines: Iterable[SettlementLine]) -> list[SettlementLine]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Payments with a capture and sometimes a refund, one report or two, planted differences."""
+    """Payments with a capture and sometimes a refund, one report or two, injected differences."""
     world = World()
     for number in range(draw(st.integers(1, 5))):
         _payment(world, draw, f"pay_{number}")
@@ -162,47 +162,47 @@ def _payment(world: World, draw: st.DrawFn, payment_id: str) -> None:
 def _line(
     world: World, draw: st.DrawFn, line_id: str, operation_id: str, gross_minor: int, **more: Any
 ) -> None:
-    plant = draw(st.sampled_from(LINE_PLANTS))
+    inject = draw(st.sampled_from(LINE_INJECTIONS))
     made = settlement_line(line_id, operation_id, gross_minor=gross_minor, **more)
     made = msgspec.structs.replace(made, fee_minor=draw(st.integers(0, 40)))
-    if plant == "amount":
+    if inject == "amount":
         made = msgspec.structs.replace(made, gross_minor=gross_minor + draw(st.integers(1, 99)))
-    elif plant == "currency":
+    elif inject == "currency":
         made = msgspec.structs.replace(made, currency="USD", report_id="set_usd")
-    elif plant == "late":
+    elif inject == "late":
         late_ms = NOON_MS + 5 * DAY_MS
         made = msgspec.structs.replace(made, published_at_ms=late_ms, report_id="set_late")
-    if plant == "extra":
+    if inject == "extra":
         stray = f"pay_stray{line_id}:capture:1"
         world.lines.append(settlement_line(f"{line_id}-x", stray, gross_minor=777))
-    if plant == "duplicate":
+    if inject == "duplicate":
         world.lines.append(msgspec.structs.replace(made, line_id=f"{line_id}-d"))
-    if plant != "missing":
+    if inject != "missing":
         world.lines.append(made)
     kinds = {"missing": "missing_in_report", "extra": "missing_in_ledger"}
-    if plant != "none":
-        world.plants["operation", kinds.get(plant, plant)] += 1
+    if inject != "none":
+        world.injections["operation", kinds.get(inject, inject)] += 1
 
 
 def _deposit(world: World, draw: st.DrawFn, report_id: str) -> None:
-    plant = draw(st.sampled_from(DEPOSIT_PLANTS))
+    inject = draw(st.sampled_from(DEPOSIT_PLANTS))
     lines = [line for line in world.lines if line.report_id == report_id]
     made = booking(f"dep_{report_id}", report_id, lines[0].report_net_minor)
     made = msgspec.structs.replace(
         made, currency=lines[0].currency, booked_at_ms=lines[0].published_at_ms + DAY_MS
     )
-    if plant == "amount":
+    if inject == "amount":
         made = msgspec.structs.replace(made, amount_minor=made.amount_minor - 5)
-    elif plant == "currency":
+    elif inject == "currency":
         made = msgspec.structs.replace(made, currency="CHF")
-    elif plant == "late":
+    elif inject == "late":
         made = msgspec.structs.replace(made, booked_at_ms=made.booked_at_ms + 4 * DAY_MS)
-    if plant == "duplicate":
+    if inject == "duplicate":
         world.bookings.append(msgspec.structs.replace(made, line_id=f"{made.line_id}-d"))
-    if plant != "missing":
+    if inject != "missing":
         world.bookings.append(made)
-    if plant != "none":
-        world.plants["report", "missing_in_report" if plant == "missing" else plant] += 1
+    if inject != "none":
+        world.injections["report", "missing_in_report" if inject == "missing" else inject] += 1
 
 
 class House:

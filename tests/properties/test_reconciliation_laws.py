@@ -1,4 +1,4 @@
-"""Laws of the three-way matching, over random worlds with planted differences."""
+"""Laws of the three-way matching, over random worlds with injected differences."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_any_order_of_the_three_sources_gives_the_same_result(
 @given(worlds())
 def test_every_planted_difference_is_a_break_of_its_kind_and_nothing_else_is(world: World) -> None:
     found = Counter((level, kind) for level, kind, _ in told_in_order(world).breaks().values())
-    assert found == world.plants
+    assert found == world.injections
 
 
 @RUNS
@@ -82,7 +82,7 @@ def test_reading_reports_and_statements_again_changes_nothing(world: World) -> N
 def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) -> None:
     """With every report paid as it says, bank and receivable follow; the rest is in suspense."""
     wrong = {"amount", "currency", "duplicate", "missing_in_report"}
-    if any(level == "report" and kind in wrong for level, kind in world.plants):
+    if any(level == "report" and kind in wrong for level, kind in world.injections):
         return
     house = told_in_order(world)
     balances = house.balances()
@@ -91,7 +91,7 @@ def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) 
         deposits[line.currency] += line.amount_minor
     for currency, amount_minor in deposits.items():
         assert balances["bank_clearing", currency] == amount_minor
-    if not any(kind != "late" for _, kind in world.plants):
+    if not any(kind != "late" for _, kind in world.injections):
         ours = sum(
             event.amount_minor * (1 if event.type == "payment.captured" else -1)
             for story in world.events

@@ -24,7 +24,7 @@ from devstack.services import clickhouse, kafka
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
 from paystream.operations import topics
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.live import LiveSources
 from paystream.verify.result import RuleResult
 from paystream.verify.run import CHAIN_RULES, check
@@ -187,7 +187,7 @@ class AuditHouse:
         found: list[RuleResult] = []
 
         def signed() -> bool:
-            found[:] = [check(rule, Evidence(LiveSources(env), env)) for rule in CHAIN_RULES]
+            found[:] = [check(rule, Dataset(LiveSources(env), env)) for rule in CHAIN_RULES]
             return not any("are not signed" in note for note in found[0].notes)
 
         self.until(signed)

@@ -21,7 +21,7 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from paystream.operations.topics import create_all
 from paystream.verify import tables
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.live import LiveSources
 from paystream.verify.result import Findings
 from runtime.clock import now_ms
@@ -64,7 +64,7 @@ def rebuild(env: dict[str, str]) -> dict[str, int]:
 def differences(env: dict[str, str]) -> list[str]:
     """What the rule tables_match_events says about Valkey."""
     findings = Findings()
-    tables._status_is_view(Evidence(LiveSources(env), env), findings)
+    tables._status_is_view(Dataset(LiveSources(env), env), findings)
     assert findings.checked >= len(KEYS)
     return findings.violations
 

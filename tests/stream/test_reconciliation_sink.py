@@ -129,7 +129,7 @@ class House:
             for e in breaks.breaks(self.bootstrap)
         )
 
-    def planted(self) -> Counter[tuple[str, str]]:
+    def injected(self) -> Counter[tuple[str, str]]:
         found = self.http.get("/v1/settlements/differences").json()["differences"]
         return Counter((d.get("operation_id") or d["report_id"], d["kind"]) for d in found)
 
@@ -171,8 +171,8 @@ def test_each_planted_difference_is_found_and_named_also_over_kill_9(house: Hous
     house.close(published_at_ms=now + 5 * DAY_MS)
     house.charge("pay_more", now_ms())
     house.close(differences={"deposit_amount": 1})
-    assert len(house.planted()) == len(FATES) + 1
-    eventually(lambda: house.open_breaks() == house.planted(), "all differences, no other")
+    assert len(house.injected()) == len(FATES) + 1
+    eventually(lambda: house.open_breaks() == house.injected(), "all differences, no other")
     right = {"pay_1", *PAYMENTS[4:]}
     eventually(lambda: house.settled() == right, "payments that are paid in full")
 

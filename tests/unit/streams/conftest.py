@@ -16,7 +16,7 @@ MERCHANT = "mer_1"
 START_MS = 1_700_000_000_000
 
 
-class Story:
+class PaymentTimeline:
     """Sends commands to one payment and keeps what came of them; time moves 1 s per command."""
 
     def __init__(self, policy: Policy | None = None, key: str = "order-1") -> None:
@@ -94,13 +94,13 @@ class Story:
         due = deadline_command(self.state, self.now_ms)
         return [event.type for event in self.send(due or command).events]
 
-    def authorized(self, **fields: Any) -> Story:
+    def authorized(self, **fields: Any) -> PaymentTimeline:
         """A payment that was authorized, by default with manual capture."""
         self.create(**{"capture_method": "manual", **fields})
         self.result("approved", network_reference="net_1")
         return self
 
-    def captured(self, **fields: Any) -> Story:
+    def captured(self, **fields: Any) -> PaymentTimeline:
         """A payment of which everything was captured."""
         self.create(**fields)
         self.result("approved", network_reference="net_1")
@@ -119,12 +119,12 @@ class Story:
 
 
 @pytest.fixture
-def story() -> Story:
+def story() -> PaymentTimeline:
     """A payment that nobody has heard of yet."""
-    return Story()
+    return PaymentTimeline()
 
 
 @pytest.fixture
-def new_story() -> Callable[..., Story]:
+def new_story() -> Callable[..., PaymentTimeline]:
     """Makes further payments: `new_story(policy=…, key=…)`."""
-    return Story
+    return PaymentTimeline

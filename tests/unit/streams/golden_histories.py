@@ -19,7 +19,7 @@ from streams.domain import deadline_command, next_due
 
 HERE = Path(__file__).parent
 FILE = HERE / "golden_histories.json"
-Story = Any  # conftest.Story
+PaymentTimeline = Any  # conftest.PaymentTimeline
 FULL = {
     "card": "jwe",
     "reference": "basket 7",
@@ -29,7 +29,7 @@ FULL = {
 }
 
 
-def due(story: Story, late_ms: int = 0) -> None:
+def due(story: PaymentTimeline, late_ms: int = 0) -> None:
     """The next deadline passes, to the millisecond."""
     assert story.state is not None
     at = next_due(story.state)
@@ -41,7 +41,7 @@ def due(story: Story, late_ms: int = 0) -> None:
     story.send(command)
 
 
-def captured_at_once(s: Story) -> None:
+def captured_at_once(s: PaymentTimeline) -> None:
     s.create(**FULL)
     s.result("approved", network_reference="net_1")
     s.result("approved", "capture", network_reference="net_2")
@@ -54,7 +54,7 @@ def captured_at_once(s: Story) -> None:
     s.tell("refund", refund_id="ref_mine", amount_minor=1)
 
 
-def three_d_secure(s: Story) -> None:
+def three_d_secure(s: PaymentTimeline) -> None:
     s.create(**FULL, capture_method="manual")
     s.result("requires_action", action_url="https://acs.example/1", network_reference="net_1")
     s.tell("complete_action")
@@ -67,7 +67,7 @@ def three_d_secure(s: Story) -> None:
     s.result("approved", "capture", 2)
 
 
-def abandoned(s: Story) -> None:
+def abandoned(s: PaymentTimeline) -> None:
     s.create()
     s.result("requires_action", action_url="https://acs.example/1", network_reference="net_1")
     due(s, 17)
@@ -75,7 +75,7 @@ def abandoned(s: Story) -> None:
     s.result("approved", "reverse_authorize")
 
 
-def declined(s: Story) -> None:
+def declined(s: PaymentTimeline) -> None:
     s.create(**FULL)
     s.result("declined", decline_code="insufficient_funds", reason="51", network_reference="n")
     s.result("approved", name="late", network_reference="net_late")
@@ -84,19 +84,19 @@ def declined(s: Story) -> None:
     s.result("failed", "reverse_authorize", attempt=2, reason="closed", decline_code="x")
 
 
-def failed_without_words(s: Story) -> None:
+def failed_without_words(s: PaymentTimeline) -> None:
     s.create()
     s.result("failed")
     s.tell("capture", amount_minor=5, refund_id="ref_1", dispute_id="dsp_1", attempt=3)
 
 
-def action_then_declined(s: Story) -> None:
+def action_then_declined(s: PaymentTimeline) -> None:
     s.create()
     s.result("requires_action", network_reference="net_1", action_url="https://acs.example/1")
     s.result("declined", decline_code="authentication_failed")
 
 
-def unknown_to_the_end(s: Story) -> None:
+def unknown_to_the_end(s: PaymentTimeline) -> None:
     s.create(**FULL)
     s.result("unknown", reason="time-out")
     for attempt in range(2, 8):
@@ -111,7 +111,7 @@ def unknown_to_the_end(s: Story) -> None:
     s.result("failed", "capture", 2, name="again")
 
 
-def background_capture(s: Story) -> None:
+def background_capture(s: PaymentTimeline) -> None:
     s.create(capture_delay_seconds=3600)
     s.result("approved", network_reference="net_1")
     due(s)
@@ -124,7 +124,7 @@ def background_capture(s: Story) -> None:
     s.result("approved", "void", 2)
 
 
-def expired_in_part(s: Story) -> None:
+def expired_in_part(s: PaymentTimeline) -> None:
     s.authorized(**FULL)
     s.tell("capture", amount_minor=400)
     due(s)
@@ -132,12 +132,12 @@ def expired_in_part(s: Story) -> None:
     due(s)
 
 
-def expired(s: Story) -> None:
+def expired(s: PaymentTimeline) -> None:
     s.authorized()
     due(s)
 
 
-def silence_about_two(s: Story) -> None:
+def silence_about_two(s: PaymentTimeline) -> None:
     s.captured(currency="JPY")
     s.tell("refund", amount_minor=1)
     s.tell("refund", amount_minor=2)
@@ -147,7 +147,7 @@ def silence_about_two(s: Story) -> None:
     s.result("declined", "refund", 1, attempt=2)
 
 
-def disputes(s: Story) -> None:
+def disputes(s: PaymentTimeline) -> None:
     s.captured(capture_method="automatic")
     s.tell("open_dispute", amount_minor=100)
     s.tell("open_dispute", amount_minor=200, dispute_id="dsp_2")
@@ -159,7 +159,7 @@ def disputes(s: Story) -> None:
     s.tell("open_dispute", amount_minor=1, dispute_id="dsp_4")
 
 
-def refused(s: Story) -> None:
+def refused(s: PaymentTimeline) -> None:
     s.tell("capture", merchant_id="mer_2")
     s.create(amount_minor=0)
     s.create(**FULL, capture_method="manual")
@@ -175,7 +175,7 @@ def refused(s: Story) -> None:
     s.tell("win_dispute", dispute_id="dsp_1")
 
 
-def refunds_refused(s: Story) -> None:
+def refunds_refused(s: PaymentTimeline) -> None:
     s.captured()
     s.tell("refund", amount_minor=0)
     s.tell("refund", amount_minor=-1)
@@ -186,7 +186,7 @@ def refunds_refused(s: Story) -> None:
     s.tell("refund")
 
 
-def rerouted(s: Story) -> None:
+def rerouted(s: PaymentTimeline) -> None:
     s.create(**FULL)
     s.result("not_processed", card="jwe", reason="no connection")
     s.result("approved", name="late", network_reference="net_1")
@@ -196,7 +196,7 @@ def rerouted(s: Story) -> None:
     s.result("approved", "capture")
 
 
-def contradicted(s: Story) -> None:
+def contradicted(s: PaymentTimeline) -> None:
     s.authorized()
     s.tell("capture", amount_minor=700)
     s.result("failed", "capture")
@@ -207,7 +207,7 @@ def contradicted(s: Story) -> None:
     s.result("declined", "capture", 2)
 
 
-LIVES: dict[str, Callable[[Story], None]] = {
+LIVES: dict[str, Callable[[PaymentTimeline], None]] = {
     life.__name__: life
     for life in (
         captured_at_once,
@@ -230,7 +230,7 @@ LIVES: dict[str, Callable[[Story], None]] = {
 }
 
 
-def told(name: str, story: Story) -> list[Any]:
+def told(name: str, story: PaymentTimeline) -> list[Any]:
     """Commands of deadlines, events, requests: each as it differs from the last; then the state."""
     LIVES[name](story)
     sent = [command for command in story.commands if command.source == Source.DEADLINES]
@@ -260,7 +260,7 @@ def main() -> None:
     lines = (
         json.dumps(name)
         + ": [\n"
-        + ",\n".join(map(json.dumps, told(name, stories.Story(key=name))))
+        + ",\n".join(map(json.dumps, told(name, stories.PaymentTimeline(key=name))))
         + "\n]"
         for name in LIVES
     )

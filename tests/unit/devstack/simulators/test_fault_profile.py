@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from devstack.simulators.cards import CARDS, behaviour_of
-from devstack.simulators.fault_profile import Fault, FaultProfile, draw
+from devstack.simulators.fault_profile import Fault, FaultProfile, sample_faults
 from devstack.simulators.settings import ReceiverSettings, SimulatorSettings, load
 from devstack.traffic.stats import percentile
 from schemas.pan import TEST_CARD_NUMBERS, passes_luhn
 
 
-def climate(**changes: float) -> FaultProfile:
+def fault_profile(**changes: float) -> FaultProfile:
     values = {
         "latency_p50_ms": 120,
         "latency_p99_ms": 380,
@@ -25,31 +25,41 @@ def climate(**changes: float) -> FaultProfile:
 
 
 def test_the_same_request_has_the_same_fate() -> None:
-    assert draw(climate(), "key", 3) == draw(climate(), "key", 3)
-    assert draw(climate(), "key", 3) != draw(climate(), "key", 4)
+    assert sample_faults(fault_profile(), "key", 3) == sample_faults(fault_profile(), "key", 3)
+    assert sample_faults(fault_profile(), "key", 3) != sample_faults(fault_profile(), "key", 4)
 
 
 def test_latency_is_log_normal_around_its_percentiles() -> None:
-    latencies = [draw(climate(), f"key-{n}", 1).latency_seconds * 1000 for n in range(5000)]
+    latencies = [
+        sample_faults(fault_profile(), f"key-{n}", 1).latency_seconds * 1000 for n in range(5000)
+    ]
     assert statistics.median(latencies) == pytest.approx(120, rel=0.05)
     assert percentile(latencies, 0.99) == pytest.approx(380, rel=0.15)
     assert min(latencies) > 0
 
 
 def test_faults_have_their_ratio_and_all_kinds() -> None:
-    faults = Counter(draw(climate(fault_ratio=0.2), f"key-{n}", 1).fault for n in range(5000))
+    faults = Counter(
+        sample_faults(fault_profile(fault_ratio=0.2), f"key-{n}", 1).fault for n in range(5000)
+    )
     assert sum(faults[kind] for kind in Fault) / 5000 == pytest.approx(0.2, abs=0.02)
     assert set(faults) == {None, *Fault}
 
 
 def test_lost_answers_come_on_top() -> None:
-    fates = [draw(climate(lost_answer_ratio=0.05), f"key-{n}", 1).fault for n in range(5000)]
+    fates = [
+        sample_faults(fault_profile(lost_answer_ratio=0.05), f"key-{n}", 1).fault
+        for n in range(5000)
+    ]
     assert Counter(fates)[Fault.LOST_ANSWER] / 5000 == pytest.approx(0.05, abs=0.01)
     assert set(fates) == {None, Fault.LOST_ANSWER}
 
 
 def test_no_latency_is_possible() -> None:
-    assert draw(climate(latency_p50_ms=0, latency_p99_ms=0), "key", 1).latency_seconds == 0
+    assert (
+        sample_faults(fault_profile(latency_p50_ms=0, latency_p99_ms=0), "key", 1).latency_seconds
+        == 0
+    )
 
 
 def test_card_numbers_are_valid_and_unique() -> None:

@@ -12,7 +12,7 @@ from verify_fixture import PARTITIONS, Shop, open_shop
 
 from paystream.verify import balances, deliveries, tables
 from paystream.verify.result import OFFENDERS_MAX, RuleResult
-from paystream.verify.run import RULES, check, verify
+from paystream.verify.run import RULES, Tier, check, rules_of, verify
 from runtime.kafka import StoredRecord
 from schemas import topics
 from schemas.enums import CommandKind, EventType, Operation, Outcome
@@ -23,11 +23,11 @@ BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def run(name: str, shop: Shop) -> RuleResult:
-    return check(BY_NAME[name], shop.evidence())
+    return check(BY_NAME[name], shop.dataset())
 
 
 def test_a_right_history_satisfies_every_rule() -> None:
-    report = verify(open_shop().evidence())
+    report = verify(open_shop().dataset())
     assert {rule.name: rule.violations for rule in report.rules if rule.violations} == {}
     assert {rule.name: rule.skipped_reason for rule in report.rules if rule.skipped_reason} == {}
     assert all(rule.checked > 0 for rule in report.rules)
@@ -36,7 +36,7 @@ def test_a_right_history_satisfies_every_rule() -> None:
 
 # -- one planted violation (or more) for each rule
 
-Plant = Callable[[Shop], Any]
+Inject = Callable[[Shop], Any]
 
 
 def _network_line(shop: Shop, operation: str) -> dict[str, Any]:
@@ -315,7 +315,7 @@ def _paid_and_not_settled(shop: Shop) -> None:
     shop.events = [event for event in shop.events if event.type != "payment.settled"]
 
 
-PLANTS: dict[str, tuple[Plant, ...]] = {
+PLANTS: dict[str, tuple[Inject, ...]] = {
     "charged_once": (
         _charged_under_another_key,
         _charged_twice_under_one_key,
@@ -395,13 +395,13 @@ def test_every_rule_has_a_planted_violation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "plant"),
-    [(name, plant) for name, plants in PLANTS.items() for plant in plants],
+    ("name", "inject"),
+    [(name, inject) for name, injections in PLANTS.items() for inject in injections],
     ids=lambda value: value if isinstance(value, str) else value.__name__.strip("_"),
 )
-def test_rule_finds_the_planted_violation(name: str, plant: Plant) -> None:
+def test_rule_finds_the_planted_violation(name: str, inject: Inject) -> None:
     shop = open_shop()
-    plant(shop)
+    inject(shop)
     result = run(name, shop)
     assert result.violation_count > 0
     assert result.violations
@@ -462,7 +462,7 @@ def test_test_and_live_money_have_balances_of_their_own() -> None:
         shop.answer()
         shop.answer()
     shop.settle()
-    assert verify(shop.evidence()).violated == ()
+    assert verify(shop.dataset()).violated == ()
     assert [payout.amount_minor for payout in shop.payouts] == [500, 500]
     shop.items[-1] = replace(shop.items[-1], mode="live")
     assert not run("balances_add_up", shop).held
@@ -493,18 +493,18 @@ def test_test_and_live_money_have_balances_of_their_own() -> None:
 def test_a_missing_part_is_said_and_is_not_ok(part: str, names: set[str]) -> None:
     shop = open_shop()
     shop.missing.add(part)
-    report = verify(shop.evidence())
+    report = verify(shop.dataset())
     assert {rule.name for rule in report.skipped} == names
     assert all(part in (rule.skipped_reason or "") for rule in report.skipped)
     assert not report.ok
-    assert verify(shop.evidence(), allow_skipped=True).ok
+    assert verify(shop.dataset(), allow_skipped=True).ok
 
 
 def test_a_violation_counts_also_when_skipped_rules_are_allowed() -> None:
     shop = open_shop()
     shop.missing.add("network")
     _unbalanced_entry(shop)
-    assert not verify(shop.evidence(), allow_skipped=True).ok
+    assert not verify(shop.dataset(), allow_skipped=True).ok
 
 
 def test_what_was_found_before_evidence_ran_out_is_kept() -> None:
@@ -514,7 +514,7 @@ def test_what_was_found_before_evidence_ran_out_is_kept() -> None:
     result = run("tables_match_events", shop)
     assert result.violation_count == 1
     assert result.skipped_reason is not None
-    assert not verify(shop.evidence(), allow_skipped=True).ok
+    assert not verify(shop.dataset(), allow_skipped=True).ok
 
 
 def _cut(shop: Shop, commands: int) -> None:
@@ -588,3 +588,11 @@ def test_a_charge_that_was_denied_and_taken_back_is_no_violation() -> None:
     assert run("charged_once", shop).held
     shop.network.remove(line)
     assert not run("charged_once", shop).held
+
+
+def test_without_the_counterparties_two_rules_are_left_out() -> None:
+    left_out = {rule.name for rule in RULES} - {
+        rule.name for rule in rules_of(Tier.LOG, Tier.STORES)
+    }
+    assert left_out == {"charged_once", "paid_once"}
+    assert rules_of(*Tier) == RULES

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from paystream.verify import balances, deliveries, ledger, reconciliation, tables
-from paystream.verify.evidence import Evidence
-from paystream.verify.sources import EvidenceUnavailable, GroupPosition
+from paystream.verify.dataset import Dataset
+from paystream.verify.sources import GroupPosition, SourceUnavailable
 from runtime.consumer_lag import Position
 from runtime.kafka import StoredRecord
 from schemas import topics
@@ -63,7 +63,7 @@ class Shop:
     lines: list[SettlementLine] = field(default_factory=list)
     bookings: list[BankLine] = field(default_factory=list)
     matching: list[ReconciliationEvent] = field(default_factory=list)
-    planted: list[dict[str, Any]] = field(default_factory=list)
+    injected: list[dict[str, Any]] = field(default_factory=list)
     items: list[PayoutItem] = field(default_factory=list)
     payouts: list[PayoutEvent] = field(default_factory=list)
     payouts_table: dict[str, Any] = field(default_factory=dict)
@@ -180,8 +180,8 @@ class Shop:
             for capture, gross_minor in zip(captures, grosses, strict=True)
         ]
         self.bookings = [_deposit(sum(grosses))]
-        self.planted = [{"kind": "amount", "report_id": "set_1", "operation_id": wrong}]
-        outcome = reconciliation.recomputed(self.evidence())
+        self.injected = [{"kind": "amount", "report_id": "set_1", "operation_id": wrong}]
+        outcome = reconciliation.recomputed(self.dataset())
         self.matching = outcome.events
         for command in outcome.commands:
             self.decide(command)
@@ -268,9 +268,9 @@ class Shop:
             for delivery in self.webhooks
         ]
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> Dataset:
         """What the rules read."""
-        return Evidence(ShopSources(self))
+        return Dataset(ShopSources(self))
 
 
 def _settlement_line(
@@ -341,7 +341,7 @@ class ShopSources:
 
     def _need(self, part: str) -> Shop:
         if part in self._shop.missing:
-            raise EvidenceUnavailable(f"{part} does not answer")
+            raise SourceUnavailable(f"{part} does not answer")
         return self._shop
 
     def records(self, topic: str) -> Iterator[StoredRecord]:
@@ -397,12 +397,12 @@ class ShopSources:
         entries = self._need("valkey").cache.items()
         return ((key, value) for key, value in entries if key.startswith(prefix))
 
-    def simulator_log(self, name: str) -> Rows:
+    def counterparty_log(self, name: str) -> Rows:
         shop = self._need(name)
         return iter({"network": shop.network, "bank": shop.bank}[name])
 
-    def planted_differences(self) -> Rows:
-        return iter(self._need("network").planted)
+    def injected_discrepancies(self) -> Rows:
+        return iter(self._need("network").injected)
 
     def accepted_commands(self) -> Rows | None:
         return None if self._shop.accepted is None else iter(self._shop.accepted)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from devstack.simulators.settlement_book import LINE_PLANTS, Record, SettlementBook, day_of
+from devstack.simulators.settlement_book import LINE_INJECTIONS, Record, SettlementBook, day_of
 from devstack.simulators.settlement_pages import csv_text
 from sinks.reconciliation.reports import (
     LINE_FIELDS,
@@ -40,9 +40,9 @@ def book_of(*operations: Record) -> SettlementBook:
     return SettlementBook("network", {each["idempotency_key"]: each for each in operations})
 
 
-def closed(*operations: Record, **plants: int) -> SettlementBook:
+def closed(*operations: Record, **injections: int) -> SettlementBook:
     book = book_of(*operations)
-    book.apply(book.closing(NOON_MS + DAY_MS, plants))
+    book.apply(book.closing(NOON_MS + DAY_MS, injections))
     return book
 
 
@@ -103,7 +103,7 @@ def test_fields_of_a_line_are_those_that_the_network_writes() -> None:
 def test_each_planted_difference_is_noted_and_the_journal_gives_the_same_reports_again() -> None:
     operations = [operation(f"pay_{number}:capture:1") for number in range(8)]
     book = book_of(*operations)
-    records = [book.closing(NOON_MS, dict.fromkeys(LINE_PLANTS, 1) | {"deposit_missing": 1})]
+    records = [book.closing(NOON_MS, dict.fromkeys(LINE_INJECTIONS, 1) | {"deposit_missing": 1})]
     book.apply(records[0])
     records.append(book.closing(NOON_MS + 5 * DAY_MS, {}))
     book.apply(records[1])
@@ -129,7 +129,9 @@ def test_an_operation_is_in_one_report_and_days_that_are_over_close_by_themselve
     assert sorted(operations) == [f"pay_{n}:capture:1" for n in range(3)]
 
 
-@pytest.mark.parametrize(("plants", "why"), [({"amount": 3}, "need as many"), ({"x": 1}, "can")])
-def test_what_cannot_be_planted_is_refused(plants: dict[str, int], why: str) -> None:
+@pytest.mark.parametrize(
+    ("injections", "why"), [({"amount": 3}, "need as many"), ({"x": 1}, "can")]
+)
+def test_what_cannot_be_planted_is_refused(injections: dict[str, int], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        book_of(*SHOP[:2]).closing(NOON_MS, plants)
+        book_of(*SHOP[:2]).closing(NOON_MS, injections)

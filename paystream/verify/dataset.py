@@ -1,4 +1,4 @@
-"""Evidence as rules want it: decoded once, kept for the rules that come after.
+"""Dataset as rules want it: decoded once, kept for the rules that come after.
 
 Decoded payment records stay in memory: about 1.5 KB each, 1 GB for 100,000 payments.
 """
@@ -46,8 +46,8 @@ class Located(msgspec.Struct, Generic[R], frozen=True):
     record: R
 
 
-class Evidence:
-    """Everything that the rules read; a part that is missing raises EvidenceUnavailable when
+class Dataset:
+    """Everything that the rules read; a part that is missing raises SourceUnavailable when
     asked.
     """
 
@@ -160,20 +160,20 @@ class Evidence:
     @cached_property
     def network_log(self) -> list[Mapping[str, Any]]:
         """Operations that took effect at the card network, and at the fallback if there is one."""
-        lines = list(self.sources.simulator_log("network"))
+        lines = list(self.sources.counterparty_log("network"))
         if self.env.get("NETWORK_FALLBACK_URL"):
-            lines += self.sources.simulator_log("network_fallback")
+            lines += self.sources.counterparty_log("network_fallback")
         return lines
 
     @cached_property
-    def planted_differences(self) -> list[Mapping[str, Any]]:
+    def injected_discrepancies(self) -> list[Mapping[str, Any]]:
         """What the simulated network got wrong on request in its settlement reports."""
-        return list(self.sources.planted_differences())
+        return list(self.sources.injected_discrepancies())
 
     @cached_property
     def bank_log(self) -> list[Mapping[str, Any]]:
         """Instructions that the bank saw."""
-        return list(self.sources.simulator_log("bank"))
+        return list(self.sources.counterparty_log("bank"))
 
     def ledger(self, sql: str) -> Iterator[Mapping[str, Any]]:
         """Rows of a query; `{views}` in it is the database that analysts read."""
