@@ -11,6 +11,7 @@ from paystream.generate.default_config import default_config
 from paystream.generate.errors_page import errors_page
 from paystream.generate.events_page import events_page
 from paystream.generate.lifecycle_page import lifecycle_page
+from paystream.generate.runbooks_page import runbooks_page
 from paystream.generate.views_page import views_page
 from paystream.generate.workers_page import workers_page
 from schemas import metrics, topics
@@ -67,6 +68,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/consumers/asyncapi.yaml": asyncapi_text,
     "docs/operators/cli.md": cli_page,
     "docs/operators/configuration.md": configuration_page,
+    "docs/operators/runbooks.md": runbooks_page,
     "docs/operators/workers.md": workers_page,
     "docs/decisions/README.md": decisions_page,
     "docs/operators/topics.md": topics_page,

@@ -304,11 +304,11 @@ def _break_that_nobody_opened(shop: Shop) -> None:
 
 
 def _break_that_nobody_planted(shop: Shop) -> None:
-    shop.planted.clear()
+    shop.injected.clear()
 
 
 def _planted_and_not_found(shop: Shop) -> None:
-    shop.planted.append({"kind": "duplicate", "report_id": "set_1"})
+    shop.injected.append({"kind": "duplicate", "report_id": "set_1"})
 
 
 def _paid_and_not_settled(shop: Shop) -> None:

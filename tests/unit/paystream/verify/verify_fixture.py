@@ -268,7 +268,7 @@ class Shop:
             for delivery in self.webhooks
         ]
 
-    def evidence(self) -> Dataset:
+    def dataset(self) -> Dataset:
         """What the rules read."""
         return Dataset(ShopSources(self))
 
