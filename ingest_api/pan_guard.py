@@ -53,7 +53,7 @@ def text_has_card_number(text: str) -> bool:
 def has_card_number(document: object) -> bool:
     """Any string, name of a member or whole number in a decoded JSON document is a card number.
 
-    Whole numbers count only as members of the document, where no field of ours takes one that long.
+    Whole numbers count only as members of the document: none of our fields takes one that long.
     """
     remaining = [document]
     while remaining:

@@ -15,7 +15,7 @@ class Problem(NamedTuple):
 CATALOGUE: dict[str, Problem] = {
     problem.code: problem
     for problem in (
-        Problem("invalid_request", 400, "The request is not valid", "Mend the named field."),
+        Problem("invalid_request", 400, "The request is not valid", "Fix the named field."),
         Problem("idempotency_key_missing", 400, "Idempotency-Key is missing", "Send a unique key."),
         Problem("unauthenticated", 401, "No valid API key", "Send Authorization: Bearer sk_…"),
         Problem("forbidden", 403, "This key may not do that", "Use a key with the needed role."),
@@ -25,7 +25,7 @@ CATALOGUE: dict[str, Problem] = {
             "wrong_state",
             409,
             "The payment's state does not allow this",
-            "Get the payment, and decide anew from its status.",
+            "Get the payment, and decide again from its status.",
         ),
         Problem(
             "outcome_pending",
@@ -62,7 +62,7 @@ CATALOGUE: dict[str, Problem] = {
         Problem("amount_invalid", 422, "The amount is not valid", "Send minor units above 0."),
         Problem("currency_invalid", 422, "The currency is not valid", "Use the payment's."),
         Problem("rate_limited", 429, "Too many requests", "Retry after the Retry-After header."),
-        Problem("internal", 500, "A fault on our side", "Retry the same request; then tell us."),
+        Problem("internal", 500, "A fault on our side", "Retry the same request, then report it."),
         Problem(
             "overloaded", 503, "The pipeline is not taking commands", "Retry the same request."
         ),

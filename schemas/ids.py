@@ -33,7 +33,7 @@ def _digits(digest: bytes) -> str:
 
 
 def payment_id(merchant_id: str, mode: str, idempotency_key: str) -> str:
-    """The payment that this create request makes, whoever takes the request and however often."""
+    """The payment that this create request makes, in whichever process and however often."""
     merchant, kind, key = merchant_id.encode(), mode.encode(), idempotency_key.encode()
     joined = b"".join(  # as `_derived` has it; every create is checked by this
         (

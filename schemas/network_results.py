@@ -59,7 +59,7 @@ def to_network_result(
 def result_command(
     asked: RequestedOperation, answer: NetworkResult, issued_at_ms: int, card: str | None = None
 ) -> PaymentCommand:
-    """The answer as a command; its id is derived, so that a repeated call tells it once."""
+    """The answer as a command; its id is derived, so that a repeated call reports it once."""
     meaning = {
         "operation_id": asked.operation_id,
         "attempt": asked.attempt,

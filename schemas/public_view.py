@@ -16,7 +16,7 @@ _KEPT_BY_REJECTION = ("decline_code", "action_url", "updated_at_ms")
 
 
 def payment_view(event: PaymentEvent) -> View:
-    """The payment after the event, as far as the event alone tells. It is `data` of webhooks."""
+    """The payment after the event, as far as the event alone says. It is `data` of webhooks."""
     return {
         "id": event.payment_id,
         "merchant_id": event.merchant_id,
@@ -39,7 +39,7 @@ def payment_view(event: PaymentEvent) -> View:
 def public_view(event: PaymentEvent, previous: Mapping[str, Any] | None = None) -> View:
     """The payment after the event, as reads answer it.
 
-    `previous` is the view after the event before. From it come what only `payment.created` tells
+    `previous` is the view after the event before. From it come what only `payment.created` says
     (`created_at_ms`, `fingerprint`) and what a rejected command leaves as it was; without it these
     are None, until the view is rebuilt.
     """

@@ -77,7 +77,7 @@ PAYMENT: dict[str, str] = {
 
 
 class LedgerReader:
-    """Asks ClickHouse; makes its connection at the first question and after each failure anew."""
+    """Queries ClickHouse; connects at the first query and again after each failure."""
 
     def __init__(self, url: str, settings: ConsoleSettings) -> None:
         self._url = url

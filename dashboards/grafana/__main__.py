@@ -1,4 +1,4 @@
-"""`python -m dashboards.grafana`: write the boards' JSON anew; Grafana is provisioned with it."""
+"""`python -m dashboards.grafana`: write the boards' JSON; Grafana is provisioned with it."""
 
 import json
 import sys

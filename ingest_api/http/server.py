@@ -21,7 +21,7 @@ from runtime.settings import Connections
 _EXIT_GRACE_SECONDS = 2.0
 _PARENT_CHECK_SECONDS = 1.0
 _BACKLOG_CONNECTIONS = 1024
-# Without this, Granian installs handlers of its own instead of ours.
+# Without this, Granian installs handlers of its own in place of the ones here.
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 
 

@@ -33,7 +33,7 @@ _STORES = {
     "redis.exceptions.ConnectionError": "Valkey",
     "redis.exceptions.TimeoutError": "Valkey",
 }
-"""Errors of clients that tell people less than the name of the store that is away."""
+"""Errors of clients whose text says less than the name of the store that is unavailable."""
 _COMMANDS = {
     "verify": "paystream.cli.verify:verify",
     "explain": "paystream.cli.explain:explain",

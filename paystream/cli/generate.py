@@ -1,4 +1,4 @@
-"""`paystream generate`: write the generated contracts and pages anew."""
+"""`paystream generate`: write the generated contracts and pages."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`paystream rebuild`: a store anew from the log."""
+"""`paystream rebuild`: rebuilds a store from the log."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def rebuild(
     json: bool = False,
     env_file: Path | None = None,
 ) -> int:
-    """Build a store anew from Kafka, beside a running stack.
+    """Build a store again from Kafka, beside a running stack.
 
     status: Valkey's payment views and command outcomes, from payments.events. An older view never
     takes the place of a newer one. Merchants need no rebuilding: every process reads them from the

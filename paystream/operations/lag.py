@@ -27,7 +27,7 @@ class Unread(NamedTuple):
 def unread(bootstrap: str, found: Iterable[Position]) -> list[Unread]:
     """Counted by reading what lies between, a reader per group. Raises TopicUnreadable.
 
-    A lag of a group above EXACT_COUNT_OFFSETS_MAX is told in offsets.
+    A lag of a group above EXACT_COUNT_OFFSETS_MAX is given in offsets.
     """
     result = []
     by_group: dict[str, list[Position]] = {}

@@ -1,4 +1,4 @@
-"""The whole story of one payment: what was asked, what happened, who was told, who was paid."""
+"""The history of one payment: commands, events, network calls, webhooks and payouts."""
 
 from __future__ import annotations
 

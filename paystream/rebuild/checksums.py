@@ -84,7 +84,7 @@ def checksum(client: Client, database: str, table: str, *bounds: Bounds) -> Chec
     where = " AND ".join(each.condition() for each in bounds) or "true"
     row = row_hash(client, database, table)
     [(rows, total)] = client.query(
-        f"SELECT count(), toString(sumWithOverflow(reinterpretAsUInt256({row})))"  # noqa: S608 - names of ours
+        f"SELECT count(), toString(sumWithOverflow(reinterpretAsUInt256({row})))"  # noqa: S608 - our names
         f" FROM {database}.{table} FINAL WHERE {where}"
     ).result_rows
     return Checksum(int(rows), int(total))
@@ -93,7 +93,7 @@ def checksum(client: Client, database: str, table: str, *bounds: Bounds) -> Chec
 def live_ends(client: Client, database: str, table: str) -> dict[TopicPartition, int]:
     """Per partition the offset after the last one that gave, or should have given, a row."""
     rows = client.query(
-        "SELECT kafka_topic, kafka_partition, max(last) + 1 FROM ("  # noqa: S608 - names of ours
+        "SELECT kafka_topic, kafka_partition, max(last) + 1 FROM ("  # noqa: S608 - our names
         f"SELECT kafka_topic, kafka_partition, kafka_offset AS last FROM {database}.{table}"
         " UNION ALL SELECT kafka_topic, kafka_partition, last_offset AS last"
         f" FROM {database}.progress WHERE table_name = {{table:String}}) GROUP BY ALL",
@@ -114,7 +114,7 @@ def examples(
     if not offset_ranges:
         return []
     rows = client.query(
-        "SELECT any(side), any(kafka_topic), any(kafka_partition), any(kafka_offset) FROM ("  # noqa: S608 - names of ours
+        "SELECT any(side), any(kafka_topic), any(kafka_partition), any(kafka_offset) FROM ("  # noqa: S608 - our names
         + " UNION ALL ".join(
             f"SELECT '{side}' AS side, kafka_topic, kafka_partition, kafka_offset,"  # noqa: S608 - as above
             f" {row_hash(client, database, table)} AS hash"
@@ -130,7 +130,7 @@ def examples(
 def _offset_ranges(client: Client, sides: Sequence[tuple[str, str, str]], table: str) -> str:
     """The first offset_ranges that differ, as literals of a list."""
     rows = client.query(
-        "SELECT offset_range FROM ("  # noqa: S608 - names of ours
+        "SELECT offset_range FROM ("  # noqa: S608 - our names
         + " UNION ALL ".join(
             f"SELECT {_OFFSET_RANGE} AS offset_range, count() AS rows,"  # noqa: S608 - as above
             f" sumWithOverflow(reinterpretAsUInt256({row_hash(client, database, table)})) AS total"

@@ -1,10 +1,10 @@
-"""`paystream rebuild ledger`: the ledger's tables anew from Kafka, compared, and swapped in.
+"""`paystream rebuild ledger`: the ledger's tables again from Kafka, compared, and swapped in.
 
 1. Read the sink's topics from the log's start into a second database, while the live sink goes on.
 2. Compare each table's checksum up to where both sides are; stop if one differs.
 3. Follow Kafka until little is missing; put up a fence, at which the sink's inserts are refused and
    tried again; read to Kafka's end; compare the rest; exchange the tables.
-4. Read what came meanwhile into the live tables once more, whoever wrote it before.
+4. Read what came meanwhile into the live tables once more, whichever writer wrote it before.
 
 Who reads the views sees no row less than before at any moment (docs/decisions/0020).
 """
@@ -60,13 +60,13 @@ class Rebuilt(NamedTuple):
 
 
 class RebuildOptions(NamedTuple):
-    """What the operator asked for, and who is told what happens."""
+    """What the operator asked for, and where progress is reported."""
 
     force: bool = False
     """Swap also if tables differ; the replaced ones are kept."""
     keep_expired: bool = False
     """Copy rows from the live tables whose records Kafka has deleted."""
-    tell: Callable[[str], None] = lambda sentence: None
+    report: Callable[[str], None] = lambda sentence: None
     show: Callable[[Sequence[Compared]], None] = lambda tables: None
     """Gets the comparison before anything is swapped."""
 
@@ -148,7 +148,7 @@ class _Rebuild:
         self._live = live
         self._side = side
         self._reader = reader
-        self._wishes = wishes
+        self._options = wishes
         self.examples: dict[str, Sequence[str]] = {}
 
     def run(self) -> tuple[list[Compared], bool]:
@@ -157,7 +157,7 @@ class _Rebuild:
         ends = {table: self._both_have(table) for table in COMPARED}
         first = [self._compared(table, Bounds(ends[table])) for table in COMPARED]
         if not self._may_swap(first):
-            self._wishes.show(first)
+            self._options.show(first)
             return first, False
         fence = Fence(self._client, self._live, COMPARED, FENCE_SECONDS)
         for _ in range(_SWAP_TRIES_MAX):
@@ -170,7 +170,7 @@ class _Rebuild:
                     for table in first
                 ]
                 may_swap = self._may_swap(whole)
-                self._wishes.show(whole)
+                self._options.show(whole)
                 if not may_swap:
                     return whole, False
                 if fence.seconds_left() > _FENCE_SECONDS_LEFT_MIN:
@@ -205,7 +205,7 @@ class _Rebuild:
         for messages in self._reader.read_to(ends):
             self._side.writer.insert(messages)
             left = self._reader.behind(ends)
-            self._wishes.tell(f"{self._side.writer.records} records {done}, {left} are left")
+            self._options.report(f"{self._side.writer.records} records {done}, {left} are left")
 
     def _both_have(self, table: str) -> dict[TopicPartition, int]:
         live = live_ends(self._client, self._live, table)
@@ -216,7 +216,7 @@ class _Rebuild:
         }
 
     def _compared(self, table: str, bounds: Bounds) -> Compared:
-        self._wishes.tell(f"comparing {table}")
+        self._options.report(f"comparing {table}")
         live = checksum(self._client, self._live, table, bounds)
         until = Bounds(live_ends(self._client, self._live, table))
         rebuilt = checksum(self._client, self._side.database, table, bounds, until)
@@ -234,4 +234,4 @@ class _Rebuild:
             for each in tables
             if not each.same
         }
-        return self._wishes.force or not self.examples
+        return self._options.force or not self.examples

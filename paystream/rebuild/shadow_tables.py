@@ -47,7 +47,7 @@ class ShadowTables:
         for table in TABLES:
             columns = ", ".join(name for name, _ in table.columns)
             self._client.command(
-                f"INSERT INTO {self.database}.{table.name} ({columns})"  # noqa: S608 - names of ours
+                f"INSERT INTO {self.database}.{table.name} ({columns})"  # noqa: S608 - our names
                 f" SELECT {columns} FROM {self._live}.{table.name} FINAL WHERE {older}"
             )
 
@@ -77,7 +77,7 @@ def older_rows(
     counts: dict[str, int] = {}
     for table in TABLES:
         [(rows,)] = client.query(
-            f"SELECT count() FROM {database}.{table.name} FINAL"  # noqa: S608 - names of ours
+            f"SELECT count() FROM {database}.{table.name} FINAL"  # noqa: S608 - our names
             f" WHERE {Bounds(begins).condition()}"
         ).result_rows
         if rows:

@@ -1,4 +1,4 @@
-"""`paystream rebuild status`: Valkey's views and outcomes anew from payments.events."""
+"""`paystream rebuild status`: Valkey's views and outcomes, rebuilt from payments.events."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _events(
 
 
 async def _incomplete(store: StatusStore, documents: list[Document]) -> int:
-    """How many views lack what only the first event tells, though it is in the log."""
+    """How many views lack what only the first event says, though it is in the log."""
     whole = {d.key: msgspec.json.decode(d.text)["created_at_ms"] is not None for d in documents}
     standing = await store.read([key for key, known in whole.items() if known])
     return sum(

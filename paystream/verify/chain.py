@@ -45,8 +45,8 @@ ORDER BY ALL
 CHECKPOINTS = f"""
 SELECT {FIELDS}, offsets, leaves FROM {{views}}.ledger_checkpoints
 WHERE kafka_topic = '{{topic}}' AND kafka_partition = {{partition}} ORDER BY segment
-"""  # noqa: S608 - topics and numbers of ours
-SIGNED = f"SELECT {FIELDS} FROM {{views}}.ledger_checkpoints"  # noqa: S608 - names of ours
+"""  # noqa: S608 - our topics and numbers
+SIGNED = f"SELECT {FIELDS} FROM {{views}}.ledger_checkpoints"  # noqa: S608 - our names
 
 
 def ledger_matches_checkpoints(dataset: Dataset, findings: Findings) -> None:

@@ -33,7 +33,7 @@ _OF_PLACE = "WHERE kafka_topic = '{topic}' AND kafka_partition = {partition}"
 ENTRIES = f"""
 SELECT {ENTRY_COLUMNS_SQL}, kafka_offset, toString(amount_decimal) AS amount_decimal
 FROM {{views}}.ledger_entries {_OF_PLACE} ORDER BY kafka_offset, leg
-"""  # noqa: S608 - topics and numbers of ours
+"""  # noqa: S608 - our topics and numbers
 
 Row = Mapping[str, Any]
 
@@ -173,7 +173,7 @@ def _events(table: Table) -> str:
     if any(name == "amount_minor" for name, _ in table.columns):
         columns.append("toString(amount_decimal) AS amount_decimal")
     listed = ", ".join(columns)
-    return f"SELECT {listed} FROM {{views}}.{table.name} {_OF_PLACE} ORDER BY kafka_offset"  # noqa: S608 - names of ours
+    return f"SELECT {listed} FROM {{views}}.{table.name} {_OF_PLACE} ORDER BY kafka_offset"  # noqa: S608 - our names
 
 
 def _differences(row: Row, wanted: Mapping[str, Any]) -> str:

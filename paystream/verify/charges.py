@@ -28,7 +28,7 @@ Ends = dict[str, PaymentEvent]  # operation id -> the event that ended the opera
 
 
 def charged_once(dataset: Dataset, findings: Findings) -> None:
-    """Each approved operation is one of ours, took effect once, and is in the events.
+    """Each approved operation is our own, took effect once, and is in the events.
 
     A charge is an approved capture. One that the events do not know yet is right only while the
     payment waits for its outcome; one that the events deny, if it was taken back or is about to be.

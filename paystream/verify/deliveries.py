@@ -106,4 +106,4 @@ def _every_intent_has_an_event(
     known = {event.event_id for event in dataset.all_events()}
     for delivery_id, found in intents.items():
         if found.record.event_id not in known:
-            findings.violation(delivery_id, "tells of an event that never happened")
+            findings.violation(delivery_id, "is about an event that never happened")

@@ -93,7 +93,7 @@ class LiveSources:
         )
 
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
-        """What the traffic of this state directory was told is accepted."""
+        """Commands that the API acknowledged to the traffic of this state directory."""
         if not self._at.paystream_state_dir:
             return None
         path = Path(self._at.paystream_state_dir) / ACCEPTED_LOG

@@ -53,7 +53,7 @@ class Sources(Protocol):
         """Differences that the simulated network injected in its settlement reports on request."""
 
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
-        """What senders were told is accepted; None if no sender kept a log."""
+        """Commands that were acknowledged to senders; None if no sender kept a log."""
 
     def positions(self) -> list[GroupPosition]:
         """Every consumer group of the pipeline on every partition that it reads."""

@@ -96,7 +96,7 @@ def _status_is_view(dataset: Dataset, findings: Findings) -> None:
         found = json.loads(value)
         differs = [name for name in wanted if found.get(name) != wanted[name]]
         problem = f"Valkey differs from the events in {', '.join(differs)}"
-        findings.expect(not differs, payment_id, f"{problem} (`paystream rebuild status` mends it)")
+        findings.expect(not differs, payment_id, f"{problem} (`paystream rebuild status` fixes it)")
     for payment_id in views:
-        problem = "is not in Valkey (`paystream rebuild status` mends it)"
+        problem = "is not in Valkey (`paystream rebuild status` fixes it)"
         findings.expect(False, payment_id, problem)
