@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from paystream.cli.output import console, print_json
+from paystream.cli.output import CliError, console, print_json
 
 
 def generate(*, check: bool = False, json: bool = False) -> int:
@@ -15,7 +15,12 @@ def generate(*, check: bool = False, json: bool = False) -> int:
         check: Write nothing; only say what is stale.
         json: Print JSON.
     """
-    from paystream.generate.files import stale_files, write
+    try:
+        from paystream.generate.files import stale_files, write
+    except ModuleNotFoundError as error:
+        raise CliError(
+            "The generators are not installed. Run this command in a checkout of the repository."
+        ) from error
 
     root = Path.cwd()
     stale = stale_files(root) if check else write(root)
@@ -25,6 +30,6 @@ def generate(*, check: bool = False, json: bool = False) -> int:
         for path in stale:
             console.print(f"{'stale' if check else 'written'}: {path}")
     if check and stale:
-        sys.stderr.write("run `make generate` and commit the result.\n")
+        sys.stderr.write("Generated files are stale. Run `make generate` and commit the result.\n")
         return 1
     return 0
