@@ -14,7 +14,7 @@ import numpy as np
 
 from engine import TopicPartition
 from paystream.verify.chain_rows import Coverage, check_rows
-from paystream.verify.evidence import Evidence
+from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from paystream.verify.sources import SourceUnavailable
 from runtime.settings import connections, load
