@@ -130,7 +130,7 @@ _STATUSES: dict[str, OperationStatus] = {
     EventType.DECLINED: OperationStatus.DECLINED,
     EventType.FAILED: OperationStatus.FAILED,
     EventType.OUTCOME_UNKNOWN: OperationStatus.UNKNOWN,
-    EventType.RESOLUTION_REQUESTED: OperationStatus.UNKNOWN,
+    EventType.RESOLUTION_REQUESTED: OperationStatus.INQUIRING,
     EventType.CAPTURE_REQUESTED: OperationStatus.IN_FLIGHT,
     EventType.CAPTURED: OperationStatus.APPROVED,
     EventType.VOID_REQUESTED: OperationStatus.IN_FLIGHT,

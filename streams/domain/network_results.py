@@ -29,6 +29,7 @@ from streams.domain.capture import (
 from streams.domain.late_results import can_apply_late, handle_conflicting_result
 from streams.domain.operations import new_operation
 from streams.domain.state import (
+    PENDING,
     OperationState,
     OperationStatus,
     idle_status,
@@ -74,12 +75,12 @@ def is_current(operation: OperationState, command: PaymentCommand) -> bool:
         return 1 <= attempt <= operation.attempt and operation.status in _OPEN_FOR_MONEY
     if command.outcome == Outcome.DECLINED and operation.status in _OPEN_FOR_MONEY:
         return attempt == operation.attempt
+    if command.outcome == Outcome.UNKNOWN and operation.status == OperationStatus.UNKNOWN:
+        return False  # the attempt is recorded as unknown: a copy of that result
     return attempt == operation.attempt and operation.pending
 
 
-_OPEN_FOR_MONEY = frozenset(
-    {OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN, OperationStatus.REQUIRES_ACTION}
-)
+_OPEN_FOR_MONEY = PENDING | {OperationStatus.REQUIRES_ACTION}
 
 
 def _authorized(context: CommandContext, operation: OperationState) -> None:

@@ -16,15 +16,17 @@ class OperationStatus(StrEnum):
 
     IN_FLIGHT = "in_flight"
     UNKNOWN = "unknown"
+    INQUIRING = "inquiring"
     REQUIRES_ACTION = "requires_action"
     APPROVED = "approved"
     DECLINED = "declined"
     FAILED = "failed"
 
 
-PENDING = frozenset({OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN})
+_UNKNOWN = frozenset({OperationStatus.UNKNOWN, OperationStatus.INQUIRING})
+"""The outcome of the last attempt is unknown; `inquiring`: a status inquiry is on its way."""
+PENDING = frozenset({OperationStatus.IN_FLIGHT, *_UNKNOWN})
 """Money of such an operation may have moved, or may yet move."""
-_UNKNOWN = OperationStatus.UNKNOWN
 _REVERSED_AUTHORIZATION = Reversal.AUTHORIZE
 
 
@@ -200,7 +202,7 @@ def status_with_pending(
         status = operation.status
         if status not in PENDING or operation.is_reversal or _same(operation, concluded):
             continue
-        if status == _UNKNOWN:
+        if status in _UNKNOWN:
             return PaymentStatus.UNKNOWN
         pending_status = _PENDING_STATUSES.get(operation.operation) or pending_status
     return pending_status or idle

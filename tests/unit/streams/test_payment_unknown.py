@@ -11,6 +11,7 @@ from schemas.enums import EventType as E
 from schemas.enums import RejectionReason as R
 from schemas.enums import Source
 from streams.domain import Policy, deadline_command, next_due
+from streams.domain.evolve import SYSTEM_COMMANDS_MAX
 
 
 def test_c1_no_second_capture_while_the_first_is_unknown(story: Any) -> None:
@@ -148,3 +149,24 @@ def test_asking_ends_and_a_person_can_still_resolve(new_story: Any) -> None:
     assert next_due(story.state) is None
     assert story.tell("resolve_unknown", source=Source.OPERATOR) == [E.RESOLUTION_REQUESTED]
     assert story.result("approved", attempt=3) == [E.AUTHORIZED, E.CAPTURE_REQUESTED]
+
+
+def test_c1_a_copy_of_an_unknown_result_is_stale_however_late_it_comes(story: Any) -> None:
+    """The memory of system commands is short; the operation's status is not."""
+    story.authorized().tell("capture")
+    story.result("unknown", "capture")
+    copy = story.commands[-1]
+    for number in range(SYSTEM_COMMANDS_MAX + 1):
+        story.result("declined", attempt=1, reason=f"late {number}")
+    before = story.state.operations
+    assert [event.type for event in story.send(copy).events] == [E.COMMAND_REJECTED]
+    assert story.reason == R.STALE_RESULT
+    assert story.state.operations == before
+
+
+def test_c1_a_status_inquiry_may_end_unknown_again(story: Any) -> None:
+    story.authorized().tell("capture")
+    story.result("unknown", "capture")
+    story.deadline()
+    assert story.result("unknown", "capture", attempt=2) == [E.OUTCOME_UNKNOWN]
+    assert story.status == "unknown"
