@@ -44,7 +44,7 @@ def rows_of(table: Table, records: Iterable[DecodedRecord]) -> list[Row]:
 
 
 def connect(url: str, timeout_seconds: int) -> Client:
-    """A client for CLICKHOUSE_URL; inserts are synchronous, whatever the server's default is.
+    """A client for CLICKHOUSE_URL; its inserts are synchronous even if the server's default is not.
 
     Raises StoreUnavailable.
     """

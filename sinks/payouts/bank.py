@@ -27,7 +27,7 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 class Bank:
-    """Calls that never raise: whatever is not clearly accepted or rejected is `unknown`."""
+    """Calls that never raise: a response that neither accepts nor rejects clearly is `unknown`."""
 
     def __init__(self, url: str, timeout_seconds: float, in_flight_max: int) -> None:
         self._http = HttpClient(url, timeout_seconds, in_flight_max)

@@ -49,7 +49,7 @@ class CircuitBreaker:
         return 0.0
 
     def succeeded(self) -> None:
-        """A call had a response, whatever it said."""
+        """The network responded; the content of the response does not matter."""
         if self._opened_at is not None:
             self._outcomes.clear()
         self._opened_at = self._trial_ends_at = None

@@ -61,7 +61,7 @@ def already_created(context: CommandContext) -> RejectionReason:
 
 
 def invalid(command: PaymentCommand, policy: Policy) -> RejectionReason | None:
-    """Why a create is rejected, whatever the payment's state; None if it is valid."""
+    """Why a create is rejected in every state of the payment; None if it is valid."""
     if not 0 < (command.amount_minor or 0) <= AMOUNT_MINOR_MAX:
         return RejectionReason.AMOUNT_INVALID
     if command.currency not in CURRENCIES:

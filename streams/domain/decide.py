@@ -45,7 +45,7 @@ def _seen(state: PaymentState, command: PaymentCommand) -> bool:
 
 
 def _rejection(state: PaymentState, command: PaymentCommand) -> RejectionReason | None:
-    """Why a command is rejected in whatever state the payment is."""
+    """Why a command is rejected in every state of the payment; None if no such reason applies."""
     owned = state.merchant_id == command.merchant_id and state.mode == command.mode
     if not owned and state.status != _NEW:
         return RejectionReason.NO_SUCH_PAYMENT

@@ -1,8 +1,8 @@
 """The ledger's operations and the network's lines, per payment (pure).
 
 Laws: each operation is settled by one line at most; a line is posted only when the bank has the
-money of its report; whatever the order of the three sources, the same postings and open breaks
-follow; a fact that comes again changes nothing.
+money of its report; the postings and open breaks do not depend on the order of the three sources;
+a repeated fact changes nothing.
 """
 
 from __future__ import annotations

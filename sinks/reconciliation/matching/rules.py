@@ -1,7 +1,7 @@
 """Which lines and deposits match the ledger, and how the others differ (pure).
 
-Discrepancies are a function of the facts and of the time of the last check, whatever the order in
-which the facts came.
+Discrepancies are a function of the facts and of the time of the last check. The order in which the
+facts came does not matter.
 """
 
 import msgspec
