@@ -26,7 +26,7 @@ from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.batch_writer import LedgerWriter
 from sinks.audit.chain.checkpoint_writer import CheckpointWriter
 from sinks.audit.chain.keys import public_keys, signer
-from sinks.audit.chain.log import LogReader
+from sinks.audit.chain.log import ChainLogReader
 from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.inserts import (
     BuildInserts,
@@ -189,7 +189,7 @@ def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
 def new_checkpoint_writer(url: str, directory: Path) -> CheckpointWriter:
     """It begins where its records begin, so it asks no log."""
     store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
-    log_reader = LogReader("127.0.0.1:1", lambda *_: True)
+    log_reader = ChainLogReader("127.0.0.1:1", lambda *_: True)
     return CheckpointWriter(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
 
 

@@ -99,11 +99,11 @@ def _rebuilt(env: Mapping[str, str], wishes: "RebuildOptions") -> "Rebuilt":
 
     from paystream.rebuild.ledger import NotRebuilt, rebuild_ledger
     from runtime.kafka import TopicUnreadable
-    from sinks.audit.store import StoreUnavailable
+    from sinks.audit.store import LedgerUnavailable
 
     try:
         return rebuild_ledger(env, wishes)
-    except (NotRebuilt, TopicUnreadable, StoreUnavailable) as error:
+    except (NotRebuilt, TopicUnreadable, LedgerUnavailable) as error:
         raise CliError(str(error)) from error
     except ClickHouseError as error:
         raise CliError(f"ClickHouse: {str(error).strip().splitlines()[0]}") from error

@@ -74,7 +74,7 @@ class RebuildOptions(NamedTuple):
 def rebuild_ledger(env: Mapping[str, str], wishes: RebuildOptions = RebuildOptions()) -> Rebuilt:  # noqa: B008 - immutable
     """Build, compare, swap.
 
-    Raises NotRebuilt, TopicUnreadable, StoreUnavailable, ConfigurationError: the live tables are
+    Raises NotRebuilt, TopicUnreadable, LedgerUnavailable, ConfigurationError: the live tables are
     as they were. `swapped` is False if they differ and `force` was not asked for.
     """
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")

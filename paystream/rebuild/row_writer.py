@@ -25,7 +25,7 @@ class RowWriter:
         self.unreadable = 0
 
     def insert(self, messages: Sequence[Any]) -> None:
-        """One insert per table. Raises StoreUnavailable, RowsRefused.
+        """One insert per table. Raises LedgerUnavailable, RowsRefused.
 
         A record that cannot be mapped gets no row, as the sink gave it none: it stands in the dead
         letters.

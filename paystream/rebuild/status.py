@@ -14,7 +14,7 @@ from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import Document, outcomes, views
 from sinks.status.settings import StatusSettings
-from sinks.status.store import StatusStore
+from sinks.status.store import StatusWriter
 
 PASSES_MAX = 5
 """A view that the running sink wrote meanwhile without its beginning is folded again so often."""
@@ -39,11 +39,11 @@ async def rebuild_status(
 
     Safe beside a running status sink. One partition's views are in memory at a time. Outcomes of
     commands of the last `outcome_seconds` get that time again. Raises TopicUnreadable,
-    StoreUnavailable, NotRebuilt, ConfigurationError.
+    StatusStoreUnavailable, NotRebuilt, ConfigurationError.
     """
     at = connections(env).need("kafka_bootstrap_servers", "redis_url")
     settings = load(StatusSettings, "status", env)
-    store = StatusStore(at.redis_url, settings)
+    store = StatusWriter(at.redis_url, settings)
     total = Rebuilt()
     try:
         partitions = partitions_of(at.kafka_bootstrap_servers, PAYMENTS_EVENTS)
@@ -61,7 +61,7 @@ async def rebuild_status(
 
 
 async def _partition(
-    bootstrap: str, partition: int, store: StatusStore, settings: StatusSettings
+    bootstrap: str, partition: int, store: StatusWriter, settings: StatusSettings
 ) -> Rebuilt:
     incomplete = 0
     for _ in range(PASSES_MAX):
@@ -93,7 +93,7 @@ def _events(
         yield event
 
 
-async def _incomplete(store: StatusStore, documents: list[Document]) -> int:
+async def _incomplete(store: StatusWriter, documents: list[Document]) -> int:
     """How many views lack what only the first event says, though it is in the log."""
     whole = {d.key: msgspec.json.decode(d.text)["created_at_ms"] is not None for d in documents}
     standing = await store.read([key for key, known in whole.items() if known])

@@ -34,7 +34,7 @@ from sinks.audit.freshness import report_lag
 from sinks.audit.inserts import BuildInserts, payments_by_column, row_by_row
 from sinks.audit.ledger import UnbalancedTransaction
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import DecodedRecord, LedgerStore, StoreUnavailable, rows_of
+from sinks.audit.store import DecodedRecord, LedgerStore, LedgerUnavailable, rows_of
 from sinks.audit.tables import (
     DEAD_LETTERS,
     LEDGER_ENTRIES,
@@ -122,7 +122,7 @@ def _agent(
         async for batch in stream:
             try:
                 publish(batch, await writer.write(batch, build_inserts))
-            except (StoreUnavailable, TopicUnreadable) as error:
+            except (LedgerUnavailable, TopicUnreadable) as error:
                 delay_seconds = backoff.next_seconds()
                 _LOG.warning("ledger_insert_retried", error=str(error), seconds=delay_seconds)
                 raise Retry(delay_seconds, str(error)) from error

@@ -13,7 +13,7 @@ from runtime import clock, log, telemetry
 from sinks.audit.chain.chain import Checkpoint
 from sinks.audit.chain.checkpoint_writer import CHAINED, CheckpointWriter, Leaf, by_partition
 from sinks.audit.inserts import BuildInserts, SourceRecord, TableInsert, positions_of
-from sinks.audit.store import LedgerStore, StoreUnavailable
+from sinks.audit.store import LedgerStore, LedgerUnavailable
 from sinks.audit.tables import TABLES
 
 CHUNKS_IN_FLIGHT_MAX = 2
@@ -62,14 +62,14 @@ class LedgerWriter:
     async def write(self, batch: SourceBatch, build_inserts: BuildInserts) -> list[Checkpoint]:
         """All rows of the batch, acknowledged; the checkpoints of the chain that they completed.
 
-        Raises StoreUnavailable, TopicUnreadable, RowsRefused, UnbalancedTransaction and
+        Raises LedgerUnavailable, TopicUnreadable, RowsRefused, UnbalancedTransaction and
         UndecodableRecord; some of the rows may be there then, and inserting them again is right.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._write, batch, build_inserts)
 
     async def checkpoint_tails(self) -> list[Checkpoint]:
-        """Checkpoints of records that no checkpoint covers yet. Raises StoreUnavailable."""
+        """Checkpoints of records that no checkpoint covers yet. Raises LedgerUnavailable."""
         if self._sealer is None:
             return []
         return await asyncio.get_running_loop().run_in_executor(
@@ -81,7 +81,7 @@ class LedgerWriter:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._store.check_schema, TABLES)
-        except StoreUnavailable as error:
+        except LedgerUnavailable as error:
             _LOG.warning("ledger_store_not_ready", error=str(error))
             return False
         return True

@@ -7,7 +7,7 @@ from engine import EngineApp, TopicPartition
 from runtime import log
 from runtime.clock import now_ms
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import LedgerStore, RowsRefused, StoreUnavailable
+from sinks.audit.store import LedgerStore, LedgerUnavailable, RowsRefused
 from sinks.audit.tables import Table
 
 LagRow = tuple[str, int, int, int]
@@ -46,5 +46,5 @@ def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
             return
         try:
             await asyncio.to_thread(store.insert, SOURCE_LAG, rows)
-        except (StoreUnavailable, RowsRefused) as error:
+        except (LedgerUnavailable, RowsRefused) as error:
             _LOG.info("lag_not_reported", error=str(error))

@@ -23,7 +23,7 @@ _INSERT_SETTINGS = {
 }
 
 
-class StoreUnavailable(Exception):
+class LedgerUnavailable(Exception):
     """ClickHouse did not acknowledge. The rows may have arrived: insert them again."""
 
 
@@ -46,16 +46,16 @@ def rows_of(table: Table, records: Iterable[DecodedRecord]) -> list[Row]:
 def connect(url: str, timeout_seconds: int) -> Client:
     """A client for CLICKHOUSE_URL; its inserts are synchronous even if the server's default is not.
 
-    Raises StoreUnavailable.
+    Raises LedgerUnavailable.
     """
     if not urlsplit(url).hostname:
-        raise StoreUnavailable(
+        raise LedgerUnavailable(
             f"CLICKHOUSE_URL={url!r} names no host. Set it to a URL such as http://host:8123."
         )
     try:
         return clickhouse.connect(url, timeout_seconds)
     except UNAVAILABLE as error:
-        raise StoreUnavailable(f"ClickHouse does not respond: {error}") from error
+        raise LedgerUnavailable(f"ClickHouse does not respond: {error}") from error
 
 
 class LedgerStore:
@@ -74,7 +74,7 @@ class LedgerStore:
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """All rows in one statement, acknowledged.
 
-        Raises RowsRefused, and StoreUnavailable: then all of the rows may be there, or none.
+        Raises RowsRefused, and LedgerUnavailable: then all of the rows may be there, or none.
         Inserting the same rows again is safe.
         """
         if not rows:
@@ -116,22 +116,22 @@ class LedgerStore:
             raise RowsRefused(f"rows of {table.name}: {error}") from error
         except UNAVAILABLE as error:
             self.close()
-            raise StoreUnavailable(f"insert into {table.name}: {error}") from error
+            raise LedgerUnavailable(f"insert into {table.name}: {error}") from error
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Rows by column name; `{raw}` is the raw database. Raises StoreUnavailable."""
+        """Rows by column name; `{raw}` is the raw database. Raises LedgerUnavailable."""
         try:
             sql = sql.replace("{raw}", self._databases.raw)
             found = self._connected().query(sql, parameters=dict(parameters))
             return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
         except UNAVAILABLE as error:
             self.close()
-            raise StoreUnavailable(f"ClickHouse does not respond: {error}") from error
+            raise LedgerUnavailable(f"ClickHouse does not respond: {error}") from error
 
     def check_schema(self, tables: Iterable[Table]) -> None:
         """Connect and check that every table has the columns that are written.
 
-        Raises StoreUnavailable, also while the migrations are not applied.
+        Raises LedgerUnavailable, also while the migrations are not applied.
         """
         try:
             for table in tables:
@@ -141,7 +141,7 @@ class LedgerStore:
                 )
         except UNAVAILABLE as error:
             self.close()
-            raise StoreUnavailable(f"ClickHouse is not ready for the sink: {error}") from error
+            raise LedgerUnavailable(f"ClickHouse is not ready for the sink: {error}") from error
 
     def close(self) -> None:
         """Drop the connection; the next insert makes a new one."""

@@ -12,7 +12,7 @@ from schemas.status_keys import payment_key
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import outcomes, views
 from sinks.status.settings import StatusSettings
-from sinks.status.store import StatusStore, StoreUnavailable
+from sinks.status.store import StatusStoreUnavailable, StatusWriter
 from workers.app import new_app
 from workers.catalogue import WORKERS
 
@@ -24,7 +24,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(StatusSettings, "status", env)
     known = connections(env).need("kafka_bootstrap_servers", "redis_url")
     app = new_app(GROUP, instance_id, env)
-    store = StatusStore(known.redis_url, settings)
+    store = StatusWriter(known.redis_url, settings)
     logger = log.get("sinks.status")
 
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
@@ -32,7 +32,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         async for batch in stream:
             try:
                 await write([record.value for record in batch], store, settings)
-            except StoreUnavailable as error:
+            except StatusStoreUnavailable as error:
                 counter("paystream_status_batch_retries_total").inc()
                 logger.warning("status_batch_not_written", error=str(error))
                 raise Retry(settings.retry_seconds, f"valkey: {error}") from error
@@ -41,12 +41,12 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 
 
 async def write(
-    events: Sequence[PaymentEvent], store: StatusStore, settings: StatusSettings
+    events: Sequence[PaymentEvent], store: StatusWriter, settings: StatusSettings
 ) -> None:
     """Write the views and outcomes of the events to Valkey; a repeat changes nothing.
 
     Outcomes are written after the views, so a reader of an outcome finds its payment's state.
-    Raises StoreUnavailable.
+    Raises StatusStoreUnavailable.
     """
     stored = await store.read(sorted({payment_key(event.payment_id) for event in events}))
     written = await store.write(views(events, stored))

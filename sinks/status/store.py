@@ -15,12 +15,12 @@ NO_TTL = 0
 T = TypeVar("T")
 
 
-class StoreUnavailable(Exception):
+class StatusStoreUnavailable(Exception):
     """Valkey cannot be reached or rejects writes; try again later."""
 
 
-class StatusStore:
-    """Every method raises StoreUnavailable if Valkey fails; writes may be repeated."""
+class StatusWriter:
+    """Every method raises StatusStoreUnavailable if Valkey fails; writes may be repeated."""
 
     def __init__(self, url: str, settings: StatusSettings) -> None:
         self._settings = settings
@@ -37,7 +37,7 @@ class StatusStore:
                 values = cast("list[bytes | None]", await self._valkey.mget(part))
                 found.update(zip(part, values, strict=True))
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StatusStoreUnavailable(str(error)) from error
         return found
 
     async def write(self, documents: Iterable[Document], ttl_seconds: int = NO_TTL) -> int:
@@ -47,7 +47,7 @@ class StatusStore:
             for part in _parts(documents, self._settings.pipeline_keys_max):
                 written += await self._write_part(part, ttl_seconds)
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StatusStoreUnavailable(str(error)) from error
         return written
 
     async def close(self) -> None:

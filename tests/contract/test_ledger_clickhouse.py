@@ -21,7 +21,7 @@ from sinks.audit.migrations import (
     statuses,
 )
 from sinks.audit.settings import DatabaseNames
-from sinks.audit.store import LedgerStore, RowsRefused, StoreUnavailable, connect, rows_of
+from sinks.audit.store import LedgerStore, LedgerUnavailable, RowsRefused, connect, rows_of
 from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, TABLES
 
 pytestmark = pytest.mark.services
@@ -401,10 +401,10 @@ def test_a_value_that_does_not_fit_is_the_rows_fault(ledger: Ledger) -> None:
 
 
 def test_a_missing_table_and_a_dead_server_are_reasons_to_wait(empty: Ledger) -> None:
-    with pytest.raises(StoreUnavailable, match="not ready"):
+    with pytest.raises(LedgerUnavailable, match="not ready"):
         empty.store.check_schema(TABLES)
     gone = LedgerStore("http://127.0.0.1:1", empty.databases, 5)
-    with pytest.raises(StoreUnavailable, match="does not respond"):
+    with pytest.raises(LedgerUnavailable, match="does not respond"):
         gone.insert(PAYMENT_EVENTS, [(1,)])
-    with pytest.raises(StoreUnavailable, match="names no host"):
+    with pytest.raises(LedgerUnavailable, match="names no host"):
         LedgerStore("", empty.databases, 5).check_schema(TABLES)

@@ -20,7 +20,7 @@ from paystream.operations.topics import create_all
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings
-from sinks.status.store import StatusStore
+from sinks.status.store import StatusWriter
 
 pytestmark = pytest.mark.services
 Unique = Callable[[str], str]
@@ -141,7 +141,7 @@ async def test_an_older_document_never_takes_the_place_of_a_newer_one(
     valkey_url: str, client: redis.Redis, unique_name: Unique
 ) -> None:
     key = unique_name("payment")
-    store = StatusStore(valkey_url, StatusSettings(pipeline_keys_max=2))
+    store = StatusWriter(valkey_url, StatusSettings(pipeline_keys_max=2))
 
     def document(sequence: int) -> Document:
         return Document(key, sequence, json.dumps({"sequence": sequence}).encode())

@@ -28,7 +28,7 @@ from sinks.audit.chain.chain import (
     leaves_of,
 )
 from sinks.audit.chain.keys import PublicKeys, Signer, is_signed
-from sinks.audit.chain.log import LogReader
+from sinks.audit.chain.log import ChainLogReader
 from sinks.audit.chain.rows import CHECKPOINTS, LAST_COMPLETE, row_of
 from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.inserts import SourceRecord
@@ -69,7 +69,7 @@ class CheckpointWriter:
     def __init__(
         self,
         store: LedgerStore,
-        log_reader: LogReader,
+        log_reader: ChainLogReader,
         signer: Signer,
         keys: PublicKeys,
         generation: Callable[[], int],
@@ -87,8 +87,8 @@ class CheckpointWriter:
     def write(self, found: Sequence[Leaf]) -> list[Checkpoint]:
         """Checkpoints of the segments that these records complete, stored in ClickHouse.
 
-        Call it after their rows are acknowledged. Raises StoreUnavailable and TopicUnreadable; then
-        the same records must be written again.
+        Call it after their rows are acknowledged. Raises LedgerUnavailable and TopicUnreadable;
+        then the same records must be written again.
         """
         if self._generation() != self._known_generation:
             self._chains.clear()
@@ -103,7 +103,7 @@ class CheckpointWriter:
             raise
 
     def checkpoint_tails(self) -> list[Checkpoint]:
-        """Checkpoints of the records since the last ones. Raises StoreUnavailable."""
+        """Checkpoints of the records since the last ones. Raises LedgerUnavailable."""
         tails = [
             tail
             for source, chain in self._chains.items()

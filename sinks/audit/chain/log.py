@@ -11,7 +11,7 @@ from runtime.kafka import read_partition
 from sinks.audit.chain.chain import Leaves, Offsets, leaves_of
 
 
-class LogReader:
+class ChainLogReader:
     """Reads committed records between two offsets; records that make no row are left out."""
 
     def __init__(self, bootstrap_servers: str, makes_rows: Callable[[str, bytes], bool]) -> None:

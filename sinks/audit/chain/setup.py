@@ -17,9 +17,9 @@ from schemas.topics import LEDGER_CHECKPOINTS
 from sinks.audit.chain.chain import Checkpoint
 from sinks.audit.chain.checkpoint_writer import CheckpointWriter
 from sinks.audit.chain.keys import KEY_FOLDER, InvalidKey, public_keys, signer
-from sinks.audit.chain.log import LogReader
+from sinks.audit.chain.log import ChainLogReader
 from sinks.audit.settings import AuditSettings
-from sinks.audit.store import LedgerStore, StoreUnavailable
+from sinks.audit.store import LedgerStore, LedgerUnavailable
 
 _LOG = log.get(__name__)
 
@@ -52,7 +52,7 @@ def new_checkpoint_writer(
     except (InvalidKey, OSError) as error:
         raise ConfigurationError(f"[audit] chain_key_dir: {error}") from error
     store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
-    reader = LogReader(known.kafka_bootstrap_servers, makes_rows)
+    reader = ChainLogReader(known.kafka_bootstrap_servers, makes_rows)
     return CheckpointWriter(store, reader, signing, keys, lambda: app.generation)
 
 
@@ -85,5 +85,5 @@ def checkpoint_tails_regularly(
             for checkpoint in await checkpoint_tails():
                 key, value = record_of(checkpoint)
                 await app.produce(LEDGER_CHECKPOINTS, key=key, value=value)
-        except StoreUnavailable as error:
+        except LedgerUnavailable as error:
             _LOG.info("ledger_tail_not_checkpointed", error=str(error))
