@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import api, domain, latency, ledger, memory, outage, restore, takeover, throughput
-from bench.broker import Arena, arena
+from bench.broker import BenchBroker, bench_broker
 from bench.figures import RESULTS, Figure, machine, print_table, write_json
 from bench.options import Options
 
-ON_BROKER: dict[str, Callable[[Arena, Options], list[Figure]]] = {
+ON_BROKER: dict[str, Callable[[BenchBroker, Options], list[Figure]]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "restore": restore.measure,
@@ -61,12 +61,12 @@ def main(arguments: list[str]) -> int:
     before = machine()
     figures: list[Figure] = []
     with ExitStack() as stack:
-        shared: Arena | None = None
+        shared: BenchBroker | None = None
         for name in names:
             if name in ALONE:
                 figures += ALONE[name](options)
                 continue
-            shared = shared or stack.enter_context(arena())
+            shared = shared or stack.enter_context(bench_broker())
             figures += ON_BROKER[name](shared, options)
     print_table(figures)
     write_json(path, before, figures)

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 from confluent_kafka import Producer
 
-from bench.broker import Arena
+from bench.broker import BenchBroker
 from bench.figures import Figure
 from bench.options import Options
 from devstack.services import valkey
@@ -38,11 +38,11 @@ JWE = "eyJhbGciOiJFQ0RILUVTIn0..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
 PAYMENT = {"amount": 1999, "currency": "EUR", "card": JWE}
 
 
-def measure(arena: Arena, options: Options) -> list[Figure]:
+def measure(broker: BenchBroker, options: Options) -> list[Figure]:
     """The load comes from this process, on the same cores."""
     rates, half, most = [], [], []
-    with api_process(arena) as url:
-        headers = {"Authorization": f"Bearer {register(arena.bootstrap)}"}
+    with api_process(broker) as url:
+        headers = {"Authorization": f"Bearer {register(broker.bootstrap)}"}
         asyncio.run(send(url, headers, WARM_UP_REQUESTS))
         for _ in range(options.runs):
             began = time.perf_counter()
@@ -58,14 +58,14 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
 
 
 @contextmanager
-def api_process(arena: Arena) -> Iterator[str]:
+def api_process(broker: BenchBroker) -> Iterator[str]:
     """One API worker with its Valkey; the URL."""
-    topics.create_all(arena.bootstrap)
-    directory = arena.directory / "api"
+    topics.create_all(broker.bootstrap)
+    directory = broker.directory / "api"
     valkey_port, port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
-        "KAFKA_BOOTSTRAP_SERVERS": arena.bootstrap,
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "REDIS_URL": valkey.url(valkey_port),
         "PAYSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
     }

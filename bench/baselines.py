@@ -1,4 +1,4 @@
-"""Contestants that need more than this house installs; a line says why one is left out."""
+"""Baselines that need more than this house installs; a line says why one is left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL_SECONDS_MAX = 600.0
 QUIX_RECORDS_MAX = 40_000
 
 
-def optional_contestants(options: Options) -> list[Baseline]:
+def optional_baselines(options: Options) -> list[Baseline]:
     """Those that can run here."""
     return [*_kafka_streams(), *_quix(options)]
 

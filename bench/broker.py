@@ -20,8 +20,8 @@ MERCHANTS = 1000
 
 
 @dataclass
-class Arena:
-    """One broker for all contestants of a run; `loaded`: topics of commands by their size."""
+class BenchBroker:
+    """One broker for all baselines of a run; `loaded`: topics of commands by their size."""
 
     bootstrap: str
     directory: Path
@@ -52,13 +52,13 @@ class Arena:
 
 
 @contextmanager
-def arena() -> Iterator[Arena]:
+def bench_broker() -> Iterator[BenchBroker]:
     """A broker in a directory of its own; both are gone afterwards."""
     kafka_jars.fetch()
     with tempfile.TemporaryDirectory(prefix="paystream-bench-") as directory:
         cluster, children = kafka.start_in(Path(directory))
         try:
-            yield Arena(cluster.bootstrap_servers, Path(directory))
+            yield BenchBroker(cluster.bootstrap_servers, Path(directory))
         finally:
             for child in children:
                 child.kill_group()

@@ -1,8 +1,8 @@
-"""The work that every contestant does, and its records.
+"""The work that every baseline does, and its records.
 
 A command of seven fields comes in as Avro (Confluent framing). Unless its id is among those that
 the payment's state has seen, the state changes and an event goes out as Avro. State is JSON in a
-compacted changelog topic. Outputs, changelog and offsets commit together where the contestant can.
+compacted changelog topic. Outputs, changelog and offsets commit together where the baseline can.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def microseconds(function: Callable[[], Any], calls: int = CALLS) -> float:
 def measure_codec(options: Options) -> list[Figure]:
     """Generated codecs beside fastavro, the product's records and the seven fields of the bench."""
     command = create_command(0)
-    event = life_of(command)[-1][1]
+    event = payment_history(command)[-1][1]
     timed: dict[str, Callable[[], Any]] = {}
     for record in (command, event):
         name, data, read = type(record).__name__, encode(record), decoder(type(record))
@@ -93,7 +93,7 @@ def create_command(number: int) -> PaymentCommand:
     )
 
 
-def life_of(create: PaymentCommand) -> list[tuple[PaymentCommand, PaymentEvent]]:
+def payment_history(create: PaymentCommand) -> list[tuple[PaymentCommand, PaymentEvent]]:
     """Commands of a payment that is approved and captured, each with its last event."""
     policy, state, command, life = Policy(), None, create, []
     for step in range(3):
@@ -123,7 +123,9 @@ def life_of(create: PaymentCommand) -> list[tuple[PaymentCommand, PaymentEvent]]
 
 def measure_domain(options: Options) -> list[Figure]:
     """decide (with evolve), and the state's codec; whole lives of payments, after a warm-up."""
-    lives = [[command for command, _ in life_of(create_command(n))] for n in range(PAYMENTS)]
+    lives = [
+        [command for command, _ in payment_history(create_command(n))] for n in range(PAYMENTS)
+    ]
     commands = sum(map(len, lives))
     rounds = options.runs * ROUNDS_PER_RUN
     decide_all_stored(lives)

@@ -7,7 +7,7 @@ import time
 
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.broker import Arena, Commands, producer_to
+from bench.broker import BenchBroker, Commands, producer_to
 from bench.contract import PARTITIONS
 from bench.figures import Figure
 from bench.options import Options
@@ -19,35 +19,35 @@ FAUST_TOO_SLOW_ABOVE = 1000  # its queue grows: there is no latency to measure
 READY_SECONDS_MAX = 60.0
 
 
-def measure(arena: Arena, options: Options) -> list[Figure]:
-    """Percentiles per contestant and rate, one value per run."""
+def measure(broker: BenchBroker, options: Options) -> list[Figure]:
+    """Percentiles per baseline and rate, one value per run."""
     found: dict[tuple[str, int, str], list[float]] = {}
     for _ in range(options.runs):
-        for contestant in (OURS, FAUST_AT_LEAST_ONCE, FAUST_EXACTLY_ONCE):
+        for baseline in (OURS, FAUST_AT_LEAST_ONCE, FAUST_EXACTLY_ONCE):
             for rate in RATES:
-                if contestant is not OURS and rate > FAUST_TOO_SLOW_ABOVE:
+                if baseline is not OURS and rate > FAUST_TOO_SLOW_ABOVE:
                     continue
-                delays = delays_ms(arena, contestant, rate, options.latency_seconds)
+                delays = delays_ms(broker, baseline, rate, options.latency_seconds)
                 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
                     value = delays[min(int(len(delays) * share), len(delays) - 1)]
-                    found.setdefault((contestant.name, rate, name), []).append(value)
+                    found.setdefault((baseline.name, rate, name), []).append(value)
     return [
         Figure("latency", f"{name} at {rate}/s, {share}", "ms", values)
         for (name, rate, share), values in found.items()
     ]
 
 
-def delays_ms(arena: Arena, contestant: Baseline, rate: int, seconds: int) -> list[float]:
+def delays_ms(broker: BenchBroker, baseline: Baseline, rate: int, seconds: int) -> list[float]:
     """Sorted; of what was sent after the warm-up. Raises RuntimeError if events are missing."""
-    name = arena.new_name(f"latency-{contestant.name}")
+    name = broker.new_name(f"latency-{baseline.name}")
     source = f"{name}-commands"
-    arena.topics(source, f"{name}-events")
-    environment = {"BOOTSTRAP": arena.bootstrap, "NAME": name, "INPUT": source}
-    run = Run(contestant, arena.directory / name, environment)
+    broker.topics(source, f"{name}-events")
+    environment = {"BOOTSTRAP": broker.bootstrap, "NAME": name, "INPUT": source}
+    run = Run(baseline, broker.directory / name, environment)
     try:
         run.wait_for("ready", READY_SECONDS_MAX)
-        watcher = EventWatcher(arena.bootstrap, f"{name}-events")
-        sent = send_steadily(arena.bootstrap, source, rate, WARM_UP_SECONDS + seconds)
+        watcher = EventWatcher(broker.bootstrap, f"{name}-events")
+        sent = send_steadily(broker.bootstrap, source, rate, WARM_UP_SECONDS + seconds)
         seen = watcher.wait_for(set(sent), 30.0)
     finally:
         run.kill()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.domain import create_command, life_of
+from bench.domain import create_command, payment_history
 from bench.figures import Figure
 from bench.options import Options
 from devstack.services import clickhouse
@@ -76,7 +76,7 @@ class Run(NamedTuple):
 def events_of(number: int) -> list[bytes]:
     """payments.events of the number-th PAYMENTS payments."""
     numbers = range(number * PAYMENTS, (number + 1) * PAYMENTS)
-    return [encode(event) for n in numbers for _, event in life_of(create_command(n))]
+    return [encode(event) for n in numbers for _, event in payment_history(create_command(n))]
 
 
 def cpu_seconds_of(pid: int) -> float:

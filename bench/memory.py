@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterable
 
-from bench.domain import create_command, life_of
+from bench.domain import create_command, payment_history
 from bench.figures import Figure
 from bench.options import Options
 from engine.state.due_index import DueIndex
@@ -25,7 +25,7 @@ def measure_memory(options: Options) -> list[Figure]:
     states = [_captured(create_command(number)) for number in range(ENTRIES)]
     live = {state.payment_id: encode_state(state) for state in states}
     stubs = {state.payment_id: encode_archived(archive_stub(state)) for state in states}
-    history = [encode(event) for _, event in life_of(create_command(0))]
+    history = [encode(event) for _, event in payment_history(create_command(0))]
     bytes_of = {
         "captured payment: encoded": _mean(map(len, live.values())),
         "captured payment: in the store": _stored(live),
@@ -40,7 +40,7 @@ def measure_memory(options: Options) -> list[Figure]:
 
 def _captured(create: PaymentCommand) -> PaymentState:
     state: PaymentState | None = None
-    for command, _ in life_of(create):
+    for command, _ in payment_history(create):
         state = decide(state, command, Policy()).state
     assert state is not None
     return state

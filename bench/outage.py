@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from confluent_kafka import Producer
 
-from bench.broker import Arena, producer_to
-from bench.domain import create_command, life_of
+from bench.broker import BenchBroker, producer_to
+from bench.domain import create_command, payment_history
 from bench.figures import RESULTS, Figure
 from bench.ledger import TIMEOUT_SECONDS, start_clickhouse
 from bench.options import Options
@@ -21,7 +21,7 @@ from devstack.services import clickhouse
 from devstack.services.child import Child, Launch, describe_exit
 from devstack.services.ports import free_port
 from paystream.operations import topics
-from runtime.consumer_lag import Position, positions
+from runtime.consumer_lag import GroupPosition, positions
 from schemas.codec import encode
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.app import APP_ID
@@ -41,13 +41,13 @@ UNBALANCED = (
 )
 
 
-def measure(arena: Arena, options: Options) -> list[Figure]:
+def measure(broker: BenchBroker, options: Options) -> list[Figure]:
     """One outage of `outage_seconds` under a live rate; raises RuntimeError if a row is missing."""
-    house = House(arena)
+    house = House(broker)
     try:
         house.start_clickhouse()
         house.start_sink()
-        with LiveEvents(arena.bootstrap) as live:
+        with LiveEvents(broker.bootstrap) as live:
             house.wait_until(lambda: house.behind() < SETTLED_RECORDS_MAX, "follow the live rate")
             time.sleep(SETTLE_SECONDS)
             house.kill_clickhouse()
@@ -76,9 +76,9 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
 class House:
     """ClickHouse on one directory and port, and the audit sink that goes on without it."""
 
-    def __init__(self, arena: Arena) -> None:
-        self._bootstrap = arena.bootstrap
-        self._directory = Path(arena.directory) / "outage"
+    def __init__(self, broker: BenchBroker) -> None:
+        self._bootstrap = broker.bootstrap
+        self._directory = Path(broker.directory) / "outage"
         self._port = free_port()
         self._url = clickhouse.url(self._port)
         self._clickhouse: Child | None = None
@@ -117,7 +117,7 @@ class House:
         """Consumer lag in records (and markers of transactions: the live events have none)."""
         return sum(position.lag for position in self._positions())
 
-    def _positions(self) -> list[Position]:
+    def _positions(self) -> list[GroupPosition]:
         found = positions(self._bootstrap, [APP_ID])
         return [position for position in found if position.topic == PAYMENTS_EVENTS]
 
@@ -188,7 +188,7 @@ class LiveEvents:
         while not self._over.is_set():
             due = int((time.monotonic() - began) * EVENTS_PER_SECOND / EVENTS_PER_PAYMENT)
             for number in range(payment, due):
-                for _, event in life_of(create_command(number)):
+                for _, event in payment_history(create_command(number)):
                     self._producer.produce(PAYMENTS_EVENTS, encode(event), event.payment_id)
                     self.produced += 1
             payment = due

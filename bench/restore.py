@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bench.broker import Arena
+from bench.broker import BenchBroker
 from bench.figures import Figure
 from bench.options import Options
 from bench.testbed import OURS, Run
@@ -12,13 +12,13 @@ from bench.testbed import OURS, Run
 RUN_SECONDS_MAX = 600.0
 
 
-def measure(arena: Arena, options: Options) -> list[Figure]:
+def measure(broker: BenchBroker, options: Options) -> list[Figure]:
     """Fill a table once, then start fresh workers on it."""
     keys = options.restore_keys
-    name = arena.new_name("restore")
-    environment = {"BOOTSTRAP": arena.bootstrap, "NAME": name, "INPUT": arena.commands(keys)}
-    arena.topics(f"{name}-events")
-    fill = Run(OURS, arena.directory / name, environment | {"RECORDS": str(keys)})
+    name = broker.new_name("restore")
+    environment = {"BOOTSTRAP": broker.bootstrap, "NAME": name, "INPUT": broker.commands(keys)}
+    broker.topics(f"{name}-events")
+    fill = Run(OURS, broker.directory / name, environment | {"RECORDS": str(keys)})
     try:
         filled = fill.wait_for("done", RUN_SECONDS_MAX)
     finally:
@@ -26,7 +26,7 @@ def measure(arena: Arena, options: Options) -> list[Figure]:
     restores, starts, memory = [], [], []
     for _ in range(options.runs):
         began = time.perf_counter()
-        run = Run(OURS, arena.directory / name, environment)
+        run = Run(OURS, broker.directory / name, environment)
         try:
             said = run.wait_for("ready", RUN_SECONDS_MAX)
         finally:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from bench.broker import Arena, Commands, producer_to
+from bench.broker import BenchBroker, Commands, producer_to
 from bench.figures import Figure
 from bench.latency import READY_SECONDS_MAX, EventWatcher
 from bench.options import Options
@@ -19,38 +19,38 @@ PROBE_SECONDS = 0.2  # 40 commands, on all partitions
 OUTAGE_SECONDS_MAX = 60.0
 
 
-def measure(arena: Arena, options: Options) -> list[Figure]:
+def measure(broker: BenchBroker, options: Options) -> list[Figure]:
     """From the kill to the events of all commands that were sent right after it."""
-    restart = [outage_seconds(arena, restart_instance) for _ in range(options.runs)]
-    heir = [outage_seconds(arena, leave_to_heir) for _ in range(options.runs)]
+    restart = [outage_seconds(broker, restart_instance) for _ in range(options.runs)]
+    other = [outage_seconds(broker, leave_to_other) for _ in range(options.runs)]
     session = EngineSettings().session_timeout_seconds
     return [
         Figure("takeover", "kill -9, same instance id started again at once", "s", restart),
-        Figure("takeover", f"kill -9, another worker takes over (session {session} s)", "s", heir),
+        Figure("takeover", f"kill -9, another worker takes over (session {session} s)", "s", other),
     ]
 
 
-def outage_seconds(arena: Arena, then: Callable[[Callable[[str], Run]], list[Run]]) -> float:
+def outage_seconds(broker: BenchBroker, then: Callable[[Callable[[str], Run]], list[Run]]) -> float:
     """One kill under a steady load. `then` gets a way to start instances, answers who ends last."""
-    name = arena.new_name("takeover")
-    arena.topics(f"{name}-commands", f"{name}-events")
+    name = broker.new_name("takeover")
+    broker.topics(f"{name}-commands", f"{name}-events")
 
     def start(instance_id: str) -> Run:
         environment = {
-            "BOOTSTRAP": arena.bootstrap,
+            "BOOTSTRAP": broker.bootstrap,
             "NAME": name,
             "INPUT": f"{name}-commands",
             "INSTANCE_ID": instance_id,
         }
-        return Run(OURS, arena.directory / f"{name}-{instance_id}", environment)
+        return Run(OURS, broker.directory / f"{name}-{instance_id}", environment)
 
     victims = [start("0")]
     victims[0].wait_for("ready", READY_SECONDS_MAX)
-    load = SteadyLoad(arena.bootstrap, f"{name}-commands")
-    watcher = EventWatcher(arena.bootstrap, f"{name}-events")
+    load = SteadyLoad(broker.bootstrap, f"{name}-commands")
+    watcher = EventWatcher(broker.bootstrap, f"{name}-events")
     others: list[Run] = []
     try:
-        if then is leave_to_heir:
+        if then is leave_to_other:
             others.append(start("1"))
             others[0].wait_for("ready", READY_SECONDS_MAX)
         time.sleep(SETTLE_SECONDS)
@@ -70,7 +70,7 @@ def restart_instance(start: Callable[[str], Run]) -> list[Run]:
     return [start("0")]
 
 
-def leave_to_heir(start: Callable[[str], Run]) -> list[Run]:
+def leave_to_other(start: Callable[[str], Run]) -> list[Run]:
     """Nobody starts the killed instance again."""
     del start
     return []

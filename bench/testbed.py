@@ -1,4 +1,4 @@
-"""Starting contestants as processes of their own, and hearing what they say."""
+"""Starting baselines as processes of their own, and hearing what they say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devstack.services.child import TETHER
+from devstack.services.child import DIE_WITH_PARENT
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,20 +50,25 @@ FAUST_AT_LEAST_ONCE, FAUST_EXACTLY_ONCE = (
 
 
 class Run:
-    """A started contestant; everything that it says is kept, its log is in `log_path`."""
+    """A started baseline; everything that it says is kept, its log is in `log_path`."""
 
-    def __init__(
-        self, contestant: Baseline, directory: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, baseline: Baseline, directory: Path, environment: Mapping[str, str]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.log_path = directory / "log"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *contestant.command],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(DIE_WITH_PARENT),
+                    str(os.getpid()),
+                    *baseline.command,
+                ],
                 cwd=ROOT,
                 env={
                     **os.environ,
-                    **contestant.environment,
+                    **baseline.environment,
                     **environment,
                     "WORK_DIR": str(directory),
                 },

@@ -22,7 +22,7 @@ _COORDINATOR_MOVES = (
 """It starts, or another broker takes over; librdkafka 2.16 gives up sooner than it may."""
 
 
-class Position(NamedTuple):
+class GroupPosition(NamedTuple):
     """One group on one partition; `committed` is None if it never committed there.
 
     `stable_end` is the last stable offset: what a read_committed reader can reach. `end` is the
@@ -52,7 +52,7 @@ class Position(NamedTuple):
         """Group, topic, partition."""
         return self.group, self.topic, self.partition
 
-    def up_to(self, end: int) -> "Position":
+    def up_to(self, end: int) -> "GroupPosition":
         """As if the log ended there."""
         return self._replace(stable_end=min(self.stable_end, end), end=end)
 
@@ -137,7 +137,7 @@ def subscribed(group: str) -> list[str]:
     return [t.name for t in TOPICS.values() if reader in t.readers and t.name != MERCHANTS]
 
 
-def positions(bootstrap: str, groups: Iterable[str]) -> list[Position]:
+def positions(bootstrap: str, groups: Iterable[str]) -> list[GroupPosition]:
     """Every group on every partition that it reads or has committed on. Raises TopicUnreadable."""
     client = admin(bootstrap)
     existing = partitions(client)
@@ -151,6 +151,6 @@ def positions(bootstrap: str, groups: Iterable[str]) -> list[Position]:
     where = {(topic, partition) for _, topic, partition in at}
     starts, stable, high = (ends(client, where, spec) for spec in ("start", "stable_end", "end"))
     return [
-        Position(g, t, p, offset, starts[t, p], stable[t, p], high[t, p])
+        GroupPosition(g, t, p, offset, starts[t, p], stable[t, p], high[t, p])
         for (g, t, p), offset in sorted(at.items())
     ]

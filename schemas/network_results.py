@@ -1,7 +1,7 @@
 """What a card network says about an operation, and the command that it becomes (pure).
 
-The network agent hears answers to its calls, the API hears notifications: both make one command of
-the same content, so that an answer that comes twice, on whatever way, is a repeat.
+The network agent receives responses to its calls, and the API receives notifications. Both make the
+same command of the same result, so an answer that arrives twice is a duplicate.
 """
 
 import msgspec

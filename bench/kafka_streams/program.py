@@ -1,4 +1,4 @@
-"""Kafka Streams as a contestant: its jars, and our program compiled by Eclipse's compiler.
+"""Kafka Streams as a baseline: its jars, and our program compiled by Eclipse's compiler.
 
 That compiler is a jar, so the broker's own Java runtime is all that is needed: no JDK.
 """

@@ -1,4 +1,4 @@
-"""Clock of a contestant: from the first record in hand to the last one committed."""
+"""Clock of a baseline: from the first record in hand to the last one committed."""
 
 from __future__ import annotations
 

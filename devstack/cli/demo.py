@@ -11,7 +11,7 @@ import msgspec
 
 from devstack.cli.load import print_result, send
 from devstack.services.child import Child, ChildFailedError, Launch
-from devstack.traffic.drain import NotSettledError, UnderWay, settle
+from devstack.traffic.drain import NotSettledError, UnderWay, wait_until_drained
 from devstack.traffic.runner import TrafficSettings
 from paystream.cli.environment import DEFAULT_STATE_DIR, read_env_file
 from paystream.cli.output import CliError, console, error_console, print_json
@@ -19,7 +19,7 @@ from paystream.verify.printing import print_report
 from paystream.verify.run import run_verify
 
 _START_SECONDS_MAX = 300.0
-_SETTLE_SECONDS_MAX = 300.0
+_DRAIN_SECONDS_MAX = 300.0
 _STOP_SECONDS_MAX = 20.0
 
 
@@ -87,17 +87,17 @@ def _start(state_dir: Path, env_file: Path, brokers: int, workers: int) -> Child
 
 
 def _show(env: Mapping[str, str], settings: TrafficSettings, json: bool) -> bool:
-    """Traffic, settling, report, verification; whether everything holds."""
+    """Traffic, draining, report, verification; whether every rule holds."""
     from devstack.demo.report import demo_report, print_demo_report
 
     result = send(env, settings)
-    with error_console.status("settling") as status:
+    with error_console.status("waiting until the traffic has drained") as status:
 
-        def on_look(found: UnderWay) -> None:
-            status.update(f"settling: {found.sentence()}")
+        def on_check(found: UnderWay) -> None:
+            status.update(f"draining: {found.sentence()}")
 
         try:
-            settle(env, _SETTLE_SECONDS_MAX, on_look)
+            wait_until_drained(env, _DRAIN_SECONDS_MAX, on_check)
         except NotSettledError as error:
             error_console.print(str(error), style="red", markup=False, highlight=False)
         report = demo_report(env, result)

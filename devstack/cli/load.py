@@ -26,7 +26,7 @@ def load(
 
     Args:
         payments: How many.
-        rate: Payments per second, whatever the answers take; 0 is as fast as they come.
+        rate: Payments per second, independent of the response times; 0 sends as fast as possible.
         seed: The same seed sends the same mix.
         merchants: How many shops; the first takes about 40 percent.
         json: Print JSON.

@@ -36,7 +36,7 @@ def main() -> int:
     except OSError as error:
         print(f"clickhouse_http cannot listen on port {options.port}: {error}.", file=sys.stderr)
         return 1
-    return _serve_until_told(server, engine)
+    return _serve_until_stop_requested(server, engine)
 
 
 def _users() -> dict[str, User]:
@@ -46,14 +46,14 @@ def _users() -> dict[str, User]:
     )
 
 
-def _serve_until_told(server: ClickHouseServer, engine: Engine) -> int:
-    told = threading.Event()
+def _serve_until_stop_requested(server: ClickHouseServer, engine: Engine) -> int:
+    stop_requested = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stop_requested.set())
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     print(f"serving ClickHouse {engine.version} on http://{LOOPBACK}:{server.server_port}")
     sys.stdout.flush()
-    told.wait()
+    stop_requested.wait()
     server.shutdown()
     if not server.drain():
         print("stopped with requests still running: none of them was acknowledged")

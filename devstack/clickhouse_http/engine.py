@@ -36,7 +36,7 @@ class PathInUseError(RuntimeError):
 class Engine:
     """Opens the directory for this process alone; `PathInUseError` when it is taken.
 
-    `config`: a ClickHouse configuration file with what the engine cannot be told in SQL.
+    `config`: a ClickHouse configuration file with settings that SQL cannot change.
     """
 
     def __init__(self, path: Path, config: Path | None = None) -> None:
@@ -72,7 +72,7 @@ class Engine:
                     connection.close()
 
     def databases(self) -> frozenset[str]:
-        """All that exist, whoever asks."""
+        """All databases that exist, for every user."""
         return frozenset(self._one_value("SHOW DATABASES").split())
 
     def close(self) -> None:

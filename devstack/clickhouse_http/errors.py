@@ -33,7 +33,7 @@ _STATUS_OF_CODE = {
 
 
 class ClickHouseError(Exception):
-    """What the client is told: `code` as in ClickHouse's list, `str()` the whole message."""
+    """An error for the client: `code` as in ClickHouse's list, `str()` the whole message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TETHER = Path(__file__).with_name("die_with_parent.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 LOG_TAIL_LINES = 8
 POLL_SECONDS = 0.02
 
@@ -55,7 +55,14 @@ class Child:
         launch.log_path.parent.mkdir(parents=True, exist_ok=True)
         with launch.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *launch.command],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(DIE_WITH_PARENT),
+                    str(os.getpid()),
+                    *launch.command,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,7 +91,7 @@ class Child:
             self._process.send_signal(number)
 
     def kill_group(self) -> None:
-        """End the child and whatever it started in its group, at once."""
+        """Kill the child and every process of its group at once."""
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

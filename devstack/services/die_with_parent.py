@@ -1,6 +1,6 @@
-"""Run a command that dies with its parent: `python -I -S tether.py PARENT_PID COMMAND…`.
+"""Run a command that dies with its parent: `python -I -S die_with_parent.py PARENT_PID COMMAND…`.
 
-Asks the kernel for SIGKILL at the death of the parent (Linux; elsewhere the undertaker alone
+Asks the kernel for SIGKILL at the death of the parent (Linux; elsewhere only the reaper
 ends children), then becomes the command. A program of its own, so that no Python code runs
 between fork and exec of a parent with threads.
 """

@@ -99,7 +99,7 @@ def fetch(progress: Progress | None = None) -> int:
 
 
 def write_lock() -> int:
-    """Resolve `COORDINATES` anew and write the lock; answers the number of jars."""
+    """Resolve `COORDINATES` from scratch and write the lock; returns the number of jars."""
     import jgo
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -61,7 +61,7 @@ class Bank:
         return record["fingerprint"] if record else None
 
     def answer(self, key: str) -> Record:
-        """What the caller is told about an instruction."""
+        """The response to an instruction."""
         return {name: self.payouts[key][name] for name in ("status", "bank_reference", "reason")}
 
     def time_out(self, instruction: PayoutInstruction) -> TimeOut:

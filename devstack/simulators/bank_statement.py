@@ -33,7 +33,7 @@ class BankStatement:
         self.journal: Journal | None = None
 
     def apply(self, record: Record) -> bool:
-        """Fold one record of the journal; false if it is none of ours."""
+        """Apply one record of the journal; false if it belongs to another part."""
         if record["kind"] != DEPOSITED:
             return False
         self.deposits[record["transfer_id"]] = record

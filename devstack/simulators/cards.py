@@ -76,7 +76,7 @@ CARDS = (
     ),
     Card(
         "4000000000000259",
-        "capture times out, and took effect: the customer is charged, nobody was told",
+        "capture times out, and took effect: the customer is charged, nobody received the result",
         Behaviour(name="capture_time_out_with_effect", capture_time_out=TimeOut.WITH_EFFECT),
     ),
     Card(

@@ -1,6 +1,6 @@
 """Latency and faults of a simulated service: drawn from the seed, the key and the request number.
 
-The same seed gives the same request the same fate, whatever runs beside it.
+The same seed gives the same request the same latency and fault, independent of other requests.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class FaultProfile:
 
 @dataclass(frozen=True)
 class RequestFaults:
-    """The fate of one request."""
+    """Latency and fault of one request."""
 
     latency_seconds: float
     fault: Fault | None
 
 
 def sample_faults(fault_profile: FaultProfile, key: str, request_number: int) -> RequestFaults:
-    """Fate of the given request (1, 2, 3…) for a key."""
+    """Latency and fault of the given request (1, 2, 3…) for a key."""
     source = random.Random(f"{fault_profile.seed}:{key}:{request_number}")  # noqa: S311 - a simulation
     latency_ms = fault_profile.latency_p50_ms * math.exp(
         fault_profile.sigma() * source.gauss(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""One request with an idempotency key: its fate, its one effect, its durable answer.
+"""One request with an idempotency key: its faults, its one effect, its durable answer.
 
 The effect is decided and applied between two awaits of the event loop, so copies of a request that
 arrive at the same time meet the first one's record.
@@ -27,13 +27,13 @@ class KeyedState(Protocol):
     requests: Counter[str]
 
     def apply(self, record: Record) -> None:
-        """Fold one record of the journal."""
+        """Apply one record of the journal."""
 
     def fingerprint_of(self, key: str) -> str | None:
         """Fingerprint of the body that took effect, None if none did."""
 
     def answer(self, key: str) -> Record:
-        """What the caller is told."""
+        """The response to the operation."""
 
 
 def fingerprint(body: bytes) -> str:

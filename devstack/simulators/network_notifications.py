@@ -1,7 +1,7 @@
-"""Answers that come twice: the network tells an operation's outcome again, by a signed POST.
+"""Answers that come twice: the network reports an operation's outcome again, by a signed POST.
 
-What is told is the outcome of the moment when the operation took effect, a random while later. So a
-notification may overtake the answer, and may be out of date when it arrives.
+A notification reports the outcome at the moment when the operation took effect, and is sent after a
+random delay. So it may overtake the answer, and may be out of date when it arrives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ IN_FLIGHT_MAX = 1_000
 TRIES_MAX = 8
 PAUSE_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
-_TOLD = ("idempotency_key", "operation", "outcome", "network_reference", "decline_code")
+_REPORTED = ("idempotency_key", "operation", "outcome", "network_reference", "decline_code")
 
 
 class Notifications:
@@ -48,7 +48,7 @@ class Notifications:
         self.counts: Counter[str] = Counter()
 
     def consider(self, record: Mapping[str, Any]) -> None:
-        """Tell the outcome of this operation again, if chance wants it."""
+        """Report the outcome of this operation again, at random."""
         seed = f"{self._settings.seed}:doubled:{record['idempotency_key']}"
         source = random.Random(seed)  # noqa: S311 - a simulation
         if source.random() >= self._settings.doubled_answers or not (self._url and self._secret):
@@ -57,8 +57,10 @@ class Notifications:
             self.counts["notifications_left_out"] += 1
             return
         delay_seconds = source.random() * self._settings.doubled_seconds_max
-        told = {name: record[name] for name in (*_TOLD, "action_url") if record[name] is not None}
-        task = asyncio.create_task(self._tell(told, delay_seconds))
+        outcome = {
+            name: record[name] for name in (*_REPORTED, "action_url") if record[name] is not None
+        }
+        task = asyncio.create_task(self._deliver(outcome, delay_seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -69,21 +71,21 @@ class Notifications:
         if self._session is not None:
             await self._session.close()
 
-    async def _tell(self, told: Mapping[str, Any], delay_seconds: float) -> None:
+    async def _deliver(self, outcome: Mapping[str, Any], delay_seconds: float) -> None:
         await self._simulator.pause(delay_seconds)
         for _ in range(TRIES_MAX):
             if self._simulator.stopping.is_set():
                 return
-            if await self._sent(told):
+            if await self._sent(outcome):
                 self.counts["doubled_answer"] += 1
                 return
             await self._simulator.pause(PAUSE_SECONDS)
         self.counts["notifications_given_up"] += 1
 
-    async def _sent(self, told: Mapping[str, Any]) -> bool:
+    async def _sent(self, outcome: Mapping[str, Any]) -> bool:
         """Whether it was accepted, or will never be."""
-        body = msgspec.json.encode(told).decode()
-        message_id = f"ntf_{told['idempotency_key'].replace(':', '_')}"
+        body = msgspec.json.encode(outcome).decode()
+        message_id = f"ntf_{outcome['idempotency_key'].replace(':', '_')}"
         now = datetime.now(UTC)
         headers = {
             "content-type": "application/json",

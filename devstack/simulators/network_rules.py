@@ -87,7 +87,7 @@ class Network:
         return record["fingerprint"] if record else None
 
     def answer(self, key: str) -> Record:
-        """What the caller is told about an operation that took effect."""
+        """The response about an operation that took effect."""
         record = self.operations[key]
         answer = {
             "outcome": record["outcome"],

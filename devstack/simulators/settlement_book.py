@@ -154,11 +154,11 @@ class SettlementBook:
         late, self.held_back = self.held_back, []
         self.until, self.closings = closing["until"], closing["number"]
         lines = [line for operation in late for line in self._late_line(closing, operation)]
-        fates = iter(
+        chosen = iter(
             [name for name in LINE_INJECTIONS for _ in range(closing["injections"].get(name, 0))]
         )
         for operation in moved:
-            lines += self._lines(closing, operation, next(fates, ""))
+            lines += self._lines(closing, operation, next(chosen, ""))
         for currency in sorted({line.currency for line in lines}):
             own = tuple(line for line in lines if line.currency == currency)
             self._publish(closing, currency, own)
@@ -168,23 +168,23 @@ class SettlementBook:
         self._note(closing, "late", line)
         yield line
 
-    def _lines(self, closing: Record, operation: Record, fate: str) -> Iterator[ReportLine]:
+    def _lines(self, closing: Record, operation: Record, injection: str) -> Iterator[ReportLine]:
         """What the report says of one operation, injected difference included."""
         line = self._line(closing, operation, operation["currency"])
-        if fate == "late":
+        if injection == "late":
             self.held_back.append(operation)
             return
-        if fate == "currency":
+        if injection == "currency":
             line = self._line(closing, operation, "USD" if line.currency != "USD" else "EUR")
-        elif fate == "amount":
+        elif injection == "amount":
             line = _changed(line, gross_minor=line.gross_minor + DIFFERENCE_MINOR)
-        if fate == "duplicate":
+        if injection == "duplicate":
             yield _changed(line, line_id=f"{line.line_id}:again")
-        if fate == "extra":
+        if injection == "extra":
             yield self._stray(line, closing)
-        elif fate:
-            self._note(closing, fate, line)
-        if fate != "missing":
+        elif injection:
+            self._note(closing, injection, line)
+        if injection != "missing":
             yield line
 
     def _line(self, closing: Record, operation: Record, currency: str) -> ReportLine:
@@ -219,11 +219,11 @@ class SettlementBook:
         self._note(closing, "extra", stray)
         return stray
 
-    def _note(self, closing: Record, fate: str, line: ReportLine) -> None:
+    def _note(self, closing: Record, injection: str, line: ReportLine) -> None:
         self.differences.append(
             Difference(
                 level="operation",
-                kind=_BREAKS.get(fate, fate),
+                kind=_BREAKS.get(injection, injection),
                 report_id=self._report_id(closing, line.currency),
                 operation_id=line.operation_id,
             )
@@ -249,15 +249,15 @@ class SettlementBook:
         self._transfer(report, Counter(closing["injections"]))
 
     def _transfer(self, report: Report, injections: Counter[str]) -> None:
-        """Pay for the report; a injected deposit is of the closing's first report."""
+        """Pay for the report; an injected difference concerns the closing's first report."""
         first = report.report_id == next(
             name
             for name, (known, _) in self.reports.items()
             if known.published_at_ms == report.published_at_ms
         )
-        fate = next((name for name in REPORT_INJECTIONS if first and injections[name]), "")
-        off_minor = DIFFERENCE_MINOR if fate == "deposit_amount" else 0
-        copies = {"deposit_missing": 0, "deposit_duplicate": 2}.get(fate, 1)
+        injection = next((name for name in REPORT_INJECTIONS if first and injections[name]), "")
+        off_minor = DIFFERENCE_MINOR if injection == "deposit_amount" else 0
+        copies = {"deposit_missing": 0, "deposit_duplicate": 2}.get(injection, 1)
         self.transfers += [
             Transfer(
                 transfer_id=f"tr_{report.report_id}_{number}",
@@ -269,8 +269,8 @@ class SettlementBook:
             )
             for number in range(1, copies + 1)
         ]
-        if fate:
-            kind = _BREAKS[fate]
+        if injection:
+            kind = _BREAKS[injection]
             found = Difference(level="report", kind=kind, report_id=report.report_id)
             self.differences.append(found)
 

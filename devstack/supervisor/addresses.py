@@ -49,7 +49,7 @@ def worker_names(payments_workers: int) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(n)) for name, count in processes.items() for n in range(count))
 
 
-def claim(
+def allocate(
     state: StateDir, book: PortBook, payments_workers: int, *, fallback_network: bool = False
 ) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""

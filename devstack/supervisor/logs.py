@@ -1,4 +1,4 @@
-"""Log files of children stay small: a file over the limit becomes `.1`, and starts anew."""
+"""Log files of children stay small: a file over the limit is moved to `.1` and starts empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor's side of the undertaker."""
+"""The supervisor's side of the reaper."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ PROGRAM = Path(__file__).with_name("reaper_process.py")
 END_SECONDS_MAX = 5.0
 
 
-class Undertaker:
-    """Knows the process groups to end if this process dies; `close` when all are ended."""
+class Reaper:
+    """Ends the named process groups if this process dies; `close` it when all have ended."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -22,20 +22,20 @@ class Undertaker:
         )
 
     def add(self, group: int) -> None:
-        """This group is to be ended with us."""
-        self._tell(f"+{group}")
+        """The reaper ends this group when this process dies."""
+        self._send(f"+{group}")
 
     def remove(self, group: int) -> None:
-        """This group has ended."""
-        self._tell(f"-{group}")
+        """This group has ended; the reaper leaves it alone."""
+        self._send(f"-{group}")
 
     def close(self) -> None:
-        """End it; whatever was not removed is killed."""
+        """End the reaper; it kills every group that was not removed."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(END_SECONDS_MAX)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._process.stdin and self._process.poll() is None:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()

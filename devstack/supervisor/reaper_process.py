@@ -1,4 +1,4 @@
-"""Ends what is left when the supervisor is gone: `python -I -S undertaker.py`.
+"""Ends what is left when the supervisor is gone: `python -I -S reaper_process.py`.
 
 Reads `+GROUP` and `-GROUP` lines from the supervisor; at the end of the pipe (the supervisor
 ended, however) it kills every process group that was named and not taken back. The kernel kills

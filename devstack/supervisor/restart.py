@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class RestartPolicy:
     """Delays grow from `first_seconds` by `factor` up to `max_seconds`.
 
-    A child that ran for `healthy_seconds` starts counting anew; after `crashes_max` deaths in a row
-    it is given up.
+    The count starts again once a child has run for `healthy_seconds`. After `crashes_max` crashes
+    in a row the child is given up.
     """
 
     first_seconds: float = 0.25

@@ -1,4 +1,4 @@
-"""The end of a run: each stage has a share of the time, whoever is over it is killed."""
+"""The end of a run: each stage has a share of the time; a process that exceeds it is killed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STAGE_ENDS: Mapping[Stage, float] = {
     Stage.SIMULATORS: 10.0,
     Stage.STORES: 13.0,
 }
-# The last of three brokers has no quorum left to take its leave from, and waits for one: it is
-# not given all the time there is. What it acknowledged is on disk, and on the others'.
+# The last broker cannot complete a controlled shutdown without a quorum and would wait until the
+# deadline, so its shutdown time is capped. Acknowledged records are on its disk and the others'.
 STORES_SECONDS_MAX = 5.0
 
 

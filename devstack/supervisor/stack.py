@@ -72,7 +72,7 @@ class Stack:
         if options.workers < 1:
             raise ValueError(f"{options.workers} workers cannot work: give --workers 1 or more.")
         book = PortBook(state.path / "ports.json")
-        given = addresses.claim(
+        given = addresses.allocate(
             state, book, options.workers, fallback_network=options.fallback_network
         )
         stores, where = process_table.stores(state, book, given, options.brokers)

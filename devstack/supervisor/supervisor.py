@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from devstack.services.child import Child, describe_exit, log_tail
 from devstack.supervisor import logs
 from devstack.supervisor.process_spec import Entry, InitTask, Process, Stage, check
-from devstack.supervisor.reaper import Undertaker
+from devstack.supervisor.reaper import Reaper
 from devstack.supervisor.restart import CrashCount, RestartPolicy
 from devstack.supervisor.shutdown import StopClock, stop_stage
 
@@ -63,7 +63,7 @@ class Supervisor:
         self._announce = announce
         self._policy = policy or RestartPolicy()
         self._changed = changed
-        self._undertaker = Undertaker()
+        self._reaper = Reaper()
         self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="ready-check")
         self._logs_due = time.monotonic() + LOG_CHECK_SECONDS
 
@@ -93,8 +93,8 @@ class Supervisor:
             for child in stop_stage(children, clock.stage_deadline(stage)):
                 self._announce(f"{child.launch.name} did not stop in time and was killed")
             for child in children:
-                self._undertaker.remove(child.pid)
-        self._undertaker.close()
+                self._reaper.remove(child.pid)
+        self._reaper.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _running(self, stage: Stage) -> list[Child]:
@@ -135,14 +135,14 @@ class Supervisor:
             if self._may_start(entry) and time.monotonic() >= state.not_before:
                 self._spawn(entry, state)
         elif (code := child.exit_code()) is not None:
-            self._buried(entry, state, child, code)
+            self._on_exit(entry, state, child, code)
         elif not state.ready:
             self._probe(entry, state, child)
 
     def _spawn(self, entry: Process, state: _State) -> None:
         state.child = Child(entry.launch)
         state.probe = None
-        self._undertaker.add(state.child.pid)
+        self._reaper.add(state.child.pid)
         self._changed({n: s.child.pid for n, s in self._states.items() if s.child is not None})
 
     def _probe(self, entry: Process, state: _State, child: Child) -> None:
@@ -168,9 +168,9 @@ class Supervisor:
         state.ready = state.was_ready = True
         self._announce(f"{entry.name} is ready{again}")
 
-    def _buried(self, entry: Process, state: _State, child: Child, code: int) -> None:
+    def _on_exit(self, entry: Process, state: _State, child: Child, code: int) -> None:
         child.kill_group()
-        self._undertaker.remove(child.pid)
+        self._reaper.remove(child.pid)
         state.child, state.ready = None, False
         state.deaths = state.deaths.after(self._policy, time.monotonic() - child.started_at)
         end = describe_exit(code)

@@ -21,7 +21,7 @@ from runtime.settings import load as load_settings
 from sinks.audit.settings import AuditSettings
 from workers.catalogue import GROUPS
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 CATCH_UP_SECONDS = 2.0
 PAYMENTS_UNDER_WAY = """
 SELECT status, count() FROM payments
@@ -62,13 +62,13 @@ class UnderWay:
         return "; ".join(parts) or "everything is settled"
 
 
-OnLook = Callable[[UnderWay], None]
+OnCheck = Callable[[UnderWay], None]
 
 
-def settle(
-    env: Mapping[str, str], timeout_seconds: float = 120.0, on_look: OnLook | None = None
+def wait_until_drained(
+    env: Mapping[str, str], timeout_seconds: float = 120.0, on_check: OnCheck | None = None
 ) -> float:
-    """Seconds until two looks, `LOOK_SECONDS` apart, found nothing under way.
+    """Seconds until two checks, `CHECK_SECONDS` apart, found nothing under way.
 
     Needs KAFKA_BOOTSTRAP_SERVERS and CLICKHOUSE_URL. Raises `NotSettledError` after the time-out,
     `runtime.settings.ConfigurationError`.
@@ -76,24 +76,24 @@ def settle(
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     database = load_settings(AuditSettings, "audit", env).views_database
     started = time.monotonic()
-    calm_checks = 0
+    idle_checks = 0
     while True:
-        found = look(at, database)
-        if on_look:
-            on_look(found)
-        calm_checks = calm_checks + 1 if found.is_settled else 0
-        if calm_checks == 2:
+        found = under_way(at, database)
+        if on_check:
+            on_check(found)
+        idle_checks = idle_checks + 1 if found.is_settled else 0
+        if idle_checks == 2:
             return time.monotonic() - started
-        if time.monotonic() - started > timeout_seconds and calm_checks == 0:
+        if time.monotonic() - started > timeout_seconds and idle_checks == 0:
             raise NotSettledError(
                 f"After {timeout_seconds:.0f} s {found.sentence()}."
                 " `paystream topics` shows the lags, `paystream explain pay_…` a payment's path."
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHECK_SECONDS)
 
 
-def look(at: Connections, database: str) -> UnderWay:
-    """What is under way now; parts that do not answer are trouble, not an error."""
+def under_way(at: Connections, database: str) -> UnderWay:
+    """What is under way now; a part that does not answer is reported as `trouble`."""
     try:
         unread = unread_records(at.kafka_bootstrap_servers)
     except TopicUnreadable as error:

@@ -1,4 +1,4 @@
-"""Registers the shops of a run, as their owners would, and tells the receiver their secrets."""
+"""Registers the shops of a run as their owners would, and sends their secrets to the receiver."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ async def _send_all(
     settings: TrafficSettings,
     on_progress: OnProgress,
 ) -> None:
-    slots = asyncio.Semaphore(settings.in_flight_max)
+    permits = asyncio.Semaphore(settings.in_flight_max)
     reporter = asyncio.create_task(_report(roads.stats, on_progress))
     started = time.monotonic()
     try:
@@ -122,11 +122,11 @@ async def _send_all(
                 if settings.rate > 0:
                     due = started + intent.number / settings.rate
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
-                await slots.acquire()
+                await permits.acquire()
                 task = group.create_task(
-                    ScenarioRunner(roads, shops[intent.merchant], intent).travel()
+                    ScenarioRunner(roads, shops[intent.merchant], intent).run()
                 )
-                task.add_done_callback(lambda _: slots.release())
+                task.add_done_callback(lambda _: permits.release())
                 roads.stats.sent += 1
     finally:
         reporter.cancel()

@@ -62,7 +62,7 @@ class ScenarioRunner:
         self._payment_id = ""
         self._seen_sequence = 0
 
-    async def travel(self) -> None:
+    async def run(self) -> None:
         """Send the create request and what follows; never raises for what the API answers."""
         stats = self._roads.stats
         stats.scenarios[self._intent.scenario] += 1

@@ -22,7 +22,7 @@ def dead_letters(
 ) -> int:
     """List open dead letters, show one, send records back to their topics, or drop them.
 
-    Example: paystream dead-letters replay 3-17 --note "bug 42 is mended"
+    Example: paystream dead-letters replay 3-17 --note "bug 42 is fixed"
 
     Args:
         action: list, show, replay or drop.
@@ -77,14 +77,14 @@ def _show(env: Mapping[str, str], ids: tuple[str, ...], json: bool) -> int:
 def _decide(
     env: Mapping[str, str], action: Action, ids: tuple[str, ...], note: str, json: bool
 ) -> int:
-    from paystream.operations.dead_letters import NotDecided, described, drop, replay
+    from paystream.operations.dead_letters import DecisionFailed, described, drop, replay
 
     if action == "drop" and not note:
         raise CliError('say why with --note "…": the decision is kept with the letter.')
     decide = replay if action == "replay" else drop
     try:
         decided = decide(env["KAFKA_BOOTSTRAP_SERVERS"], ids, note)
-    except NotDecided as error:
+    except DecisionFailed as error:
         raise CliError(str(error)) from error
     if json:
         print_json([described(letter) for letter in decided])

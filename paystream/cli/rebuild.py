@@ -51,7 +51,7 @@ def rebuild(
 
 
 def _status(env: Mapping[str, str], *, json: bool) -> int:
-    from paystream.rebuild.status import NotRebuilt, rebuild_status
+    from paystream.rebuild.status import RebuildFailed, rebuild_status
 
     need(env, "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL")
     with error_console.status("reading payments.events") as status:
@@ -61,7 +61,7 @@ def _status(env: Mapping[str, str], *, json: bool) -> int:
 
         try:
             rebuilt = asyncio.run(rebuild_status(env, show))
-        except NotRebuilt as error:
+        except RebuildFailed as error:
             raise CliError(str(error)) from error
     if json:
         print_json(msgspec.to_builtins(rebuilt))
@@ -97,13 +97,13 @@ def _ledger(env: Mapping[str, str], *, force: bool, keep_expired: bool, json: bo
 def _rebuilt(env: Mapping[str, str], wishes: "RebuildOptions") -> "Rebuilt":
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    from paystream.rebuild.ledger import NotRebuilt, rebuild_ledger
+    from paystream.rebuild.ledger import RebuildFailed, rebuild_ledger
     from runtime.kafka import TopicUnreadable
     from sinks.audit.store import LedgerUnavailable
 
     try:
         return rebuild_ledger(env, wishes)
-    except (NotRebuilt, TopicUnreadable, LedgerUnavailable) as error:
+    except (RebuildFailed, TopicUnreadable, LedgerUnavailable) as error:
         raise CliError(str(error)) from error
     except ClickHouseError as error:
         raise CliError(f"ClickHouse: {str(error).strip().splitlines()[0]}") from error

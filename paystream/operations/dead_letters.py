@@ -34,7 +34,7 @@ _NOT_UTF8 = "\ufffd"
 _DECISIONS = {str(decision) for decision in DeadLetterDecision}
 
 
-class NotDecided(Exception):
+class DecisionFailed(Exception):
     """Nothing was replayed or dropped; the message says why."""
 
 
@@ -108,13 +108,13 @@ def decoded(letter: DeadLetter) -> dict[str, Any]:
 def replay(bootstrap: str, letter_ids: Iterable[str], note: str = "") -> list[Letter]:
     """Send the records back to where they were, with their keys and headers; all or none.
 
-    The copies and the decisions are one Kafka transaction. Raises NotDecided, TopicUnreadable.
+    The copies and the decisions are one Kafka transaction. Raises DecisionFailed, TopicUnreadable.
     """
     return _decide(bootstrap, letter_ids, DeadLetterDecision.REPLAYED, note)
 
 
 def drop(bootstrap: str, letter_ids: Iterable[str], note: str) -> list[Letter]:
-    """Note that the records are not to be processed. Raises NotDecided, TopicUnreadable."""
+    """Note that the records are not to be processed. Raises DecisionFailed, TopicUnreadable."""
     return _decide(bootstrap, letter_ids, DeadLetterDecision.DROPPED, note)
 
 
@@ -136,7 +136,7 @@ def _decide(
         producer.commit_transaction(_TIMEOUT_SECONDS)
     except KafkaException as error:
         _abort(producer)
-        raise NotDecided(
+        raise DecisionFailed(
             f"{error.args[0].str()}: look at `dead-letters list` and decide again what is open."
         ) from error
     return [letter._replace(decision=str(decision)) for letter in chosen]
@@ -144,13 +144,13 @@ def _decide(
 
 def _open_letters(bootstrap: str, letter_ids: list[str]) -> list[Letter]:
     if not 1 <= len(letter_ids) <= LETTERS_AT_ONCE_MAX:
-        raise NotDecided(f"name 1 to {LETTERS_AT_ONCE_MAX} letters by their ids.")
+        raise DecisionFailed(f"name 1 to {LETTERS_AT_ONCE_MAX} letters by their ids.")
     known = {letter.letter_id: letter for letter in letters(bootstrap)}
     for letter_id in letter_ids:
         if letter_id not in known:
-            raise NotDecided(f"there is no dead letter {letter_id}: see `dead-letters list`.")
+            raise DecisionFailed(f"there is no dead letter {letter_id}: see `dead-letters list`.")
         if (earlier := known[letter_id].decision) is not None:
-            raise NotDecided(f"dead letter {letter_id} was {earlier} before.")
+            raise DecisionFailed(f"dead letter {letter_id} was {earlier} before.")
     return [known[letter_id] for letter_id in letter_ids]
 
 
@@ -158,7 +158,9 @@ def _check_keys(chosen: Iterable[Letter]) -> None:
     """A key is kept as text: one that was no text cannot be written again."""
     for letter in chosen:
         if _NOT_UTF8 in (letter.key or ""):
-            raise NotDecided(f"the key of {letter.letter_id} is not UTF-8: it can only be dropped.")
+            raise DecisionFailed(
+                f"the key of {letter.letter_id} is not UTF-8: it can only be dropped."
+            )
 
 
 def _abort(producer: Producer) -> None:

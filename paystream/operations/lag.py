@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from runtime.consumer_lag import Position, positions
+from runtime.consumer_lag import GroupPosition, positions
 from runtime.kafka import TopicUnreadable, consumer_settings
 from workers.catalogue import GROUPS
 
@@ -20,17 +20,17 @@ _LOOK_SECONDS = 0.5
 class Unread(NamedTuple):
     """A position and the committed records below its stable end that the group has not read."""
 
-    position: Position
+    position: GroupPosition
     records: int
 
 
-def unread(bootstrap: str, found: Iterable[Position]) -> list[Unread]:
+def unread(bootstrap: str, found: Iterable[GroupPosition]) -> list[Unread]:
     """Counted by reading what lies between, a reader per group. Raises TopicUnreadable.
 
     A lag of a group above EXACT_COUNT_OFFSETS_MAX is given in offsets.
     """
     result = []
-    by_group: dict[str, list[Position]] = {}
+    by_group: dict[str, list[GroupPosition]] = {}
     for position in found:
         if position.lag:
             by_group.setdefault(position.group, []).append(position)
@@ -44,7 +44,7 @@ def unread(bootstrap: str, found: Iterable[Position]) -> list[Unread]:
     return sorted(result)
 
 
-def _count(bootstrap: str, lagging: list[Position]) -> list[Unread]:
+def _count(bootstrap: str, lagging: list[GroupPosition]) -> list[Unread]:
     records = {(p.topic, p.partition): 0 for p in lagging}
     ends = {(p.topic, p.partition): p.stable_end for p in lagging}
     open_partitions = set(ends)

@@ -39,7 +39,7 @@ _FOLLOW_ROUNDS_MAX = 100
 _CLOSE_OFFSETS = 5_000
 
 
-class NotRebuilt(Exception):
+class RebuildFailed(Exception):
     """The live tables are as they were; the message says why and what to do."""
 
 
@@ -74,14 +74,14 @@ class RebuildOptions(NamedTuple):
 def rebuild_ledger(env: Mapping[str, str], wishes: RebuildOptions = RebuildOptions()) -> Rebuilt:  # noqa: B008 - immutable
     """Build, compare, swap.
 
-    Raises NotRebuilt, TopicUnreadable, LedgerUnavailable, ConfigurationError: the live tables are
-    as they were. `swapped` is False if they differ and `force` was not asked for.
+    Raises RebuildFailed, TopicUnreadable, LedgerUnavailable, ConfigurationError: the live tables
+    are as they were. `swapped` is False if they differ and `force` was not asked for.
     """
     at = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     names = load(AuditSettings, "audit", env).databases
     layout = load(Layout, "ledger", env)
     if layout.cluster:
-        raise NotRebuilt(
+        raise RebuildFailed(
             "the ledger's tables are on a cluster: `rebuild ledger` is for one server"
             " (docs/decisions/0020-rebuild-by-exchange.md)."
         )
@@ -117,7 +117,7 @@ def _refuse_or_keep(
 ) -> Mapping[str, int]:
     found = statuses(client, names).items()
     if wrong := [name for name, status in found if status is not MigrationStatus.APPLIED]:
-        raise NotRebuilt(
+        raise RebuildFailed(
             f"the live tables are not those of this release ({', '.join(wrong)}):"
             " run `paystream migrate` first."
         )
@@ -128,7 +128,7 @@ def _refuse_or_keep(
         places = ", ".join(
             f"{topic}[{number}] from {begin}" for (topic, number), begin in cut.items()
         )
-        raise NotRebuilt(
+        raise RebuildFailed(
             f"Kafka has deleted the beginning of its log ({places}): a rebuild would lose rows that"
             " stand in ClickHouse now. With --keep-expired these rows are copied as they are."
         )
@@ -179,7 +179,7 @@ class _Rebuild:
                     return whole, True
             finally:
                 fence.disable()
-        raise NotRebuilt(
+        raise RebuildFailed(
             f"the last step took longer than {FENCE_SECONDS - _FENCE_SECONDS_LEFT_MIN:.0f} s"
             f" {_SWAP_TRIES_MAX} times: run it again at a quieter hour."
         )
@@ -196,7 +196,7 @@ class _Rebuild:
             if self._reader.behind(ends) < _CLOSE_OFFSETS:
                 return
             self._read_to(ends, "followed")
-        raise NotRebuilt(
+        raise RebuildFailed(
             "records come faster than they are read into the second database: run it again at a"
             " quieter hour."
         )

@@ -52,7 +52,7 @@ class ShadowTables:
             )
 
     def drop(self) -> None:
-        """Away with it, whatever tables stand in it now."""
+        """Drop the database with all tables that are in it now."""
         self.writer.close()
         _drop(self._client, self.database)
 

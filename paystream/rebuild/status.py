@@ -20,7 +20,7 @@ PASSES_MAX = 5
 """A view that the running sink wrote meanwhile without its beginning is folded again so often."""
 
 
-class NotRebuilt(Exception):
+class RebuildFailed(Exception):
     """Some views are still not whole; the message says how many and what to do."""
 
 
@@ -39,7 +39,7 @@ async def rebuild_status(
 
     Safe beside a running status sink. One partition's views are in memory at a time. Outcomes of
     commands of the last `outcome_seconds` get that time again. Raises TopicUnreadable,
-    StatusStoreUnavailable, NotRebuilt, ConfigurationError.
+    StatusStoreUnavailable, RebuildFailed, ConfigurationError.
     """
     at = connections(env).need("kafka_bootstrap_servers", "redis_url")
     settings = load(StatusSettings, "status", env)
@@ -74,7 +74,7 @@ async def _partition(
         incomplete = await _incomplete(store, documents)
         if not incomplete:
             return Rebuilt(payments=len(documents), written=written, outcomes=len(ended))
-    raise NotRebuilt(
+    raise RebuildFailed(
         f"{incomplete} views of partition {partition} change faster than they are rebuilt:"
         " run it again."
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from paystream.operations.lag import wait_caught_up
 from paystream.verify import stores
-from paystream.verify.sources import GroupPosition, SourceUnavailable
+from paystream.verify.sources import GroupBacklog, SourceUnavailable
 from runtime import consumer_lag
 from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
 from runtime.settings import ConfigurationError, connections
@@ -61,14 +61,14 @@ class LiveSources:
         except TopicUnreadable as error:
             raise SourceUnavailable(f"Kafka: {error}") from error
 
-    def positions(self) -> list[GroupPosition]:
+    def positions(self) -> list[GroupBacklog]:
         """Every group of the pipeline, with what it has left to read."""
         bootstrap = self._need("kafka_bootstrap_servers")
         try:
             found = wait_caught_up(bootstrap, CATCH_UP_SECONDS_MAX)
         except TopicUnreadable as error:
             raise SourceUnavailable(f"Kafka: {error}") from error
-        return [GroupPosition(*one) for one in found]
+        return [GroupBacklog(*one) for one in found]
 
     def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
         """Rows of a ClickHouse query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from runtime.consumer_lag import Position
+from runtime.consumer_lag import GroupPosition
 from runtime.kafka import StoredRecord
 
 
@@ -13,13 +13,13 @@ class SourceUnavailable(Exception):
     """A part that a rule needs cannot be read; the message says which and what to do."""
 
 
-class GroupPosition(NamedTuple):
+class GroupBacklog(NamedTuple):
     """Where a group stands, and how many records a read_committed reader gets from there.
 
     The count matters because transaction markers take offsets but are no records.
     """
 
-    at: Position
+    at: GroupPosition
     unread_records: int
 
 
@@ -55,7 +55,7 @@ class Sources(Protocol):
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
         """Commands that were acknowledged to senders; None if no sender kept a log."""
 
-    def positions(self) -> list[GroupPosition]:
+    def positions(self) -> list[GroupBacklog]:
         """Every consumer group of the pipeline on every partition that it reads."""
 
     def log_lines(self) -> Iterator[tuple[str, bytes]]:

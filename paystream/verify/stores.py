@@ -73,9 +73,7 @@ def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
 
 
 def cache_entries(url: str, pattern: str) -> Iterator[tuple[str, bytes]]:
-    """Keys of Valkey that match, with their values, whatever their type. Raises
-    SourceUnavailable.
-    """
+    """Keys of Valkey that match, with their values of any type. Raises SourceUnavailable."""
     client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS)
     try:
         for key in client.scan_iter(match=pattern, count=_SCAN_KEYS):

@@ -14,7 +14,7 @@ from rich.console import Console
 from simulator_process import Start
 
 from devstack.demo.report import demo_report, print_demo_report
-from devstack.traffic.drain import look
+from devstack.traffic.drain import under_way
 from devstack.traffic.stats import Tally, result_of
 from paystream.operations.clickhouse_client import connect
 from runtime.settings import connections
@@ -112,7 +112,7 @@ def test_what_is_under_way_is_found_in_the_views(
 ) -> None:
     at = connections(env | {"KAFKA_BOOTSTRAP_SERVERS": own_broker})
     deadline = time.monotonic() + COORDINATOR_SECONDS
-    while (found := look(at, views)).trouble and time.monotonic() < deadline:
+    while (found := under_way(at, views)).trouble and time.monotonic() < deadline:
         time.sleep(0.5)
     assert (found.trouble, dict(found.unread)) == ("", {})
     assert (dict(found.payments), found.refunds) == ({"unknown": 1}, 0)
@@ -121,4 +121,4 @@ def test_what_is_under_way_is_found_in_the_views(
 
 def test_parts_that_do_not_answer_are_trouble_not_an_end(own_broker: str) -> None:
     away = {"KAFKA_BOOTSTRAP_SERVERS": own_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
-    assert look(connections(away), "paystream").trouble.startswith("ClickHouse: ")
+    assert under_way(connections(away), "paystream").trouble.startswith("ClickHouse: ")

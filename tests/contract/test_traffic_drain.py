@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from devstack.traffic.drain import NotSettledError, settle, unread_records
+from devstack.traffic.drain import NotSettledError, unread_records, wait_until_drained
 from runtime.kafka import consumer_settings
 
 pytestmark = pytest.mark.services
@@ -51,7 +51,9 @@ def test_markers_and_aborted_records_do_not_count(
 
 def test_a_stack_that_does_not_settle_is_an_error_that_says_why(own_broker: str) -> None:
     env = {"KAFKA_BOOTSTRAP_SERVERS": own_broker, "CLICKHOUSE_URL": "http://127.0.0.1:9"}
-    looks: list[str] = []
+    checks: list[str] = []
     with pytest.raises(NotSettledError, match=r"After 0 s ClickHouse: .*paystream topics"):
-        settle(env, timeout_seconds=0.1, on_look=lambda found: looks.append(found.sentence()))
-    assert looks
+        wait_until_drained(
+            env, timeout_seconds=0.1, on_check=lambda found: checks.append(found.sentence())
+        )
+    assert checks

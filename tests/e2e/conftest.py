@@ -11,7 +11,7 @@ import pytest
 
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch
-from devstack.traffic.drain import settle
+from devstack.traffic.drain import wait_until_drained
 from devstack.traffic.runner import TrafficSettings, run
 from paystream.cli.environment import read_env_file
 
@@ -50,5 +50,5 @@ def settled_stack(running_stack: RunningStack) -> RunningStack:
     """The stack after some payments whose every effect has arrived."""
     result = run(running_stack.env, TrafficSettings(payments=30, rate=15))
     assert result.problem_count == 0, result.problems
-    settle(running_stack.env, 120)
+    wait_until_drained(running_stack.env, 120)
     return running_stack

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from e2e.conftest import RunningStack
 
-from devstack.traffic.drain import settle
+from devstack.traffic.drain import wait_until_drained
 from paystream.verify.run import run_verify
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -64,7 +64,7 @@ def test_nothing_is_lost_or_doubled_when_each_child_dies_once(
     assert len(killed) == len(names)
     assert shop.returncode == 0, output
     assert json.loads(output)["accepted"] >= PAYMENTS
-    settle(env, 180)
+    wait_until_drained(env, 180)
     report = run_verify(env)
     broken = {r.name: r.violations or r.skipped_reason for r in report.rules if not r.held}
     assert not broken, f"SEED={SEED}: {broken}"

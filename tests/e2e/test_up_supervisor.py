@@ -16,7 +16,7 @@ import psutil
 import pytest
 from polling import PATIENCE_SECONDS, eventually
 
-from devstack.services.child import TETHER
+from devstack.services.child import DIE_WITH_PARENT
 
 pytestmark = pytest.mark.services
 
@@ -28,9 +28,9 @@ NAMES = ("api", "worker-0", "worker-1", "store")
 def fake_stack(directory: Path, *modes: str) -> Iterator[subprocess.Popen[str]]:
     """The program, in a directory; killed with whatever it left."""
     command = [sys.executable, str(PROGRAM), str(directory), *modes]
-    tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command]
+    bound = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *command]
     with (directory / "console").open("a") as console:
-        program = subprocess.Popen(tethered, stdout=console, stderr=console, text=True)
+        program = subprocess.Popen(bound, stdout=console, stderr=console, text=True)
     try:
         yield program
     finally:

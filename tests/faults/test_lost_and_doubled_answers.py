@@ -17,7 +17,7 @@ import pytest
 
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch
-from devstack.traffic.drain import settle
+from devstack.traffic.drain import wait_until_drained
 from devstack.traffic.runner import TrafficSettings, run
 from paystream.cli.environment import read_env_file
 from paystream.operations.clickhouse_client import connect
@@ -75,7 +75,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def test_no_card_is_charged_twice_and_no_payment_is_stuck(env: dict[str, str]) -> None:
     result = run(env, TrafficSettings(payments=PAYMENTS, rate=RATE, seed=7))
     assert (result.problem_count, result.gave_up) == (0, 0), result.problems
-    seconds = settle(env, 180 + PAYMENTS / 50)
+    seconds = wait_until_drained(env, 180 + PAYMENTS / 50)
     settle_actions(env)
 
     charges = charges_of(env["NETWORK_URL"])
@@ -104,9 +104,9 @@ def settle_actions(env: dict[str, str]) -> None:
             last = list(client.query(WAITING).result_rows)
             if not last:
                 break
-            settle(env, 120)
+            wait_until_drained(env, 120)
         assert last == []
-    settle(env, 120)
+    wait_until_drained(env, 120)
 
 
 def charges_of(network_url: str) -> Counter[str]:

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from polling import eventually
 from sink_worker import worker
 
-from paystream.operations.dead_letters import Letter, NotDecided, drop, letters, replay
+from paystream.operations.dead_letters import DecisionFailed, Letter, drop, letters, replay
 from paystream.operations.topics import create_all
 from runtime.kafka import StoredRecord, producer_settings, read_topic
 from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS
@@ -83,7 +83,7 @@ def test_a_poison_command_is_listed_shown_replayed_and_dropped(
     decisions = {row["id"]: row["decision"] for row in cli(broker, "list", "--all")}
     assert decisions[first.letter_id] == "replayed"
     assert decisions[second.letter_id] == "dropped"
-    with pytest.raises(NotDecided, match="was replayed before"):
+    with pytest.raises(DecisionFailed, match="was replayed before"):
         replay(broker, [first.letter_id])
     assert len(commands_of(broker, key)) == 2
 
@@ -96,7 +96,7 @@ def test_one_letter_that_cannot_be_decided_leaves_the_others_alone(
         send_poison(broker, key)
         [letter] = eventually(lambda: letters_of(broker, key), "a dead letter")
     before = sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS))
-    with pytest.raises(NotDecided, match="see `dead-letters list`"):
+    with pytest.raises(DecisionFailed, match="see `dead-letters list`"):
         replay(broker, [letter.letter_id, "0-999999"])
     assert sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS)) == before
     assert len(commands_of(broker, key)) == 1

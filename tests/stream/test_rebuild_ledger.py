@@ -17,7 +17,13 @@ from contract.ledger_scenario import a_day_at_the_shop
 from stream.audit_harness import AuditHouse, another_shop
 
 from paystream.rebuild.exchange import Fence
-from paystream.rebuild.ledger import COMPARED, NotRebuilt, RebuildOptions, Rebuilt, rebuild_ledger
+from paystream.rebuild.ledger import (
+    COMPARED,
+    RebuildFailed,
+    RebuildOptions,
+    Rebuilt,
+    rebuild_ledger,
+)
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.store import connect
 
@@ -162,7 +168,7 @@ def test_a_log_without_its_beginning_is_refused_or_kept(house: AuditHouse) -> No
     admin = AdminClient({"bootstrap.servers": house.bootstrap})
     [cut] = admin.delete_records([TopicPartition(PAYMENTS_EVENTS, partition, 2)]).values()
     cut.result(20)
-    with pytest.raises(NotRebuilt, match=rf"payments.events\[{partition}\] from 2"):
+    with pytest.raises(RebuildFailed, match=rf"payments.events\[{partition}\] from 2"):
         rebuild(house)
     rebuilt = rebuild(house, keep_expired=True)
     assert rebuilt.swapped

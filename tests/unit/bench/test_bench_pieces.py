@@ -16,7 +16,7 @@ from bench.figures import Figure, ratio, write_json
 from bench.throughput import figures_of
 
 
-def test_all_contestants_read_and_write_the_same_bytes() -> None:
+def test_all_baselines_read_and_write_the_same_bytes() -> None:
     codecs = generated()
     command = codecs["Command"](
         payment_id="p",
@@ -42,7 +42,7 @@ def test_ratios_are_made_run_by_run() -> None:
     assert Figure("b", "f", "s", [3, 1, 2]).spread == (1, 2, 3)
 
 
-def test_a_contestant_that_does_fewer_records_is_judged_by_its_rate() -> None:
+def test_a_baseline_that_does_fewer_records_is_judged_by_its_rate() -> None:
     figures = figures_of(
         {
             "ours": [{"done": 100, "wall_seconds": 1.0, "cpu_seconds": 0.5}],

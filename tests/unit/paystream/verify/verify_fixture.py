@@ -12,8 +12,8 @@ import msgspec
 
 from paystream.verify import balances, deliveries, ledger, reconciliation, tables
 from paystream.verify.dataset import Dataset
-from paystream.verify.sources import GroupPosition, SourceUnavailable
-from runtime.consumer_lag import Position
+from paystream.verify.sources import GroupBacklog, SourceUnavailable
+from runtime.consumer_lag import GroupPosition
 from runtime.kafka import StoredRecord
 from schemas import topics
 from schemas.codec import encode
@@ -73,7 +73,7 @@ class Shop:
     merchants: list[MerchantEvent] = field(default_factory=list)
     cache: dict[str, bytes] = field(default_factory=dict)
     accepted: list[dict[str, Any]] | None = field(default_factory=list)
-    positions: list[GroupPosition] = field(default_factory=list)
+    positions: list[GroupBacklog] = field(default_factory=list)
     extra_records: dict[str, list[StoredRecord]] = field(default_factory=dict)
     changelogs: dict[str, dict[str, bytes]] = field(default_factory=dict)
     logs: list[tuple[str, bytes]] = field(default_factory=list)
@@ -160,8 +160,8 @@ class Shop:
             deliveries.PENDING_CHANGELOG: {},
             tables.ARCHIVED_CHANGELOG: {},
         }
-        end = Position("streams-payments", topics.PAYMENTS_COMMANDS, 0, 7, 0, 8, 8)
-        self.positions = [GroupPosition(end, 0)]
+        end = GroupPosition("streams-payments", topics.PAYMENTS_COMMANDS, 0, 7, 0, 8, 8)
+        self.positions = [GroupBacklog(end, 0)]
         return self
 
     def reconcile(self) -> None:
@@ -407,7 +407,7 @@ class ShopSources:
     def accepted_commands(self) -> Rows | None:
         return None if self._shop.accepted is None else iter(self._shop.accepted)
 
-    def positions(self) -> list[GroupPosition]:
+    def positions(self) -> list[GroupBacklog]:
         return self._need("kafka").positions
 
     def log_lines(self) -> Iterator[tuple[str, bytes]]:
