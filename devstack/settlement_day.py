@@ -42,7 +42,9 @@ def close_day(
             f"{network_url}/v1/settlements/close", json=body, timeout=_TIMEOUT_SECONDS
         )
     except httpx2.HTTPError as error:
-        raise DayNotSettled(f"{network_url} does not answer: {error}") from error
+        raise DayNotSettled(
+            f"{network_url} does not answer ({error}). Check that the local stack is up."
+        ) from error
     if answer.status_code != httpx2.codes.OK:
         raise DayNotSettled(answer.json().get("message", f"HTTP {answer.status_code}"))
     reports: list[dict[str, Any]] = answer.json()["reports"]
@@ -70,8 +72,8 @@ def wait_reconciled(
             return len({e.line_id for e in events if e.type in _POSTINGS and e.report_id in wanted})
         if time.monotonic() > end:
             raise DayNotSettled(
-                f"not every line was matched in {timeout_seconds:.0f} s: is the worker"
-                " `reconciliation` up? `paystream topics` shows the lags."
+                f"Not every line was matched in {timeout_seconds:.0f} s. Check that the worker"
+                " `reconciliation` runs; `paystream topics` shows the lags."
             )
         time.sleep(_LOOK_SECONDS)
 

@@ -67,7 +67,9 @@ def partitions(client: AdminClient) -> dict[str, list[int]]:
     try:
         metadata = client.list_topics(timeout=_TIMEOUT_SECONDS)
     except KafkaException as error:
-        raise TopicUnreadable(f"the broker does not answer: {error.args[0].str()}") from error
+        raise TopicUnreadable(
+            f"The broker does not answer: {error.args[0].str()}. Check that it is up."
+        ) from error
     return {
         name: sorted(topic.partitions)
         for name, topic in sorted(metadata.topics.items())
@@ -92,7 +94,7 @@ def ends(
         )
         return {(at.topic, at.partition): f.result().offset for at, f in futures.items()}
     except KafkaException as error:
-        raise TopicUnreadable(f"offsets: {error.args[0].str()}") from error
+        raise TopicUnreadable(f"Offsets cannot be read: {error.args[0].str()}.") from error
 
 
 def committed(
@@ -110,12 +112,16 @@ def committed(
     try:
         found = _committed(consumer, asked)
     except KafkaException as error:
-        raise TopicUnreadable(f"offsets of {group}: {error.args[0].str()}") from error
+        raise TopicUnreadable(
+            f"Offsets of {group} cannot be read: {error.args[0].str()}."
+        ) from error
     finally:
         consumer.close()
     for at in found:
         if at.error is not None:
-            raise TopicUnreadable(f"offset of {group} on {at.topic}: {at.error.str()}")
+            raise TopicUnreadable(
+                f"The offset of {group} on {at.topic} cannot be read: {at.error.str()}."
+            )
     return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
 

@@ -19,7 +19,7 @@ def _cipher(master_key: str) -> AESGCM:
     key = base64.b64decode(master_key)
     if len(key) != _KEY_BYTES:
         raise ValueError(
-            "PAYSTREAM_MASTER_KEY must be 32 bytes in base64: `openssl rand -base64 32`."
+            "PAYSTREAM_MASTER_KEY must be 32 bytes in base64. `openssl rand -base64 32` makes one."
         )
     return AESGCM(key)
 
@@ -38,7 +38,7 @@ def decrypt(master_key: str, sealed: str, belongs_to: str) -> str:
     """The text that was sealed. Raises DecryptionError."""
     version, _, body = sealed.partition(".")
     if version != _VERSION:
-        raise DecryptionError(f"unknown encrypt version {version!r}")
+        raise DecryptionError(f"A secret has the unknown encryption version {version!r}.")
     data = base64.b64decode(body)
     try:
         opened = _cipher(master_key).decrypt(
@@ -46,6 +46,6 @@ def decrypt(master_key: str, sealed: str, belongs_to: str) -> str:
         )
     except InvalidTag:
         raise DecryptionError(
-            f"a secret of {belongs_to} does not open with this master key"
+            f"A secret of {belongs_to} cannot be decrypted with this PAYSTREAM_MASTER_KEY."
         ) from None
     return opened.decode()

@@ -152,7 +152,10 @@ def _read_assigned(
         if messages:
             heard = time.monotonic()
         elif time.monotonic() - heard > _SILENCE_SECONDS_MAX:
-            raise TopicUnreadable(f"no answer about {topic} for {_SILENCE_SECONDS_MAX:.0f} s")
+            raise TopicUnreadable(
+                f"The broker sent nothing of {topic} for {_SILENCE_SECONDS_MAX:.0f} s. Check that"
+                " it is up."
+            )
         for message in messages:
             error = message.error()
             if error is None:
@@ -169,7 +172,9 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
     try:
         metadata = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_SECONDS).topics[topic]
     except KafkaException as error:
-        raise TopicUnreadable(f"{topic}: {error.args[0].str()}: is the broker up?") from error
+        raise TopicUnreadable(
+            f"{topic} cannot be read: {error.args[0].str()}. Check that the broker is up."
+        ) from error
     if metadata.error is not None:
         raise TopicUnreadable(f"{topic}: {metadata.error.str()}")
     return list(metadata.partitions)

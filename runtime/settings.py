@@ -24,7 +24,9 @@ def load(cls: type[S], section: str, env: Mapping[str, str]) -> S:
     try:
         return msgspec.convert(values, cls, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"[{section}]: {error}") from error
+        raise ConfigurationError(
+            f"A setting of [{section}] is not valid: {error}. Correct it."
+        ) from error
 
 
 def _from_file(section: str, env: Mapping[str, str]) -> dict[str, Any]:
@@ -34,9 +36,13 @@ def _from_file(section: str, env: Mapping[str, str]) -> dict[str, Any]:
     try:
         table = tomllib.loads(Path(path).read_text()).get(section, {})
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"PAYSTREAM_CONFIG={path}: {error}") from error
+        raise ConfigurationError(
+            f"PAYSTREAM_CONFIG={path} cannot be read: {error}. Correct the file or its path."
+        ) from error
     if not isinstance(table, dict):
-        raise ConfigurationError(f"PAYSTREAM_CONFIG={path}: [{section}] must be a table")
+        raise ConfigurationError(
+            f"In PAYSTREAM_CONFIG={path}, [{section}] is no table. Make it one."
+        )
     return table
 
 
@@ -82,8 +88,8 @@ class Connections(msgspec.Struct, frozen=True):
         """Itself, if all these are set. Raises ConfigurationError with the names of the missing."""
         if missing := [name.upper() for name in names if not getattr(self, name)]:
             raise ConfigurationError(
-                f"{', '.join(missing)} must be set in the environment: `paystream up --env-file F`"
-                " writes them, `set -a; . F; set +a` reads them."
+                f"{', '.join(missing)} must be set in the environment. In the local stack,"
+                " `paystream up --env-file F` writes them and `set -a; . F; set +a` reads them."
             )
         return self
 
@@ -95,4 +101,6 @@ def connections(env: Mapping[str, str]) -> Connections:
     try:
         return msgspec.convert(values, Connections, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(
+            f"An environment variable is not valid: {error}. Correct it."
+        ) from error

@@ -15,17 +15,31 @@ class Problem(NamedTuple):
 CATALOGUE: dict[str, Problem] = {
     problem.code: problem
     for problem in (
-        Problem("invalid_request", 400, "The request is not valid", "Fix the named field."),
+        Problem("invalid_request", 400, "The request is not valid", "Correct the named field."),
         Problem("idempotency_key_missing", 400, "Idempotency-Key is missing", "Send a unique key."),
-        Problem("unauthenticated", 401, "No valid API key", "Send Authorization: Bearer sk_…"),
-        Problem("forbidden", 403, "This key may not do that", "Use a key with the needed role."),
-        Problem("not_found", 404, "No such resource", "Check the id and the key's mode."),
-        Problem("method_not_allowed", 405, "Not this method", "See /openapi.json for what is."),
+        Problem(
+            "unauthenticated",
+            401,
+            "The API key is missing or not valid",
+            "Send Authorization: Bearer sk_…",
+        ),
+        Problem(
+            "forbidden", 403, "The API key does not permit this", "Use a key with the needed role."
+        ),
+        Problem(
+            "not_found", 404, "The resource does not exist", "Check the id and the key's mode."
+        ),
+        Problem(
+            "method_not_allowed",
+            405,
+            "The method is not allowed",
+            "See /openapi.json for the methods of this path.",
+        ),
         Problem(
             "wrong_state",
             409,
             "The payment's state does not allow this",
-            "Get the payment, and decide again from its status.",
+            "Get the payment, then send a request that its status allows.",
         ),
         Problem(
             "outcome_pending",
@@ -37,8 +51,8 @@ CATALOGUE: dict[str, Problem] = {
         Problem(
             "command_rejected",
             409,
-            "The payment refused the command",
-            "Get the payment: last_command has the reason.",
+            "The payment rejected the command",
+            "Get the payment. Its last_command has the reason.",
         ),
         Problem("body_too_large", 413, "The body is too large", "Send less than 64 KiB."),
         Problem(
@@ -57,17 +71,26 @@ CATALOGUE: dict[str, Problem] = {
             "amount_too_large",
             422,
             "The amount is larger than what is left",
-            "Get the payment: it says what is authorized, captured and refunded.",
+            "Get the payment. It shows what is authorized, captured and refunded.",
         ),
         Problem("amount_invalid", 422, "The amount is not valid", "Send minor units above 0."),
-        Problem("currency_invalid", 422, "The currency is not valid", "Use the payment's."),
-        Problem("rate_limited", 429, "Too many requests", "Retry after the Retry-After header."),
-        Problem("internal", 500, "A fault on our side", "Retry the same request, then report it."),
         Problem(
-            "overloaded", 503, "The pipeline is not taking commands", "Retry the same request."
+            "currency_invalid", 422, "The currency is not valid", "Use the payment's currency."
+        ),
+        Problem("rate_limited", 429, "Too many requests", "Retry after the Retry-After header."),
+        Problem(
+            "internal",
+            500,
+            "The API failed",
+            "Retry the same request. Report the problem if it stays.",
+        ),
+        Problem(
+            "overloaded", 503, "The pipeline accepts no commands now", "Retry the same request."
         ),
         Problem("starting", 503, "The API has just started", "Retry the same request."),
-        Problem("read_unavailable", 503, "The read store is not there", "Retry the same request."),
+        Problem(
+            "read_unavailable", 503, "The read store is unavailable", "Retry the same request."
+        ),
         Problem("network_unavailable", 503, "The card network does not answer", "Retry later."),
     )
 }

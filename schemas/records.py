@@ -284,7 +284,7 @@ class PayoutRequest(Struct, frozen=True, gc=False):
 
 
 class ReconciliationEvent(Struct, frozen=True, gc=False):
-    """What reconciliation found, posted or was told. Key: subject_id; sequence 1, 2, 3… per subject. The truth of breaks and of settled amounts."""
+    """What reconciliation found, posted or read in a report. Key: subject_id; sequence 1, 2, 3… per subject. The truth of breaks and of settled amounts."""
 
     event_id: str
     subject_id: str

@@ -31,7 +31,9 @@ def lags(bootstrap: str) -> Rows:
 def processes(metrics_urls: list[str], seconds_max: float) -> Rows:
     """Health of each process whose metrics address is known, in the order of the addresses."""
     if not metrics_urls:
-        raise LookupError("PROMETHEUS_URLS is not set: `paystream up --env-file F` writes it.")
+        raise LookupError(
+            "PROMETHEUS_URLS is not set. Set it to the metrics URLs of the processes."
+        )
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
         return list(pool.map(lambda url: _process(url, seconds_max), metrics_urls))
 

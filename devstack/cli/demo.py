@@ -126,7 +126,7 @@ def _stay(stack: Child) -> None:
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
-    raise CliError("the stack ended by itself: see its logs in the state directory.")
+    raise CliError("The stack stopped unexpectedly. See its logs in the state directory.")
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -53,6 +53,8 @@ def _injected(text: str) -> Mapping[str, int]:
     for part in filter(None, text.split(",")):
         name, _, count = part.partition("=")
         if not count.isdigit():
-            raise CliError(f"--inject {part}: write kind=count, as in amount=1,missing=2.")
+            raise CliError(
+                f"--inject {part} is not valid. Write kind=count, as in amount=1,missing=2."
+            )
         found[name.strip()] = int(count)
     return found

@@ -91,12 +91,12 @@ def start_in(directory: Path, brokers: int = 1) -> tuple[KafkaCluster, list[Chil
 
 def _refuse_other_size(directory: Path, brokers: int) -> None:
     if brokers not in BROKER_COUNTS:
-        raise ValueError(f"{brokers} brokers are not offered: choose 1, or 3 for replication.")
+        raise ValueError(f"{brokers} brokers are not supported. Choose 1, or 3 for replication.")
     made_with = len(list(directory.glob("broker-*/data/meta.properties")))
     if made_with not in (0, brokers):
         raise ValueError(
-            f"{directory} was made with {made_with} broker(s), not {brokers}: go on with"
-            f" --brokers {made_with} or take another state directory."
+            f"{directory} was made with {made_with} broker(s), not {brokers}. Give"
+            f" --brokers {made_with} or another state directory."
         )
 
 

@@ -72,7 +72,7 @@ def classpath() -> str:
     if absent:
         raise JarsMissingError(
             f"{len(absent)} of {len(locked_jars())} jars of Kafka {KAFKA_VERSION} are not in"
-            f" {jars_dir()} (first: {absent[0].file_name}): run `paystream install-kafka`."
+            f" {jars_dir()} (first: {absent[0].file_name}). Run `paystream install-kafka`."
         )
     return os.pathsep.join(str(jars_dir() / jar.file_name) for jar in locked_jars())
 
@@ -145,8 +145,8 @@ def _fetch_one(jar: Jar, scratch: Path, directory: Path) -> Jar:
             return jar
         reason = f"its sha256 is not {jar.sha256}"
     raise JarsMissingError(
-        f"{jar.file_name} could not be fetched from Maven Central ({reason}): check that this"
-        " machine may reach it, then run `paystream install-kafka` again."
+        f"{jar.file_name} could not be fetched from Maven Central ({reason}). Check that this"
+        " machine can reach it, then run `paystream install-kafka` again."
     )
 
 

@@ -47,7 +47,9 @@ def port_range() -> tuple[int, int]:
         return RANGE
     first, _, last = text.partition("-")
     if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) <= MAX_PORT):
-        raise NoFreePortError(f"{RANGE_VARIABLE}={text!r} is no range such as 21000-31999")
+        raise NoFreePortError(
+            f"{RANGE_VARIABLE}={text!r} is no range of ports. Write it as 21000-31999."
+        )
     return int(first), int(last)
 
 
@@ -60,7 +62,7 @@ def free_port(avoid: frozenset[int] = frozenset()) -> int:
         if port not in avoid and is_free(port):
             return port
     raise NoFreePortError(
-        f"No free port on {LOOPBACK} between {first} and {last} after {TRIES_MAX} tries: stop"
+        f"No free port on {LOOPBACK} between {first} and {last} after {TRIES_MAX} tries. Stop"
         f" programs that listen there, or set {RANGE_VARIABLE}, such as {first}-{last}."
     )
 

@@ -32,8 +32,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError as error:
                 raise JournalError(
-                    f"{path} line {number} cannot be read ({error}): the file was changed by"
-                    " another program; restore it or start with an empty state directory."
+                    f"{path} line {number} cannot be read ({error}). The file was changed by"
+                    " another program. Restore it, or start with an empty state directory."
                 ) from error
 
 

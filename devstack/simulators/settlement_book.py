@@ -109,11 +109,13 @@ class SettlementBook:
         injections = {name: count for name, count in injections.items() if count > 0}
         if unknown := injections.keys() - {*LINE_INJECTIONS, *REPORT_INJECTIONS}:
             names = ", ".join((*LINE_INJECTIONS, *REPORT_INJECTIONS))
-            raise ValueError(f"{sorted(unknown)} cannot be injected, but {names} can")
+            raise ValueError(f"{sorted(unknown)} cannot be injected. Choose from {names}.")
         here = len(self._moved(len(self.operations)))
         wanted = sum(injections.get(name, 0) for name in LINE_INJECTIONS)
         if wanted > here:
-            raise ValueError(f"{wanted} differences in lines need as many operations, not {here}")
+            raise ValueError(
+                f"{wanted} differences need as many operations; there are {here}. Inject fewer."
+            )
         return self._record(
             day_of(published_at_ms), len(self.operations), published_at_ms, injections
         )

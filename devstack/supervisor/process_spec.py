@@ -53,10 +53,10 @@ def check(table: Sequence[Entry]) -> None:
     """Raises `TableError` if the table could not be started."""
     names = [entry.name for entry in table]
     if len(set(names)) < len(names):
-        raise TableError(f"a name is there twice: {sorted(names)}")
+        raise TableError(f"A name is in the process table twice: {sorted(names)}.")
     done: set[str] = set()
     while startable := [e for e in table if e.name not in done and done.issuperset(e.needs)]:
         done.update(entry.name for entry in startable)
     if len(done) < len(names):
         left = sorted(set(names) - done)
-        raise TableError(f"{left} need each other or something that is not in the table")
+        raise TableError(f"{left} need each other or something that is not in the process table.")

@@ -70,7 +70,9 @@ class Stack:
     def _table(self) -> list[Entry]:
         options, state = self._options, self._state
         if options.workers < 1:
-            raise ValueError(f"{options.workers} workers cannot work: give --workers 1 or more.")
+            raise ValueError(
+                f"{options.workers} payments workers are too few. Give --workers 1 or more."
+            )
         book = PortBook(state.path / "ports.json")
         given = addresses.allocate(
             state, book, options.workers, fallback_network=options.fallback_network

@@ -82,7 +82,7 @@ def _lock(path: Path) -> TextIO:
         owner = lock.read().strip() or "unknown"
         lock.close()
         raise StateDirInUseError(
-            f"A stack already runs on {path} (pid {owner}): stop it with Ctrl-C or"
+            f"A stack already runs on {path} (pid {owner}). Stop it with Ctrl-C or"
             f" `kill {owner}`, or give another --state-dir."
         ) from error
     lock.truncate(0)

@@ -71,17 +71,17 @@ async def _register_one(
     if answer.status not in (201, 202):
         raise RegistrationError(f"{merchant.name} was not registered: {_why(answer)}")
     if receiver and answer.body.get("webhook_endpoint"):
-        await _tell_secret(receiver, webhook_url, answer.body["webhook_endpoint"]["secret"])
+        await _send_secret(receiver, webhook_url, answer.body["webhook_endpoint"]["secret"])
     return RegisteredMerchant(
         answer.body["id"], merchant.name, answer.body["api_keys"]["test"], webhook_url
     )
 
 
-async def _tell_secret(receiver: ApiClient, webhook_url: str, secret: str) -> None:
+async def _send_secret(receiver: ApiClient, webhook_url: str, secret: str) -> None:
     endpoint = webhook_url.rsplit("/", 1)[1]
     answer = await receiver.send("POST", f"/secrets/{endpoint}", body={"secret": secret})
     if answer.status != 200:
-        raise RegistrationError(f"the receiver refused the secret of {endpoint}: {_why(answer)}")
+        raise RegistrationError(f"The receiver refused the secret of {endpoint}: {_why(answer)}")
 
 
 async def _until_key_works(api: ApiClient, shop: RegisteredMerchant) -> None:

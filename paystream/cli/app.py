@@ -92,6 +92,6 @@ def user_message(error: Exception) -> str | None:
         return None
     away = next((part for name, part in _STORES.items() if name in names), None)
     if away is not None:
-        return f"{away} does not answer: is the stack up? See `paystream doctor` and its logs."
+        return f"{away} does not answer. Check its address, the process and its logs."
     cause = error.args[0].str() if "cimpl.KafkaException" in names else str(error)
     return cause.strip().partition("\n")[0] or type(error).__name__

@@ -40,9 +40,11 @@ def breaks(
     if action == "list":
         return _list(env, all, json)
     if not ids:
-        raise CliError(f"say which breaks to {action}: their ids are in `breaks list`.")
+        raise CliError(f"No break to {action} was named. `paystream breaks list` shows their ids.")
     if not reason:
-        raise CliError('say why with --reason "…": the decision is kept with the break.')
+        raise CliError(
+            'The reason is missing. Give it with --reason "…"; it is kept with the break.'
+        )
     return _move(env, action, ids, actor or getpass.getuser(), reason, json)
 
 

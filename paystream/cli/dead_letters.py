@@ -37,7 +37,9 @@ def dead_letters(
     if action == "list":
         return _list(env, all, json)
     if not ids:
-        raise CliError(f"say which letters to {action}: their ids are in `dead-letters list`.")
+        raise CliError(
+            f"No dead letter to {action} was named. `paystream dead-letters list` shows their ids."
+        )
     if action == "show":
         return _show(env, ids, json)
     return _decide(env, action, ids, note, json)
@@ -64,7 +66,9 @@ def _show(env: Mapping[str, str], ids: tuple[str, ...], json: bool) -> int:
 
     known = {letter.letter_id: letter for letter in letters(env["KAFKA_BOOTSTRAP_SERVERS"])}
     if missing := [name for name in ids if name not in known]:
-        raise CliError(f"there is no dead letter {missing[0]}: see `dead-letters list --all`.")
+        raise CliError(
+            f"There is no dead letter {missing[0]}. `paystream dead-letters list --all` shows ids."
+        )
     documents = [shown(known[name]) for name in ids]
     if json:
         print_json(documents)
@@ -80,7 +84,9 @@ def _decide(
     from paystream.operations.dead_letters import DecisionFailed, described, drop, replay
 
     if action == "drop" and not note:
-        raise CliError('say why with --note "…": the decision is kept with the letter.')
+        raise CliError(
+            'The reason is missing. Give it with --note "…"; it is kept with the letter.'
+        )
     decide = replay if action == "replay" else drop
     try:
         decided = decide(env["KAFKA_BOOTSTRAP_SERVERS"], ids, note)

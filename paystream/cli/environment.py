@@ -15,7 +15,10 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        raise CliError(f"{path} cannot be read ({error.strerror}): is the stack up?") from error
+        raise CliError(
+            f"{path} cannot be read ({error.strerror}). Check the path. In the local stack: is the"
+            " stack up?"
+        ) from error
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value.strip("'\"") for name, _, value in pairs}
 
@@ -36,6 +39,6 @@ def need(env: Mapping[str, str], *names: str) -> None:
     """Raises CliError that names the variables that are missing."""
     if missing := [name for name in names if not env.get(name)]:
         raise CliError(
-            f"{', '.join(missing)} is not set and no stack runs in {DEFAULT_STATE_DIR}/:"
-            " start one with `paystream up`, or give its --env-file."
+            f"{', '.join(missing)} is not set and no stack runs in {DEFAULT_STATE_DIR}/. Set it,"
+            " or give an --env-file; `paystream up` starts a local stack."
         )

@@ -24,7 +24,7 @@ def explain(payment_id: str, *, json: bool = False, env_file: Path | None = None
     with console.status(f"reading about {payment_id}"):
         story = story_of(env, payment_id)
     if not story["commands"] and not story["events"]:
-        raise CliError(f"nothing is known of {payment_id}: check the id.")
+        raise CliError(f"Nothing is known of {payment_id}. Check the id.")
     if json:
         print_json(story)
     else:

@@ -106,7 +106,7 @@ def _rebuilt(env: Mapping[str, str], wishes: "RebuildOptions") -> "Rebuilt":
     except (RebuildFailed, TopicUnreadable, LedgerUnavailable) as error:
         raise CliError(str(error)) from error
     except ClickHouseError as error:
-        raise CliError(f"ClickHouse: {str(error).strip().splitlines()[0]}") from error
+        raise CliError(f"ClickHouse failed: {str(error).strip().splitlines()[0]}") from error
 
 
 def _as_json(rebuilt: "Rebuilt") -> dict[str, object]:

@@ -36,7 +36,9 @@ def sql(statement: str = "", *, format: str | None = None, env_file: Path | None
         return prompt(client)
     statement = (statement or sys.stdin.read(STATEMENT_CHARACTERS_MAX)).strip().rstrip(";")
     if not statement:
-        raise CliError("no statement was given and standard input is empty")
+        raise CliError(
+            "No statement was given and standard input is empty. Give a statement as an argument."
+        )
     try:
         if format is None:
             print_answer(client, statement)

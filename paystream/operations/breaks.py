@@ -29,7 +29,7 @@ _CLOSED = (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
 
 
 class BreakTransitionFailed(Exception):
-    """The break is as it was, or nobody answered; the message says which and what to do."""
+    """The break is unchanged, or the worker did not respond; the message says what to do."""
 
 
 def breaks(bootstrap: str, *, closed: bool = False) -> list[ReconciliationEvent]:
@@ -68,7 +68,7 @@ def move(
     known = {event.break_id: event for event in _newest(bootstrap)}
     if break_id not in known:
         raise BreakTransitionFailed(
-            f"there is no break {break_id}: see `paystream breaks list --all`."
+            f"There is no break {break_id}. `paystream breaks list --all` shows all ids."
         )
     request = decision(known[break_id], state, actor, reason)
     _send(bootstrap, request)
@@ -76,13 +76,15 @@ def move(
     while time.monotonic() < end:
         answer = _answer(bootstrap, request)
         if answer is not None and answer.type == ReconciliationEventType.DECISION_REFUSED:
-            raise BreakTransitionFailed(f"{break_id} was not moved: {answer.reason}.")
+            raise BreakTransitionFailed(
+                f"The state of {break_id} was not changed: {answer.reason}."
+            )
         if answer is not None:
             return answer
         time.sleep(_LOOK_SECONDS)
     raise BreakTransitionFailed(
-        f"the decision about {break_id} is in Kafka, and the worker `reconciliation` has not"
-        f" answered in {ANSWER_SECONDS_MAX:.0f} s: is it up? It will be carried out when it is."
+        f"The decision about {break_id} is in Kafka, but the worker `reconciliation` did not apply"
+        f" it within {ANSWER_SECONDS_MAX:.0f} s. Check that the worker runs; it will apply it then."
     )
 
 

@@ -137,20 +137,23 @@ def _decide(
     except KafkaException as error:
         _abort(producer)
         raise DecisionFailed(
-            f"{error.args[0].str()}: look at `dead-letters list` and decide again what is open."
+            f"The decision could not be written: {error.args[0].str()}. Run"
+            " `paystream dead-letters list`, and decide again about the letters that are open."
         ) from error
     return [letter._replace(decision=str(decision)) for letter in chosen]
 
 
 def _open_letters(bootstrap: str, letter_ids: list[str]) -> list[Letter]:
     if not 1 <= len(letter_ids) <= LETTERS_AT_ONCE_MAX:
-        raise DecisionFailed(f"name 1 to {LETTERS_AT_ONCE_MAX} letters by their ids.")
+        raise DecisionFailed(
+            f"{len(letter_ids)} dead letters were named. Name 1 to {LETTERS_AT_ONCE_MAX} ids."
+        )
     known = {letter.letter_id: letter for letter in letters(bootstrap)}
     for letter_id in letter_ids:
         if letter_id not in known:
-            raise DecisionFailed(f"there is no dead letter {letter_id}: see `dead-letters list`.")
+            raise DecisionFailed(f"There is no dead letter {letter_id}; see `dead-letters list`.")
         if (earlier := known[letter_id].decision) is not None:
-            raise DecisionFailed(f"dead letter {letter_id} was {earlier} before.")
+            raise DecisionFailed(f"Dead letter {letter_id} was {earlier} before. Leave it out.")
     return [known[letter_id] for letter_id in letter_ids]
 
 
@@ -159,7 +162,7 @@ def _check_keys(chosen: Iterable[Letter]) -> None:
     for letter in chosen:
         if _NOT_UTF8 in (letter.key or ""):
             raise DecisionFailed(
-                f"the key of {letter.letter_id} is not UTF-8: it can only be dropped."
+                f"The key of {letter.letter_id} is not UTF-8, so it cannot be replayed. Drop it."
             )
 
 

@@ -57,7 +57,9 @@ def _count(bootstrap: str, lagging: list[GroupPosition]) -> list[Unread]:
             messages = consumer.consume(_POLL_RECORDS_MAX, _POLL_SECONDS)
             heard = time.monotonic() if messages else heard
             if time.monotonic() - heard > _SILENCE_SECONDS_MAX:
-                raise TopicUnreadable(f"{len(open_partitions)} partitions did not answer")
+                raise TopicUnreadable(
+                    f"{len(open_partitions)} partitions did not answer. Check the brokers."
+                )
             for message in messages:
                 where = (message.topic(), message.partition())
                 error = message.error()

@@ -112,7 +112,7 @@ def _network(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
 
 def _ledger(sources: LiveSources, views: str, payment_id: str) -> Iterator[dict[str, Any]]:
     if not _ID_CHARACTERS.issuperset(payment_id):
-        raise SourceUnavailable(f"{payment_id!r} is no payment id: use letters, digits, _ and -.")
+        raise SourceUnavailable(f"{payment_id!r} is no payment id. Use letters, digits, _ and -.")
     sql = _ENTRIES.replace("{views}", views).replace("{payment_id}", payment_id)
     for row in sources.query(sql):
         at_ms = int(row["occurred_at"].timestamp() * 1000)

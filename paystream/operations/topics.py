@@ -23,7 +23,9 @@ def create_all(bootstrap: str, replication: int = 1, partitions: int | None = No
     try:
         existing = set(admin.list_topics(timeout=_TIMEOUT_SECONDS).topics)
     except KafkaException as error:
-        raise TopicsNotCreated(f"{bootstrap} does not answer: {error.args[0].str()}") from error
+        raise TopicsNotCreated(
+            f"{bootstrap} does not answer ({error.args[0].str()}). Check the brokers."
+        ) from error
     missing = [t for t in TOPICS.values() if t.name not in existing]
     if not missing:
         return []

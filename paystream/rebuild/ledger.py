@@ -40,7 +40,7 @@ _CLOSE_OFFSETS = 5_000
 
 
 class RebuildFailed(Exception):
-    """The live tables are as they were; the message says why and what to do."""
+    """The live tables are unchanged; the message says why and what to do."""
 
 
 class Rebuilt(NamedTuple):
@@ -82,8 +82,8 @@ def rebuild_ledger(env: Mapping[str, str], wishes: RebuildOptions = RebuildOptio
     layout = load(Layout, "ledger", env)
     if layout.cluster:
         raise RebuildFailed(
-            "the ledger's tables are on a cluster: `rebuild ledger` is for one server"
-            " (docs/decisions/0020-rebuild-by-exchange.md)."
+            "The ledger's tables are on a cluster; `rebuild ledger` works on one server only. See"
+            " docs/decisions/0020-rebuild-by-exchange.md."
         )
     with (
         closing(connect(at.clickhouse_url)) as client,
@@ -118,8 +118,8 @@ def _refuse_or_keep(
     found = statuses(client, names).items()
     if wrong := [name for name, status in found if status is not MigrationStatus.APPLIED]:
         raise RebuildFailed(
-            f"the live tables are not those of this release ({', '.join(wrong)}):"
-            " run `paystream migrate` first."
+            f"The live tables are not those of this release ({', '.join(wrong)})."
+            " Run `paystream migrate` first."
         )
     cut = {source: begin for source, begin in reader.begins.items() if begin > 0}
     if not cut:
@@ -129,8 +129,8 @@ def _refuse_or_keep(
             f"{topic}[{number}] from {begin}" for (topic, number), begin in cut.items()
         )
         raise RebuildFailed(
-            f"Kafka has deleted the beginning of its log ({places}): a rebuild would lose rows that"
-            " stand in ClickHouse now. With --keep-expired these rows are copied as they are."
+            f"Kafka has deleted the beginning of its log ({places}), so a rebuild would lose rows"
+            " that ClickHouse has now. Give --keep-expired to copy these rows as they are."
         )
     return older_rows(client, names.raw, cut)
 
@@ -180,8 +180,8 @@ class _Rebuild:
             finally:
                 fence.disable()
         raise RebuildFailed(
-            f"the last step took longer than {FENCE_SECONDS - _FENCE_SECONDS_LEFT_MIN:.0f} s"
-            f" {_SWAP_TRIES_MAX} times: run it again at a quieter hour."
+            f"The last step took longer than {FENCE_SECONDS - _FENCE_SECONDS_LEFT_MIN:.0f} s"
+            f" {_SWAP_TRIES_MAX} times. Run the command again when there is less traffic."
         )
 
     def read_on(self, writer: RowWriter) -> None:
@@ -197,8 +197,8 @@ class _Rebuild:
                 return
             self._read_to(ends, "followed")
         raise RebuildFailed(
-            "records come faster than they are read into the second database: run it again at a"
-            " quieter hour."
+            "Records arrive faster than they are read into the second database. Run the command"
+            " again when there is less traffic."
         )
 
     def _read_to(self, ends: Mapping[TopicPartition, int], done: str) -> None:

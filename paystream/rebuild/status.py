@@ -21,7 +21,7 @@ PASSES_MAX = 5
 
 
 class RebuildFailed(Exception):
-    """Some views are still not whole; the message says how many and what to do."""
+    """Some views are still incomplete; the message says how many and what to do."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +75,8 @@ async def _partition(
         if not incomplete:
             return Rebuilt(payments=len(documents), written=written, outcomes=len(ended))
     raise RebuildFailed(
-        f"{incomplete} views of partition {partition} change faster than they are rebuilt:"
-        " run it again."
+        f"{incomplete} views of partition {partition} change faster than they are rebuilt."
+        " Run the command again."
     )
 
 

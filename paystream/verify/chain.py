@@ -70,14 +70,16 @@ def trusted_keys(env: Mapping[str, str]) -> PublicKeys:
     state = connections(env).paystream_state_dir
     if not path and not state:
         raise SourceUnavailable(
-            "no public key: give --public-key, a PEM file or a directory of them"
+            "There is no public key. Give --public-key, a PEM file or a directory of PEM files."
         )
     try:
         keys = public_keys(Path(path) if path else Path(state) / KEY_FOLDER)
     except InvalidKey as error:
         raise SourceUnavailable(str(error)) from error
     if not keys:
-        raise SourceUnavailable("no public key there yet: the audit sink makes one when it starts")
+        raise SourceUnavailable(
+            "There is no public key yet. Start the audit worker; it creates one."
+        )
     return keys
 
 

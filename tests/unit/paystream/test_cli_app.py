@@ -74,7 +74,7 @@ def test_a_store_that_is_away_is_named() -> None:
 
     sentence = cli.user_message(redis.ConnectionError("Error 111 connecting to 127.0.0.1:1."))
     assert sentence is not None
-    assert sentence.startswith("Valkey does not answer: is the stack up?")
+    assert sentence.startswith("Valkey does not answer. Check its address")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
