@@ -71,7 +71,7 @@ def restart_instance(start: Callable[[str], Run]) -> list[Run]:
 
 
 def leave_to_other(start: Callable[[str], Run]) -> list[Run]:
-    """Nobody starts the killed instance again."""
+    """The killed instance is not started again."""
     del start
     return []
 

@@ -1,4 +1,4 @@
-"""Starting baselines as processes of their own, and hearing what they say."""
+"""Starts baselines as processes of their own and reads what they print."""
 
 from __future__ import annotations
 

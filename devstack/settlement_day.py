@@ -18,9 +18,9 @@ from schemas.records import ReconciliationEvent, SettlementLine
 from schemas.topics import NETWORK_SETTLEMENTS, RECONCILIATION_EVENTS
 
 _TIMEOUT_SECONDS = 30.0
-CALM_SECONDS = 3.0
+IDLE_SECONDS = 3.0
 """Longer than the pause between two polls of the bank in a local stack."""
-_LOOK_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 _POSTINGS = (Type.LINE_SETTLED, Type.LINE_SUSPENDED)
 
 
@@ -61,21 +61,21 @@ def wait_reconciled(
     bootstrap = connections(env).need("kafka_bootstrap_servers").kafka_bootstrap_servers
     wanted = {report["report_id"]: int(report["lines"]) for report in reports}
     end = time.monotonic() + timeout_seconds
-    calm_since, seen = time.monotonic(), -1
+    idle_since, seen = time.monotonic(), -1
     while True:
         read, events = _lines_read(bootstrap), _events(bootstrap)
-        unread = sum(found.records for found in wait_caught_up(bootstrap, _LOOK_SECONDS))
+        unread = sum(found.records for found in wait_caught_up(bootstrap, _CHECK_SECONDS))
         through = all(read[name] >= count for name, count in wanted.items())
         if not through or unread or seen != len(events):
-            calm_since, seen = time.monotonic(), len(events)
-        elif time.monotonic() - calm_since > CALM_SECONDS:
+            idle_since, seen = time.monotonic(), len(events)
+        elif time.monotonic() - idle_since > IDLE_SECONDS:
             return len({e.line_id for e in events if e.type in _POSTINGS and e.report_id in wanted})
         if time.monotonic() > end:
             raise DayNotSettled(
                 f"Not every line was matched in {timeout_seconds:.0f} s. Check that the worker"
                 " `reconciliation` runs; `paystream topics` shows the lags."
             )
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_CHECK_SECONDS)
 
 
 def _lines_read(bootstrap: str) -> Counter[str]:

@@ -28,7 +28,7 @@ class Source(StrEnum):
 
 
 SYSTEM_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES, Source.RECONCILIATION})
-"""Issuers of commands that the system sends to itself: nobody waits for their outcome."""
+"""Issuers of commands that the system sends to itself: no caller waits for their outcome."""
 
 
 class CaptureMethod(StrEnum):
@@ -163,7 +163,7 @@ class Reversal(StrEnum):
 class Outcome(StrEnum):
     """How a network operation ended; unknown means that money may have moved.
 
-    Not taken: the network surely has not got it, so another one may be asked.
+    Not processed: the network certainly did not receive it, so another one may be called.
     """
 
     APPROVED = "approved"

@@ -16,16 +16,16 @@ def up(
 ) -> int:
     """Start broker, Valkey, ClickHouse, simulators, workers, API and console; Ctrl-C stops all.
 
-    What `paystream doctor` finds wrong is said first; the start is tried nevertheless.
+    Problems that `paystream doctor` finds are shown first; the stack is started all the same.
 
     Example: paystream up --env-file stack.env --brokers 3 --workers 2
 
     Args:
-        state_dir: Where everything is kept; the same directory goes on where it was.
-        env_file: Written when everything is ready: the addresses of the parts.
+        state_dir: Directory of all data and logs; the same directory continues with the same data.
+        env_file: File that gets the addresses of all parts when everything is ready.
         brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
         workers: Copies of the payments worker.
-        fallback_network: Another card network, as fallback for what the first surely did not take.
+        fallback_network: Second card network for what was certainly not sent to the first.
     """
     from devstack.doctor import run as doctor_checks
     from devstack.supervisor import UpOptions, run_up

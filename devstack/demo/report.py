@@ -1,6 +1,6 @@
 """What `paystream demo` shows after its traffic: facts from ClickHouse, Valkey and the simulators.
 
-`demo_report` answers a dictionary that is JSON as it is; a part that does not answer gives
+`demo_report` returns a dictionary that is JSON as it is; a part that does not answer gives
 `{"unavailable": sentence}` in its place. Amounts are in minor units.
 """
 

@@ -22,7 +22,7 @@ POLL_SECONDS = 0.02
 
 
 class ChildFailedError(RuntimeError):
-    """A child ended or did not get ready; the sentence names its log."""
+    """A child ended or did not get ready; the message names its log."""
 
 
 def always_ready() -> bool:
@@ -97,7 +97,7 @@ class Child:
         self._process.wait()
 
     def stop(self, timeout_seconds: float = 10.0) -> int:
-        """SIGTERM, SIGKILL after the time-out, nothing of its group left; answers the exit code."""
+        """End it: SIGTERM, and SIGKILL to its group after the time-out; returns the exit code."""
         self.signal(signal.SIGTERM)
         try:
             code = self._process.wait(timeout_seconds)
@@ -126,7 +126,9 @@ class Child:
     def _evidence(self) -> str:
         tail = log_tail(self.launch.log_path)
         return (
-            f"; its log {self.launch.log_path} ends with:\n{tail}" if tail else "; its log is empty"
+            f". Its log {self.launch.log_path} ends with:\n{tail}"
+            if tail
+            else ". Its log is empty."
         )
 
 

@@ -78,7 +78,7 @@ def classpath() -> str:
 
 
 def fetch(progress: Progress | None = None) -> int:
-    """Bring what is missing into the cache; answers how many jars were fetched.
+    """Fetch the missing jars into the cache; returns how many were fetched.
 
     Safe to run twice at once: each jar is checked in a directory of its own, then moved into
     place. Raises `JarsMissingError` with one sentence when a download fails.

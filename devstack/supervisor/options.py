@@ -18,8 +18,8 @@ def say(line: str) -> None:
 class UpOptions:
     """`paystream up`'s flags.
 
-    `brokers` 1 or 3; `workers` copies of the payments worker. `fallback_network`: a fallback for
-    authorizations that the first card network surely did not take. `environment` is laid over the
+    `brokers` 1 or 3; `workers` copies of the payments worker. `fallback_network`: a second
+    network for what was certainly not sent to the first. `environment` is laid over the
     environment of our own processes (API, workers, console, simulators). `announce` gets one line
     an event.
     """

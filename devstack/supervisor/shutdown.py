@@ -40,7 +40,7 @@ class StopClock:
 
 
 def stop_stage(children: Sequence[Child], deadline: float) -> list[Child]:
-    """SIGTERM to all at once, SIGKILL to their groups at the deadline; answers the late ones."""
+    """SIGTERM to all at once, SIGKILL to their groups at the deadline; returns the late ones."""
     for child in children:
         child.signal(signal.SIGTERM)
     while time.monotonic() < deadline and any(c.exit_code() is None for c in children):

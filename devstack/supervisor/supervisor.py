@@ -22,13 +22,13 @@ TICK_SECONDS = 0.05
 CHECKS_AT_ONCE = 8
 LOG_CHECK_SECONDS = 5.0
 # CrashCount before a child was ready once: then the start has failed, and says why.
-FIRST_START_DEATHS_MAX = 3
+FIRST_START_CRASHES_MAX = 3
 
 Announce = Callable[[str], None]
 
 
 class StartFailedError(RuntimeError):
-    """Something did not get ready; the sentence says what, and where its log is."""
+    """Something did not get ready; the message names it and its log."""
 
 
 class GaveUpError(RuntimeError):
@@ -43,7 +43,7 @@ class _State:
     probe: Future[object] | None = None
     ready: bool = False
     was_ready: bool = False
-    deaths: CrashCount = field(default_factory=CrashCount)
+    crashes: CrashCount = field(default_factory=CrashCount)
     not_before: float = 0.0
 
 
@@ -106,7 +106,7 @@ class Supervisor:
         for entry in self._table:
             state = self._states[entry.name]
             if isinstance(entry, InitTask):
-                self._advance_preparation(entry, state)
+                self._advance_task(entry, state)
             else:
                 self._advance_process(entry, state)
         if time.monotonic() >= self._logs_due:
@@ -118,7 +118,7 @@ class Supervisor:
     def _may_start(self, entry: Entry) -> bool:
         return all(self._states[need].was_ready for need in entry.needs)
 
-    def _advance_preparation(self, entry: InitTask, state: _State) -> None:
+    def _advance_task(self, entry: InitTask, state: _State) -> None:
         if state.ready or not (state.probe or self._may_start(entry)):
             return
         if state.probe is None:
@@ -126,7 +126,7 @@ class Supervisor:
         elif state.probe.done():
             error = state.probe.exception()
             if error is not None:
-                raise StartFailedError(f"{entry.name} failed: {error}") from error
+                raise StartFailedError(f"The task {entry.name} failed: {error}") from error
             self._is_ready(entry, state)
 
     def _advance_process(self, entry: Process, state: _State) -> None:
@@ -159,7 +159,7 @@ class Supervisor:
     def _too_slow(self, entry: Process, state: _State, child: Child) -> None:
         limit = f"{entry.name} was not ready after {entry.launch.ready_timeout_seconds:.0f} s"
         if not state.was_ready:
-            raise StartFailedError(f"{limit}; {_evidence(entry)}")
+            raise StartFailedError(f"{limit}. {_evidence(entry)}")
         self._announce(f"{limit} and is started again")
         child.kill_group()
 
@@ -172,14 +172,14 @@ class Supervisor:
         child.kill_group()
         self._reaper.remove(child.pid)
         state.child, state.ready = None, False
-        state.deaths = state.deaths.after(self._policy, time.monotonic() - child.started_at)
+        state.crashes = state.crashes.after(self._policy, time.monotonic() - child.started_at)
         end = describe_exit(code)
-        if not state.was_ready and state.deaths.in_a_row >= FIRST_START_DEATHS_MAX:
-            raise StartFailedError(f"{entry.name} {end}; {_evidence(entry)}")
-        delay_seconds = state.deaths.delay_seconds(self._policy)
+        if not state.was_ready and state.crashes.in_a_row >= FIRST_START_CRASHES_MAX:
+            raise StartFailedError(f"{entry.name} {end}. {_evidence(entry)}")
+        delay_seconds = state.crashes.delay_seconds(self._policy)
         if delay_seconds is None:
             raise GaveUpError(
-                f"{entry.name} died {state.deaths.in_a_row} times in a row; {_evidence(entry)}"
+                f"{entry.name} died {state.crashes.in_a_row} times in a row. {_evidence(entry)}"
             )
         state.not_before = time.monotonic() + delay_seconds
         self._announce(f"{entry.name} {end}; it is started again in {delay_seconds:.2g} s")
@@ -187,4 +187,4 @@ class Supervisor:
 
 def _evidence(entry: Process) -> str:
     path = entry.launch.log_path
-    return f"its log {path} ends with:\n{log_tail(path)}"
+    return f"Its log {path} ends with:\n{log_tail(path)}"

@@ -1,7 +1,7 @@
-"""Waiting until nothing is under way: everything read, every payment at rest.
+"""Waits until nothing is under way: every record is read and every payment is at rest.
 
-At rest are also an authorization that waits for the merchant, a customer who has not answered, and
-a webhook that is tried again later.
+An authorization that waits for the merchant, a customer who has not answered, and a webhook that is
+tried again later count as at rest.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ async def _run(
         shops = await _register(stack, api, at, stats, settings)
         key_set = await api.send("GET", "/.well-known/jwks.json")
         accepted = AcceptedLog(Path(at.paystream_state_dir))
-        roads = Clients(
+        clients = Clients(
             api=api,
             customer=await stack.enter_async_context(_client("", stats, settings)),
             cards=CardEncryption(key_set.body),
@@ -77,7 +77,7 @@ async def _run(
         )
         stack.push_async_callback(accepted.close)
         started = time.monotonic()
-        await _send_all(roads, shops, intents, settings, on_progress)
+        await _send_all(clients, shops, intents, settings, on_progress)
         if settings.closes_payouts:
             stats.counts["payouts_closed"] = await close_payouts(api, shops)
         return result_of(stats, time.monotonic() - started)
@@ -107,14 +107,14 @@ async def _register(
 
 
 async def _send_all(
-    roads: Clients,
+    clients: Clients,
     shops: list[RegisteredMerchant],
     intents: list[Intent],
     settings: TrafficSettings,
     on_progress: OnProgress,
 ) -> None:
     permits = asyncio.Semaphore(settings.in_flight_max)
-    reporter = asyncio.create_task(_report(roads.stats, on_progress))
+    reporter = asyncio.create_task(_report(clients.stats, on_progress))
     started = time.monotonic()
     try:
         async with asyncio.TaskGroup() as group:
@@ -124,13 +124,13 @@ async def _send_all(
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
                 await permits.acquire()
                 task = group.create_task(
-                    ScenarioRunner(roads, shops[intent.merchant], intent).run()
+                    ScenarioRunner(clients, shops[intent.merchant], intent).run()
                 )
                 task.add_done_callback(lambda _: permits.release())
-                roads.stats.sent += 1
+                clients.stats.sent += 1
     finally:
         reporter.cancel()
-        on_progress(roads.stats)
+        on_progress(clients.stats)
 
 
 async def _report(stats: Tally, on_progress: OnProgress) -> None:

@@ -55,8 +55,8 @@ class Clients:
 class ScenarioRunner:
     """The life of one intent."""
 
-    def __init__(self, roads: Clients, shop: RegisteredMerchant, intent: Intent) -> None:
-        self._roads = roads
+    def __init__(self, clients: Clients, shop: RegisteredMerchant, intent: Intent) -> None:
+        self._clients = clients
         self._shop = shop
         self._intent = intent
         self._payment_id = ""
@@ -64,7 +64,7 @@ class ScenarioRunner:
 
     async def run(self) -> None:
         """Send the create request and what follows; never raises for what the API answers."""
-        stats = self._roads.stats
+        stats = self._clients.stats
         stats.scenarios[self._intent.scenario] += 1
         try:
             if await self._create():
@@ -80,10 +80,10 @@ class ScenarioRunner:
         wait_seconds = WAIT_SECONDS if intent.steps else 0
         started = time.perf_counter()
         answers = await self._copies("/v1/payments", "create", body, intent.copies, wait_seconds)
-        self._roads.stats.took((time.perf_counter() - started) * 1000, waited=wait_seconds > 0)
+        self._clients.stats.took((time.perf_counter() - started) * 1000, waited=wait_seconds > 0)
         first = next((answer for answer in answers if answer.is_accepted), None)
         if first is None:
-            self._roads.stats.problem(f"create {intent.number}: {_refusal(answers[0])}")
+            self._clients.stats.problem(f"create {intent.number}: {_refusal(answers[0])}")
             return False
         self._payment_id = first.body["id"]
         self._seen(first.body)
@@ -98,7 +98,7 @@ class ScenarioRunner:
         body = {
             "amount": intent.amount_minor,
             "currency": intent.currency,
-            "card": self._roads.cards.card(intent.card),
+            "card": self._clients.cards.card(intent.card),
             "capture_method": intent.capture_method,
             "capture_delay_seconds": intent.capture_delay_seconds,
             "reference": intent.reference,
@@ -119,7 +119,7 @@ class ScenarioRunner:
         """Send the same request `copies` times at once; all must be about the same payment."""
         key = self._intent.idempotency_key + suffix
         requests = (
-            self._roads.api.send(
+            self._clients.api.send(
                 "POST",
                 path,
                 token=self._shop.api_key,
@@ -139,14 +139,14 @@ class ScenarioRunner:
 
     async def _note(self, answer: Answer, kind: str, key: str) -> None:
         if not answer.is_accepted:
-            self._roads.stats.refusals[answer.code] += 1
+            self._clients.stats.refusals[answer.code] += 1
             return
         payment_id = answer.body.get("payment_id") or answer.body["id"]
-        await self._roads.accepted.note(payment_id, kind, key, self._shop.merchant_id)
+        await self._clients.accepted.note(payment_id, kind, key, self._shop.merchant_id)
 
     def _count(self, answers: list[Answer], repeats: int) -> None:
         """A retry after a lost answer is a replay too, but no repeat that was meant."""
-        counts = self._roads.stats.counts
+        counts = self._clients.stats.counts
         replayed = sum(answer.is_replayed for answer in answers)
         is_new = len(answers) > repeats and any(answer.is_accepted for answer in answers)
         counts["accepted"] += is_new
@@ -159,13 +159,13 @@ class ScenarioRunner:
         if self._payment_id:
             ids.add(self._payment_id)
         if len(ids) > 1:
-            self._roads.stats.problem(
+            self._clients.stats.problem(
                 f"{kind} {self._intent.number}: one key answered with several payments {ids}"
             )
 
     async def _send_other_body(self, body: dict[str, Any]) -> None:
         """The API refuses it at once, or takes it and the payment refuses it."""
-        answer = await self._roads.api.send(
+        answer = await self._clients.api.send(
             "POST",
             "/v1/payments",
             token=self._shop.api_key,
@@ -173,14 +173,14 @@ class ScenarioRunner:
             body={**body, "amount": body["amount"] + 1},
         )
         if answer.status == 422:
-            self._roads.stats.counts["other_bodies_refused"] += 1
+            self._clients.stats.counts["other_bodies_refused"] += 1
         await self._note(answer, "create", self._intent.idempotency_key)
 
     async def _take_steps(self) -> None:
         for number, step in enumerate(self._intent.steps):
             view = await self._until(NEEDS[step.kind])
             if view is None:
-                self._roads.stats.counts["steps_not_reached"] += 1
+                self._clients.stats.counts["steps_not_reached"] += 1
                 return
             await asyncio.sleep(step.after_seconds)
             await self._take(step, f"-step-{number}", view)
@@ -197,11 +197,11 @@ class ScenarioRunner:
         answers = await self._copies(
             path, COMMANDS[step.kind], body, step.copies, WAIT_SECONDS, suffix=suffix
         )
-        self._roads.stats.counts["steps"] += 1
+        self._clients.stats.counts["steps"] += 1
         self._judge(step, answers)
 
     def _judge(self, step: Step, answers: list[Answer]) -> None:
-        stats = self._roads.stats
+        stats = self._clients.stats
         refused = [answer for answer in answers if not answer.is_accepted]
         if refused:
             stats.counts["steps_refused"] += 1
@@ -213,19 +213,19 @@ class ScenarioRunner:
 
     async def _answer_question(self, action_url: str, result: str) -> None:
         """What the customer does on the network's page."""
-        answer = await self._roads.customer.send("POST", action_url, body={"result": result})
+        answer = await self._clients.customer.send("POST", action_url, body={"result": result})
         if answer.status != 200:
-            self._roads.stats.problem(f"3-D Secure of {self._payment_id}: {_refusal(answer)}")
+            self._clients.stats.problem(f"3-D Secure of {self._payment_id}: {_refusal(answer)}")
 
     def _seen(self, body: dict[str, Any]) -> None:
         self._seen_sequence = max(self._seen_sequence, body.get("sequence", 0))
 
     async def _until(self, needed: set[PaymentStatus]) -> dict[str, Any] | None:
         """The payment once it has a needed status; None if it ended, or after `step_seconds`."""
-        deadline = time.monotonic() + self._roads.step_seconds
+        deadline = time.monotonic() + self._clients.step_seconds
         pause = POLL_SECONDS_FIRST
         while True:
-            answer = await self._roads.api.send(
+            answer = await self._clients.api.send(
                 "GET", f"/v1/payments/{self._payment_id}", token=self._shop.api_key
             )
             status = answer.body.get("status")

@@ -58,7 +58,7 @@ class CommandProducer:
         Raises TooManyOutstanding (nothing sent) or NotAcknowledged (send the same again).
         """
         if self._outstanding_records >= self._outstanding_records_max:
-            raise TooManyOutstanding(f"{self._outstanding_records} records are unacknowledged")
+            raise TooManyOutstanding(f"{self._outstanding_records} records are unacknowledged.")
         acknowledged: asyncio.Future[None] = self._loop.create_future()
         try:
             self._producer.produce(
@@ -69,14 +69,14 @@ class CommandProducer:
                 on_delivery=partial(self._delivered, acknowledged),
             )
         except BufferError:
-            raise TooManyOutstanding("the producer's buffer is full") from None
+            raise TooManyOutstanding("The producer's buffer is full.") from None
         except KafkaException as error:
             raise NotAcknowledged(str(error)) from error
         self._outstanding_records += 1
         await acknowledged
 
     async def stop(self, timeout_seconds: float) -> int:
-        """Waits for acknowledgements, at most this long; answers how many records are left."""
+        """Wait for acknowledgements, at most this long; returns how many records are left."""
         left = await asyncio.to_thread(self._producer.flush, timeout_seconds)
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, 2 * _POLL_SECONDS)

@@ -11,6 +11,9 @@ from runtime.clock import now_ms
 ID_HEADER = "webhook-id"
 TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
+_NOT_SIGNED = (
+    "The card network's signature is missing or not valid. Sign the body with the shared secret."
+)
 
 
 class NotificationGuard:
@@ -27,12 +30,12 @@ class NotificationGuard:
     def check(self, message_id: str, timestamp: str, signatures: str, *, body: bytes) -> None:
         """Raises ApiProblem (401): unsigned, wrongly signed, or too old to be believed."""
         if self._webhook is None or not message_id or not self._is_of_now(timestamp):
-            raise ApiProblem("unauthenticated", "No valid signature of the card network.")
+            raise ApiProblem("unauthenticated", _NOT_SIGNED)
         at = datetime.fromtimestamp(int(timestamp), UTC)
         wanted = self._webhook.sign(message_id, at, body.decode("utf-8", "replace"))
         sent = signatures.encode().split(b" ")
         if not any(hmac.compare_digest(one, wanted.encode()) for one in sent):
-            raise ApiProblem("unauthenticated", "No valid signature of the card network.")
+            raise ApiProblem("unauthenticated", _NOT_SIGNED)
 
     def _is_of_now(self, timestamp: str) -> bool:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):

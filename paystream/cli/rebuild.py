@@ -94,7 +94,7 @@ def _ledger(env: Mapping[str, str], *, force: bool, keep_expired: bool, json: bo
     return 1
 
 
-def _rebuilt(env: Mapping[str, str], wishes: "RebuildOptions") -> "Rebuilt":
+def _rebuilt(env: Mapping[str, str], options: "RebuildOptions") -> "Rebuilt":
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     from paystream.rebuild.ledger import RebuildFailed, rebuild_ledger
@@ -102,7 +102,7 @@ def _rebuilt(env: Mapping[str, str], wishes: "RebuildOptions") -> "Rebuilt":
     from sinks.audit.store import LedgerUnavailable
 
     try:
-        return rebuild_ledger(env, wishes)
+        return rebuild_ledger(env, options)
     except (RebuildFailed, TopicUnreadable, LedgerUnavailable) as error:
         raise CliError(str(error)) from error
     except ClickHouseError as error:

@@ -23,7 +23,7 @@ from schemas.topics import RECONCILIATION_EVENTS
 
 ANSWER_SECONDS_MAX = 30.0
 REASON_CHARACTERS_MAX = 500
-_LOOK_SECONDS = 0.3
+_CHECK_SECONDS = 0.3
 _SEND_SECONDS = 20.0
 _CLOSED = (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
 
@@ -81,7 +81,7 @@ def move(
             )
         if answer is not None:
             return answer
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_CHECK_SECONDS)
     raise BreakTransitionFailed(
         f"The decision about {break_id} is in Kafka, but the worker `reconciliation` did not apply"
         f" it within {ANSWER_SECONDS_MAX:.0f} s. Check that the worker runs; it will apply it then."

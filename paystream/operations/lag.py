@@ -14,7 +14,7 @@ EXACT_COUNT_OFFSETS_MAX = 20_000
 _POLL_SECONDS = 0.2
 _POLL_RECORDS_MAX = 5_000
 _SILENCE_SECONDS_MAX = 10.0
-_LOOK_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 
 
 class Unread(NamedTuple):
@@ -89,4 +89,4 @@ def wait_caught_up(
         done = all(u.records == 0 and u.position.stable_end == u.position.end for u in found)
         if done or time.monotonic() > deadline:
             return found
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_CHECK_SECONDS)

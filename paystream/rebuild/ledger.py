@@ -71,7 +71,7 @@ class RebuildOptions(NamedTuple):
     """Gets the comparison before anything is swapped."""
 
 
-def rebuild_ledger(env: Mapping[str, str], wishes: RebuildOptions = RebuildOptions()) -> Rebuilt:  # noqa: B008 - immutable
+def rebuild_ledger(env: Mapping[str, str], options: RebuildOptions = RebuildOptions()) -> Rebuilt:  # noqa: B008 - immutable
     """Build, compare, swap.
 
     Raises RebuildFailed, TopicUnreadable, LedgerUnavailable, ConfigurationError: the live tables
@@ -89,13 +89,13 @@ def rebuild_ledger(env: Mapping[str, str], wishes: RebuildOptions = RebuildOptio
         closing(connect(at.clickhouse_url)) as client,
         closing(LogReader(at.kafka_bootstrap_servers, list(SOURCES))) as reader,
     ):
-        kept = _refuse_or_keep(client, names, reader, keep_expired=wishes.keep_expired)
+        kept = _refuse_or_keep(client, names, reader, keep_expired=options.keep_expired)
         side = ShadowTables(client, at.clickhouse_url, names.raw, layout)
         try:
             side.create()
             if kept:
                 side.keep_expired(reader.begins)
-            rebuild = _Rebuild(client, names.raw, side, reader, wishes)
+            rebuild = _Rebuild(client, names.raw, side, reader, options)
             tables, swapped = rebuild.run()
             if swapped:
                 rebuild.read_on(RowWriter(at.clickhouse_url, names))
@@ -142,13 +142,13 @@ class _Rebuild:
         live: str,
         side: ShadowTables,
         reader: LogReader,
-        wishes: RebuildOptions,
+        options: RebuildOptions,
     ) -> None:
         self._client = client
         self._live = live
         self._side = side
         self._reader = reader
-        self._options = wishes
+        self._options = options
         self.examples: dict[str, Sequence[str]] = {}
 
     def run(self) -> tuple[list[Compared], bool]:

@@ -57,7 +57,7 @@ class ShadowTables:
         _drop(self._client, self.database)
 
     def keep_as_replaced(self) -> str:
-        """Keep the tables that were replaced under a name that says so; answers the name."""
+        """Keep the replaced tables under a new name; returns the name."""
         self.writer.close()
         name = self.database.replace(_BUILDING, _REPLACED)
         for (view,) in self._client.query(

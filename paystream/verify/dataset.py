@@ -133,7 +133,7 @@ class Dataset:
 
     @cached_property
     def bank_lines(self) -> list[BankLine]:
-        """Bookings of the bank, as often as they were read."""
+        """Statement lines of the bank, as often as they were read."""
         return [f.record for f in self._decoded(topics.BANK_STATEMENTS, BankLine)]
 
     @cached_property

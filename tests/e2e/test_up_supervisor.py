@@ -152,7 +152,7 @@ def test_a_child_that_never_gets_ready_ends_the_start_with_its_log(tmp_path: Pat
     with fake_stack(tmp_path, "crashing") as program:
         assert program.wait(PATIENCE_SECONDS) == 1
     assert history(tmp_path).count("start api") == 3
-    assert "api ended with exit code 3; its log" in console(tmp_path)
+    assert "api ended with exit code 3. Its log" in console(tmp_path)
     assert "stop store" in history(tmp_path)
 
 
