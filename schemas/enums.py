@@ -28,7 +28,12 @@ class Source(StrEnum):
 
 
 SYSTEM_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES, Source.RECONCILIATION})
-"""Issuers of commands that the system sends to itself: no caller waits for their outcome."""
+"""Issuers of commands that the system sends to itself: no caller waits for their outcome.
+
+Such commands have no outcome document. This is about who issued a command; what a payment remembers
+depends on its kind instead: SYSTEM_COMMAND_KINDS. An operator's `resolve_unknown` is of such a kind
+and has an outcome document.
+"""
 
 
 class CaptureMethod(StrEnum):
@@ -68,9 +73,11 @@ SYSTEM_COMMAND_KINDS = frozenset(
         CommandKind.SETTLEMENT_DUE,
     }
 )
-"""Commands that the system sends to itself and that a payment remembers only the last of.
+"""Kinds that repeat in the life of a payment, which remembers only the last few of them.
 
-Reconciliation's `settle` is not one: a payment remembers it as it remembers clients' commands.
+Such a command, from any issuer, does not count against a payment's limit of commands. Who waits
+for an outcome depends on the issuer instead: SYSTEM_SOURCES. Reconciliation's `settle` is not of
+such a kind: a payment remembers it permanently, and no one waits for its outcome.
 """
 
 
