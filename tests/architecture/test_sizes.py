@@ -1,4 +1,4 @@
-"""The house's measures: short functions, modules that fit on a few screens, honest names."""
+"""The project's measures: short functions, modules that fit on a few screens, honest names."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The API when its surroundings fail, when it is told to stop, and what it tells machines."""
+"""The API when its surroundings fail, when it is stopped, and what it reports to machines."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_rate_of_a_merchant_can_be_limited(
         assert refused.headers["Retry-After"]
 
 
-async def test_records_without_acknowledgement_are_bounded_and_told() -> None:
+async def test_records_without_acknowledgement_are_bounded_and_reported() -> None:
     settings = producer_settings(f"127.0.0.1:{free_port()}") | {"delivery.timeout.ms": 300}
     producer = CommandProducer(settings, outstanding_records_max=1)
     first = asyncio.create_task(producer.send("t", key="k", value=b"v", headers={}))

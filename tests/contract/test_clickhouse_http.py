@@ -196,7 +196,7 @@ def test_a_stop_waits_for_a_running_query(tmp_path: Path) -> None:
         assert pending.result().text == "0\n"
 
 
-def test_a_second_owner_of_the_directory_is_told_who_has_it(tmp_path: Path) -> None:
+def test_a_second_owner_of_the_directory_learns_who_has_it(tmp_path: Path) -> None:
     first = Child(clickhouse.launch(tmp_path / "data", free_port(), tmp_path))
     try:
         first.wait_ready()

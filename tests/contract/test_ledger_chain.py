@@ -76,7 +76,7 @@ class Log:
         return np.array([at for at, _ in found], np.int64), leaves_of([v for _, v in found])
 
 
-class House:
+class Stack:
     """A sealed ledger and everything to tamper with it."""
 
     def __init__(self, url: str, databases: DatabaseNames, directory: Path) -> None:
@@ -173,8 +173,8 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def whole(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = House(
+def whole(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(
         clickhouse_url, DatabaseNames("chain_raw", "chain"), tmp_path_factory.mktemp("keys")
     )
     made.fill()
@@ -187,8 +187,8 @@ def whole(clickhouse_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def house(whole: House) -> Iterator[House]:
-    """As it was sealed, whatever a test does with it."""
+def stack(whole: Stack) -> Iterator[Stack]:
+    """As it was sealed: what a test changes is undone after it."""
     keys = whole.directory / "kept"
     shutil.copytree(whole.directory, keys)
     yield whole
@@ -206,42 +206,42 @@ def words(result: RuleResult) -> str:
     return "\n".join(result.violations)
 
 
-def test_what_was_not_touched_holds(house: House) -> None:
-    sealed, witness = house.verify()
+def test_what_was_not_touched_holds(stack: Stack) -> None:
+    sealed, witness = stack.verify()
     assert (words(sealed), words(witness)) == ("", "")
     assert sealed.held
     assert witness.held
-    assert sealed.checked > len(house.shop.payments)
-    assert {c.complete for c in house.published} == {True, False}
+    assert sealed.checked > len(stack.shop.payments)
+    assert {c.complete for c in stack.published} == {True, False}
 
 
-def test_batches_repetition_and_another_worker_give_the_same_chain(house: House) -> None:
-    before = house.stored()
-    house.checkpoint(house.checkpoint_writer(), 3)
-    assert house.stored() == before
-    checkpoint_writer = house.checkpoint_writer()
-    house.checkpoint(checkpoint_writer, 1000)
-    house.checkpoint(checkpoint_writer, 1)  # everything again
-    assert house.stored() == before
-    house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 0 OR kafka_partition = 0")
-    house.checkpoint(house.checkpoint_writer(), 4)
-    assert house.stored() == before
+def test_batches_repetition_and_another_worker_give_the_same_chain(stack: Stack) -> None:
+    before = stack.stored()
+    stack.checkpoint(stack.checkpoint_writer(), 3)
+    assert stack.stored() == before
+    checkpoint_writer = stack.checkpoint_writer()
+    stack.checkpoint(checkpoint_writer, 1000)
+    stack.checkpoint(checkpoint_writer, 1)  # everything again
+    assert stack.stored() == before
+    stack.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 0 OR kafka_partition = 0")
+    stack.checkpoint(stack.checkpoint_writer(), 4)
+    assert stack.stored() == before
 
 
-def test_rows_inserted_again_change_nothing(house: House) -> None:
+def test_rows_inserted_again_change_nothing(stack: Stack) -> None:
     fresh = NEXT_DAY_MS + 5
     for topic in TOPICS:
         again = [
             DecodedRecord(r.value, KafkaPosition(topic, r.partition, r.offset, fresh, r.raw))
-            for r in house.records(topic)
+            for r in stack.records(topic)
         ]
         for table in SOURCES[topic][1]:
-            house.store.insert(table, rows_of(table, again))
-    assert house.verify()[0].held
+            stack.store.insert(table, rows_of(table, again))
+    assert stack.verify()[0].held
 
 
-def captured(house: House, number: int = 0) -> str:
-    found = [e.event_id for e in house.shop.payments if e.type == EventType.CAPTURED]
+def captured(stack: Stack, number: int = 0) -> str:
+    found = [e.event_id for e in stack.shop.payments if e.type == EventType.CAPTURED]
     return found[number]
 
 
@@ -331,56 +331,56 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_it_is_found_and_named(house: House, name: str) -> None:
+def test_it_is_found_and_named(stack: Stack, name: str) -> None:
     sql, said = TAMPERED[name]
-    by_id = {r.value.event_id: r for r in house.records(PAYMENTS_EVENTS)}
-    a, b = captured(house, 0), captured(house, 1)
+    by_id = {r.value.event_id: r for r in stack.records(PAYMENTS_EVENTS)}
+    a, b = captured(stack, 0), captured(stack, 1)
     step = by_id[b].offset - by_id[a].offset
     assert by_id[a].partition == by_id[b].partition
-    house.raw(sql.replace("{a}", a).replace("{b}", b).replace("{step}", str(step)))
-    sealed, _ = house.verify()
+    stack.raw(sql.replace("{a}", a).replace("{b}", b).replace("{step}", str(step)))
+    sealed, _ = stack.verify()
     assert not sealed.held
     found = words(sealed)
     pattern = said.replace("{a}", a).replace("{b}", b)
     assert re.search(pattern, found), found
 
 
-def test_checkpoints_of_another_key_are_no_ones(house: House) -> None:
-    """Somebody with a key of his own makes the whole chain anew over rows that he changed."""
-    (house.directory / "signing.pem").unlink()
-    trusted = [path.read_bytes() for path in house.directory.glob("*.pub.pem")]
-    house.raw("TRUNCATE TABLE raw.ledger_checkpoints")
-    house.checkpoint(house.checkpoint_writer(), 7)
-    for path in house.directory.glob("*.pub.pem"):
+def test_checkpoints_of_another_key_are_no_ones(stack: Stack) -> None:
+    """Somebody with a key of his own makes the whole chain again over rows that he changed."""
+    (stack.directory / "signing.pem").unlink()
+    trusted = [path.read_bytes() for path in stack.directory.glob("*.pub.pem")]
+    stack.raw("TRUNCATE TABLE raw.ledger_checkpoints")
+    stack.checkpoint(stack.checkpoint_writer(), 7)
+    for path in stack.directory.glob("*.pub.pem"):
         if path.read_bytes() not in trusted:
             path.unlink()
-    sealed, witness = house.verify()
+    sealed, witness = stack.verify()
     assert "is not signed by a trusted key" in words(sealed)
     assert witness.held, "what is published is still there, made by the right key"
 
 
-def test_a_rotated_key_leaves_the_old_checkpoints_good(house: House) -> None:
-    (house.directory / "signing.pem").unlink()
-    house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
-    house.checkpoint(house.checkpoint_writer(), 7)
-    assert len({row[8] for row in house.stored()}) >= 1
-    assert len(list(house.directory.glob("*.pub.pem"))) == 2
-    assert house.verify()[0].held
+def test_a_rotated_key_leaves_the_old_checkpoints_good(stack: Stack) -> None:
+    (stack.directory / "signing.pem").unlink()
+    stack.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
+    stack.checkpoint(stack.checkpoint_writer(), 7)
+    assert len({row[8] for row in stack.stored()}) >= 1
+    assert len(list(stack.directory.glob("*.pub.pem"))) == 2
+    assert stack.verify()[0].held
 
 
-def test_the_witness_misses_what_was_set_back(house: House) -> None:
-    """The newest rows and their checkpoint vanish together: only Kafka tells."""
-    house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
+def test_the_witness_misses_what_was_set_back(stack: Stack) -> None:
+    """The newest rows and their checkpoint vanish together: only Kafka shows it."""
+    stack.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
     for table in ("payment_events", "ledger_entries"):
-        house.raw(f"ALTER TABLE raw.{table} DELETE WHERE kafka_offset >= 4096")
-    sealed, witness = house.verify()
+        stack.raw(f"ALTER TABLE raw.{table} DELETE WHERE kafka_offset >= 4096")
+    sealed, witness = stack.verify()
     assert "payments.events" not in words(sealed)
     assert "is on Kafka and not in ClickHouse" in words(witness)
 
 
-def test_rows_that_no_checkpoint_covers_are_said(house: House) -> None:
-    house.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
-    sealed, _ = house.verify()
+def test_rows_that_no_checkpoint_covers_are_said(stack: Stack) -> None:
+    stack.raw("ALTER TABLE raw.ledger_checkpoints DELETE WHERE segment = 1")
+    sealed, _ = stack.verify()
     assert sealed.held
     assert any(
         "from offset 4096 on are not signed" in note or "are not signed" in note
@@ -388,18 +388,18 @@ def test_rows_that_no_checkpoint_covers_are_said(house: House) -> None:
     )
 
 
-def test_a_segment_that_must_be_sealed_by_now_and_is_not(house: House) -> None:
-    house.raw("TRUNCATE TABLE raw.ledger_checkpoints")
-    sealed, witness = house.verify()
+def test_a_segment_that_must_be_sealed_by_now_and_is_not(stack: Stack) -> None:
+    stack.raw("TRUNCATE TABLE raw.ledger_checkpoints")
+    sealed, witness = stack.verify()
     assert "the checkpoint of segment 0 is missing" in words(sealed)
     assert "is on Kafka and not in ClickHouse" in words(witness)
 
 
-def test_without_a_key_nothing_is_claimed(house: House, tmp_path: Path) -> None:
-    house.env[PUBLIC_KEY_VARIABLE] = str(tmp_path)
+def test_without_a_key_nothing_is_claimed(stack: Stack, tmp_path: Path) -> None:
+    stack.env[PUBLIC_KEY_VARIABLE] = str(tmp_path)
     try:
-        sealed, _ = house.verify()
+        sealed, _ = stack.verify()
     finally:
-        house.env[PUBLIC_KEY_VARIABLE] = str(house.directory)
+        stack.env[PUBLIC_KEY_VARIABLE] = str(stack.directory)
     assert sealed.skipped_reason is not None
     assert "no public key" in sealed.skipped_reason

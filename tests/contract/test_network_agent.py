@@ -188,7 +188,7 @@ async def test_an_authorization_is_given_up_only_long_after_it_was_asked_for(
     assert network.bodies == []
 
 
-async def test_an_open_breaker_sends_nothing_and_asks_for_patience(
+async def test_an_open_breaker_sends_nothing_and_asks_for_a_retry(
     network: ScriptedNetwork, url: str
 ) -> None:
     settings = NetworkSettings(
@@ -221,7 +221,7 @@ async def test_a_network_that_is_not_there_leaves_the_outcome_unknown(unused_tcp
     await client.close()
 
 
-async def test_the_same_outcome_is_the_same_command_whenever_it_is_told(
+async def test_the_same_outcome_is_the_same_command_whenever_it_is_reported(
     agent: NetworkCallHandler,
 ) -> None:
     answer = await agent.resolve_outcome(request())

@@ -164,7 +164,7 @@ def test_an_api_that_stays_away_is_an_error_with_a_sentence(
         run(environment(), settings(retry_seconds=0.3))
 
 
-def test_the_receiver_is_told_the_secrets(
+def test_the_receiver_gets_the_secrets(
     environment: Environment, start_simulator: Start, tmp_path: Path
 ) -> None:
     receiver = start_simulator("receiver")

@@ -102,7 +102,7 @@ def test_unmodified_clients_reach_the_stores(stack: dict[str, str]) -> None:
         assert redis.ping()
 
 
-def test_every_process_of_ours_is_ready_and_has_metrics(stack: dict[str, str]) -> None:
+def test_every_own_process_is_ready_and_has_metrics(stack: dict[str, str]) -> None:
     urls = stack["PROMETHEUS_URLS"].split(",")
     assert len(urls) == 2 + 2 + 7  # API, console, two payments workers, seven others
     for url in urls:

@@ -26,7 +26,7 @@ NAMES = ("api", "worker-0", "worker-1", "store")
 
 @contextmanager
 def fake_stack(directory: Path, *modes: str) -> Iterator[subprocess.Popen[str]]:
-    """The program, in a directory; killed with whatever it left."""
+    """The program, in a directory; killed with all that it left behind."""
     command = [sys.executable, str(PROGRAM), str(directory), *modes]
     bound = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *command]
     with (directory / "console").open("a") as console:

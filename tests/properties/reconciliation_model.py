@@ -46,7 +46,7 @@ class World:
 
 
 def payment_event(payment_id: str, sequence: int, **changes: Any) -> PaymentEvent:
-    """A captured event of 10.00 EUR unless told otherwise."""
+    """A captured event of 10.00 EUR by default."""
     fields: dict[str, Any] = {
         "event_id": f"{payment_id}-{sequence}",
         "payment_id": payment_id,
@@ -205,7 +205,7 @@ def _deposit(world: World, draw: st.DrawFn, report_id: str) -> None:
         world.injections["report", "missing_in_report" if inject == "missing" else inject] += 1
 
 
-class House:
+class Model:
     """One table for everything (a dict of encoded entries), requests in the order they were made.
 
     Requests of one subject keep their order, as in a partition.
@@ -294,16 +294,16 @@ class House:
         return Counter({key: total for key, total in sums.items() if total})
 
     def settled(self) -> set[str]:
-        """Payments that were told that they are settled."""
+        """Payments that have a settle command."""
         return {command.payment_id for command in self.commands}
 
 
-def told_in_order(world: World, **options: Any) -> House:
+def told_in_order(world: World, **options: Any) -> Model:
     """The world in the natural order, looked at in the end."""
-    house = House(**options)
+    model = Model(**options)
     facts: list[Any] = [event for story in world.events for event in story]
     for fact in [*facts, *world.lines, *world.bookings]:
-        house.take(fact)
-        house.drain()
-    house.look(FAR_MS)
-    return house
+        model.take(fact)
+        model.drain()
+    model.look(FAR_MS)
+    return model

@@ -11,7 +11,7 @@ from properties.reconciliation_model import (
     DAY_MS,
     FAR_MS,
     NOON_MS,
-    House,
+    Model,
     World,
     told_in_order,
     worlds,
@@ -43,20 +43,20 @@ def test_any_order_of_the_three_sources_gives_the_same_result(
     telling: tuple[World, list[Any]], chance: Any
 ) -> None:
     world, order = telling
-    house, expected = House(), told_in_order(world)
+    model, expected = Model(), told_in_order(world)
     now_ms = NOON_MS
     for fact in order:
-        house.take(fact)
+        model.take(fact)
         for _ in range(chance.randrange(6)):
-            house.step()
+            model.step()
         if chance.random() < 0.2:
             now_ms += chance.randrange(8 * DAY_MS)
-            house.look(now_ms)
-    house.drain()
-    house.look(max(FAR_MS, now_ms))
-    assert house.scopes_of_breaks() == expected.scopes_of_breaks()
-    assert house.balances() == expected.balances()
-    assert house.settled() == expected.settled()
+            model.look(now_ms)
+    model.drain()
+    model.look(max(FAR_MS, now_ms))
+    assert model.scopes_of_breaks() == expected.scopes_of_breaks()
+    assert model.balances() == expected.balances()
+    assert model.settled() == expected.settled()
 
 
 @RUNS
@@ -69,12 +69,12 @@ def test_every_planted_difference_is_a_break_of_its_kind_and_nothing_else_is(wor
 @RUNS
 @given(worlds())
 def test_reading_reports_and_statements_again_changes_nothing(world: World) -> None:
-    house = told_in_order(world)
-    before = dict(house.table), len(house.events), len(house.commands)
+    model = told_in_order(world)
+    before = dict(model.table), len(model.events), len(model.commands)
     for fact in [*world.lines, *world.bookings, *(e for story in world.events for e in story)]:
-        house.take(fact)
-    house.drain()
-    assert (dict(house.table), len(house.events), len(house.commands)) == before
+        model.take(fact)
+    model.drain()
+    assert (dict(model.table), len(model.events), len(model.commands)) == before
 
 
 @RUNS
@@ -84,8 +84,8 @@ def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) 
     wrong = {"amount", "currency", "duplicate", "missing_in_report"}
     if any(level == "report" and kind in wrong for level, kind in world.injections):
         return
-    house = told_in_order(world)
-    balances = house.balances()
+    model = told_in_order(world)
+    balances = model.balances()
     deposits: Counter[str] = Counter()
     for line in world.bookings:
         deposits[line.currency] += line.amount_minor
@@ -99,18 +99,18 @@ def test_the_ledger_holds_what_the_bank_got_and_what_was_reported(world: World) 
         )
         assert balances["network_receivable", "EUR"] == -ours
         assert balances["suspense", "EUR"] == 0
-        assert house.settled() == {story[0].payment_id for story in world.events}
+        assert model.settled() == {story[0].payment_id for story in world.events}
 
 
 @RUNS
 @given(worlds(), st.sampled_from(["resolved", "written_off"]), st.randoms(use_true_random=False))
 def test_what_people_wrote_off_leaves_suspense_empty(world: World, state: str, chance: Any) -> None:
-    house = told_in_order(world)
-    last = {e.break_id: e for e in house.events if e.break_id}
-    open_now = list(house.breaks())
+    model = told_in_order(world)
+    last = {e.break_id: e for e in model.events if e.break_id}
+    open_now = list(model.breaks())
     chance.shuffle(open_now)
     for break_id in open_now:
-        told, late = last[break_id], house.breaks().get(break_id, ("", "", ""))[1] == "late"
+        told, late = last[break_id], model.breaks().get(break_id, ("", "", ""))[1] == "late"
         wanted = "resolved" if late else state
         decision = ReconciliationRequest(
             request_id=f"d{break_id}",
@@ -126,11 +126,11 @@ def test_what_people_wrote_off_leaves_suspense_empty(world: World, state: str, c
             reason="seen",
         )
         for _ in range(2):
-            house.ask(decision)
-            house.drain()
-    assert house.breaks() == {}
-    refused = [e for e in house.events if e.type == "decision.refused"]
+            model.ask(decision)
+            model.drain()
+    assert model.breaks() == {}
+    refused = [e for e in model.events if e.type == "decision.refused"]
     assert len(refused) == len(open_now), "a repeated decision is refused and changes nothing"
     if state == "written_off":
-        left = {key: v for key, v in house.balances().items() if key[0] == "suspense"}
+        left = {key: v for key, v in model.balances().items() if key[0] == "suspense"}
         assert left == {}

@@ -38,7 +38,7 @@ TESTS = Path(__file__).resolve().parents[1]
 WAIT_SECONDS = 120.0
 
 
-class AuditHouse:
+class AuditStack:
     """Everything of one test in one directory; `stop` leaves no process."""
 
     def __init__(self, directory: Path) -> None:

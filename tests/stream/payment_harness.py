@@ -32,7 +32,7 @@ POLICY = {
 }
 
 
-class House(NamedTuple):
+class Stack(NamedTuple):
     """What the tests of a module share."""
 
     broker: str
@@ -97,7 +97,7 @@ CHARGED = (E.CREATED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED)
 
 
 @contextmanager
-def open_house(broker: str, directory: Path) -> Iterator[House]:
+def open_stack(broker: str, directory: Path) -> Iterator[Stack]:
     """Topics and network; workers are the tests' own."""
     create_all(broker)
     simulated, port = directory / "network", free_port()
@@ -108,7 +108,7 @@ def open_house(broker: str, directory: Path) -> Iterator[House]:
         url = f"http://127.0.0.1:{port}"
         with urllib.request.urlopen(f"{url}/.well-known/jwks.json", timeout=5) as response:
             cards = CardEncryption(json.loads(response.read()))
-        yield House(broker, url, cards, network, directory, simulated)
+        yield Stack(broker, url, cards, network, directory, simulated)
     finally:
         network.kill_group()
 

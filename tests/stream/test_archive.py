@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from payment_harness import CHARGED, POLICY, House, network_environment, open_house
+from payment_harness import CHARGED, POLICY, Stack, network_environment, open_stack
 from polling import eventually
 from sink_worker import worker
 
@@ -61,14 +61,14 @@ class AuditStore:
 
 
 @pytest.fixture(scope="module")
-def house(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(kafka_broker, tmp_path_factory.mktemp("archive")) as opened:
+def stack(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with open_stack(kafka_broker, tmp_path_factory.mktemp("archive")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def store(house: House) -> Iterator[AuditStore]:
-    made = AuditStore(house.directory)
+def store(stack: Stack) -> Iterator[AuditStore]:
+    made = AuditStore(stack.directory)
     try:
         yield made
     finally:
@@ -76,71 +76,71 @@ def store(house: House) -> Iterator[AuditStore]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def workers(house: House, store: AuditStore) -> Iterator[None]:
+def workers(stack: Stack, store: AuditStore) -> Iterator[None]:
     asking = {
-        **network_environment(house.network_url),
+        **network_environment(stack.network_url),
         "CLICKHOUSE_URL": store.url,
         "PAYSTREAM_HISTORY_TIMEOUT_SECONDS": "2",
         "PAYSTREAM_HISTORY_RETRY_SECONDS_MAX": "1",
     }
     with (
-        worker("payments", house.broker, house.directory, {**POLICY, **ARCHIVING}),
-        worker("network", house.broker, house.directory, asking),
-        worker("audit", house.broker, house.directory, {"CLICKHOUSE_URL": store.url}),
+        worker("payments", stack.broker, stack.directory, {**POLICY, **ARCHIVING}),
+        worker("network", stack.broker, stack.directory, asking),
+        worker("audit", stack.broker, stack.directory, {"CLICKHOUSE_URL": store.url}),
     ):
         yield
 
 
-def last(house: House, topic: str, key: str) -> tuple[bool, bytes | None]:
+def last(stack: Stack, topic: str, key: str) -> tuple[bool, bytes | None]:
     """Whether the changelog ever had the key, and its last value (None: a tombstone)."""
-    values = [record.value for record in read_topic(house.broker, topic) if record.key == key]
+    values = [record.value for record in read_topic(stack.broker, topic) if record.key == key]
     return bool(values), values[-1] if values else None
 
 
-def wait_archived(house: House, payment_id: str) -> None:
+def wait_archived(stack: Stack, payment_id: str) -> None:
     def archived() -> bool:
-        stub, state = last(house, ARCHIVED, payment_id)[1], last(house, TABLE, payment_id)
+        stub, state = last(stack, ARCHIVED, payment_id)[1], last(stack, TABLE, payment_id)
         return stub is not None and state == (True, None)
 
     eventually(archived, "the archive", 40)
 
 
-def stubs_of(house: House, payment_id: str) -> list[bytes | None]:
+def stubs_of(stack: Stack, payment_id: str) -> list[bytes | None]:
     """Everything that ever stood in the archive for it; None is the payment's return."""
     return [
-        record.value for record in read_topic(house.broker, ARCHIVED) if record.key == payment_id
+        record.value for record in read_topic(stack.broker, ARCHIVED) if record.key == payment_id
     ]
 
 
-def history_requests(house: House, payment_id: str) -> list[HistoryRequest]:
-    found = (r.value for r in read_topic(house.broker, HISTORY_REQUESTS) if r.key == payment_id)
+def history_requests(stack: Stack, payment_id: str) -> list[HistoryRequest]:
+    found = (r.value for r in read_topic(stack.broker, HISTORY_REQUESTS) if r.key == payment_id)
     return [decode(HistoryRequest, value) for value in found if value is not None]
 
 
-def as_if_it_had_never_left(house: House, payment_id: str) -> PaymentState:
+def as_if_it_had_never_left(stack: Stack, payment_id: str) -> PaymentState:
     """The written events are those of the commands without any archiving, byte for byte."""
     state: PaymentState | None = None
     wanted: list[bytes] = []
-    commands = (r.value for r in read_topic(house.broker, PAYMENTS_COMMANDS) if r.key == payment_id)
+    commands = (r.value for r in read_topic(stack.broker, PAYMENTS_COMMANDS) if r.key == payment_id)
     for value in commands:
         command = decode(PaymentCommand, value or b"")
         if command.kind not in ARCHIVE_KINDS:
             decision = decide(state, command, RULES)
             state = decision.state
             wanted += map(encode, decision.events)
-    events = [r.value for r in read_topic(house.broker, PAYMENTS_EVENTS) if r.key == payment_id]
+    events = [r.value for r in read_topic(stack.broker, PAYMENTS_EVENTS) if r.key == payment_id]
     assert events == wanted
     assert state is not None
     return state
 
 
-def archived_payment(house: House, **fields: Any) -> PaymentCommand:
-    create = house.create("approve", **fields)
-    house.send(create)
-    house.reaches(create.payment_id, *CHARGED)
-    house.ask(create.payment_id, "settle")
-    house.reaches(create.payment_id, *SETTLED)
-    wait_archived(house, create.payment_id)
+def archived_payment(stack: Stack, **fields: Any) -> PaymentCommand:
+    create = stack.create("approve", **fields)
+    stack.send(create)
+    stack.reaches(create.payment_id, *CHARGED)
+    stack.ask(create.payment_id, "settle")
+    stack.reaches(create.payment_id, *SETTLED)
+    wait_archived(stack, create.payment_id)
     return create
 
 
@@ -148,46 +148,46 @@ SETTLED = (*CHARGED, E.SETTLED)
 REFUNDED = (E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
 
 
-def test_an_archived_payment_comes_back_for_each_command_and_goes_again(house: House) -> None:
-    create = archived_payment(house, reference="", fee_basis_points=250)
-    refund = house.command(create.payment_id, "refund", amount_minor=300)
-    house.send(refund, create, house.command(create.payment_id, "capture"))
-    house.reaches(create.payment_id, *SETTLED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, REFUNDED[1])
-    wait_archived(house, create.payment_id)
-    dispute = house.command(create.payment_id, "open_dispute", amount_minor=100)
-    house.send(refund, dispute)
-    house.reaches(
+def test_an_archived_payment_comes_back_for_each_command_and_goes_again(stack: Stack) -> None:
+    create = archived_payment(stack, reference="", fee_basis_points=250)
+    refund = stack.command(create.payment_id, "refund", amount_minor=300)
+    stack.send(refund, create, stack.command(create.payment_id, "capture"))
+    stack.reaches(create.payment_id, *SETTLED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, REFUNDED[1])
+    wait_archived(stack, create.payment_id)
+    dispute = stack.command(create.payment_id, "open_dispute", amount_minor=100)
+    stack.send(refund, dispute)
+    stack.reaches(
         create.payment_id,
         *(*SETTLED, E.REFUND_REQUESTED, E.COMMAND_REJECTED, E.REFUND_SUCCEEDED, E.DISPUTE_OPENED),
     )
-    state = as_if_it_had_never_left(house, create.payment_id)
+    state = as_if_it_had_never_left(stack, create.payment_id)
     assert (state.refunded_minor, state.fees_minor) == (300, 25)
-    assert [asked.sequence for asked in history_requests(house, create.payment_id)] == [5, 8]
-    assert last(house, ARCHIVED, create.payment_id) == (True, None)
+    assert [asked.sequence for asked in history_requests(stack, create.payment_id)] == [5, 8]
+    assert last(stack, ARCHIVED, create.payment_id) == (True, None)
 
 
-def test_a_repeat_of_the_create_charges_nobody_again(house: House) -> None:
-    create = archived_payment(house)
-    house.send(create)
-    eventually(lambda: history_requests(house, create.payment_id), "the history request")
-    eventually(lambda: None in stubs_of(house, create.payment_id), "the return")
-    wait_archived(house, create.payment_id)
-    house.reaches(create.payment_id, *SETTLED)
-    state = as_if_it_had_never_left(house, create.payment_id)
-    stored = last(house, ARCHIVED, create.payment_id)[1]
+def test_a_repeat_of_the_create_charges_nobody_again(stack: Stack) -> None:
+    create = archived_payment(stack)
+    stack.send(create)
+    eventually(lambda: history_requests(stack, create.payment_id), "the history request")
+    eventually(lambda: None in stubs_of(stack, create.payment_id), "the return")
+    wait_archived(stack, create.payment_id)
+    stack.reaches(create.payment_id, *SETTLED)
+    state = as_if_it_had_never_left(stack, create.payment_id)
+    stored = last(stack, ARCHIVED, create.payment_id)[1]
     assert stored is not None
     assert decode_archived(stored) == archive_stub(state)
 
 
 def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
-    house: House, store: AuditStore
+    stack: Stack, store: AuditStore
 ) -> None:
-    create = archived_payment(house)
+    create = archived_payment(stack)
     store.child.kill_group()
-    house.ask(create.payment_id, "refund", amount_minor=300)
-    eventually(lambda: history_requests(house, create.payment_id), "the history request")
-    false = house.events(create.payment_id)[:-1]
-    house.send(
+    stack.ask(create.payment_id, "refund", amount_minor=300)
+    eventually(lambda: history_requests(stack, create.payment_id), "the history request")
+    false = stack.events(create.payment_id)[:-1]
+    stack.send(
         PaymentCommand(
             command_id="cmd_false",
             payment_id=create.payment_id,
@@ -201,11 +201,11 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
             history=pack([encode(event) for event in false]),
         )
     )
-    eventually(lambda: len(history_requests(house, create.payment_id)) == 2, "the second question")
-    house.ask(create.payment_id, "refund", amount_minor=200)
-    house.reaches(create.payment_id, *SETTLED)
+    eventually(lambda: len(history_requests(stack, create.payment_id)) == 2, "the second question")
+    stack.ask(create.payment_id, "refund", amount_minor=200)
+    stack.reaches(create.payment_id, *SETTLED)
     store.start()
-    events = house.reaches(
+    events = stack.reaches(
         create.payment_id,
         *SETTLED,
         REFUNDED[0],
@@ -214,7 +214,7 @@ def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(
         E.REFUND_SUCCEEDED,
     )
     assert events[-1].refunded_minor == 500
-    as_if_it_had_never_left(house, create.payment_id)
-    asked = [question.attempt for question in history_requests(house, create.payment_id)]
+    as_if_it_had_never_left(stack, create.payment_id)
+    asked = [question.attempt for question in history_requests(stack, create.payment_id)]
     assert asked == [1, 2]
-    assert "history_rejected" in (house.directory / "payments.log").read_text()
+    assert "history_rejected" in (stack.directory / "payments.log").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from contract.ledger_scenario import Shop, a_day_at_the_shop
-from stream.audit_harness import AuditHouse, another_shop
+from stream.audit_harness import AuditStack, another_shop
 
 from sinks.audit.ledger import expected_entries
 from sinks.audit.store import connect
@@ -89,40 +89,40 @@ def truth_of(shop: Shop) -> dict[Key, tuple[int, ...]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[AuditHouse]:
-    made = AuditHouse(tmp_path)
+def stack(tmp_path: Path) -> Iterator[AuditStack]:
+    made = AuditStack(tmp_path)
     yield made
     made.stop()
 
 
-def test_a_zombie_that_inserts_late_is_never_seen(house: AuditHouse) -> None:
+def test_a_zombie_that_inserts_late_is_never_seen(stack: AuditStack) -> None:
     shop = a_day_at_the_shop()
     day = {event.payment_id for event in shop.payments if event.type == "payment.created"}
     for number in range(5):
         shop.payments += another_shop(a_day_at_the_shop(), number).payments
     days = 6
     funnel = (len(day) * days, 6 * days, days)
-    house.start_clickhouse()
-    reader = Reader(house.url, truth_of(shop), funnel)
-    zombie = house.start_worker(STOP_BEFORE_INSERT="2", PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="60")
+    stack.start_clickhouse()
+    reader = Reader(stack.url, truth_of(shop), funnel)
+    zombie = stack.start_worker(STOP_BEFORE_INSERT="2", PAYSTREAM_AUDIT_CYCLE_RECORDS_MAX="60")
     with reader.looking():
-        house.produce(shop)
+        stack.produce(shop)
         status = Path(f"/proc/{zombie.pid}/status")
         try:
-            house.until(lambda: "State:\tT" in status.read_text())
-            house.start_worker(
+            stack.until(lambda: "State:\tT" in status.read_text())
+            stack.start_worker(
                 INSTANCE_ID="1"
             )  # with the same id the zombie would exit, not insert
-            house.wait_committed()
-            house.check(shop)
+            stack.wait_committed()
+            stack.check(shop)
             for table in ("ledger_entries", "payment_events"):
-                house.ask(f"SYSTEM STOP MERGES paystream_raw.{table}")
-            rows, looks = house.raw_entries(), reader.looks
+                stack.ask(f"SYSTEM STOP MERGES paystream_raw.{table}")
+            rows, looks = stack.raw_entries(), reader.looks
             zombie.signal(signal.SIGCONT)
-            house.until(lambda: house.raw_entries() > rows)
-            house.until(lambda: reader.looks > looks + 20)
+            stack.until(lambda: stack.raw_entries() > rows)
+            stack.until(lambda: reader.looks > looks + 20)
         finally:
             zombie.kill_group()
     assert reader.wrong == []
     assert reader.last == truth_of(shop)
-    house.check(shop)
+    stack.check(shop)

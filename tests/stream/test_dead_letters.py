@@ -57,7 +57,7 @@ def listed(broker: str, key: str, *more: str) -> list[str]:
     return [row["id"] for row in cli(broker, "list", *more) if row["key"] == key]
 
 
-def test_a_poison_command_is_listed_shown_replayed_and_dropped(
+def test_a_failing_command_is_listed_shown_replayed_and_dropped(
     broker: str, unique_name: Callable[[str], str], tmp_path: Path
 ) -> None:
     key = unique_name("pay")

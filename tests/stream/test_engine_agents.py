@@ -13,7 +13,9 @@ pytestmark = pytest.mark.services
 SHORT_SESSION = {"session_timeout_seconds": 3.0, "heartbeat_seconds": 0.5}
 
 
-def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(scenario: Scenario) -> None:
+def test_failing_records_are_dead_letters_and_the_rest_is_processed(
+    scenario: Scenario,
+) -> None:
     scenario.load(300)
     scenario.produce([("k1", {"poison": True}), ("k2", b"not json"), ("k1", {"amount": 7})])
     scenario.produce([("k3", {"value_bytes": 2_000_000})])

@@ -48,7 +48,7 @@ def test_a_cycle_is_one_batch_and_a_linger_fills_it(scenario: Scenario) -> None:
     check_each_once(scenario)
 
 
-def test_poison_is_isolated_across_partitions(scenario: Scenario) -> None:
+def test_a_failing_record_is_isolated_across_partitions(scenario: Scenario) -> None:
     scenario.load(500)
     scenario.produce([("k1", {"poison": True}), ("k2", {"poison": True})])
     scenario.load(500)

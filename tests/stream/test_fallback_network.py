@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from payment_harness import POLICY, House, network_environment, network_launch, open_house
+from payment_harness import POLICY, Stack, network_environment, network_launch, open_stack
 from polling import eventually
 from sink_worker import worker
 
@@ -26,19 +26,19 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def house(own_broker: str, tmp_path: Path) -> Iterator[House]:
+def stack(own_broker: str, tmp_path: Path) -> Iterator[Stack]:
     """No other test's payment asks the network that is away, which would hold up the commit."""
-    with open_house(own_broker, tmp_path) as opened:
+    with open_stack(own_broker, tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-def fallback(house: House, tmp_path: Path) -> Iterator[str]:
+def fallback(stack: Stack, tmp_path: Path) -> Iterator[str]:
     """URL of a network that reads the same cards."""
     port, directory = free_port(), tmp_path / "fallback"
     directory.mkdir()
     quick = {"latency_p50_ms": 10.0, "latency_p99_ms": 50.0, "faults": 0.0}
-    key_file = str(house.simulated / "network_key.json")
+    key_file = str(stack.simulated / "network_key.json")
     launch = simulator("network", port, directory, directory / "out", key_file=key_file, **quick)
     child = Child(launch)
     try:
@@ -73,38 +73,38 @@ def nothing_comes_again(broker: str, payments: set[str]) -> bool:
 
 
 def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_payment(
-    house: House, fallback: str
+    stack: Stack, fallback: str
 ) -> None:
     """Also after the first is back; a kill of the worker between changes nothing."""
     environment = {
-        **network_environment(house.network_url),
+        **network_environment(stack.network_url),
         "NETWORK_FALLBACK_URL": fallback,
         "PAYSTREAM_NETWORK_ATTEMPTS_MAX": "2",
         "PAYSTREAM_NETWORK_FALLBACK_OWNERSHIP_MARGIN_SECONDS": "0.2",
     }
-    house.network.stop()
-    with worker("payments", house.broker, house.directory, POLICY):
-        with worker("network", house.broker, house.directory, environment) as first:
-            creates = [house.create("approve") for _ in range(5)]
-            house.send(*creates)
+    stack.network.stop()
+    with worker("payments", stack.broker, stack.directory, POLICY):
+        with worker("network", stack.broker, stack.directory, environment) as first:
+            creates = [stack.create("approve") for _ in range(5)]
+            stack.send(*creates)
             for create in creates:
-                events = house.reaches(create.payment_id, *REROUTED)
+                events = stack.reaches(create.payment_id, *REROUTED)
                 assert [event.network for event in events] == [None] + 4 * ["fallback"]
             asked = {create.payment_id for create in creates}
-            eventually(lambda: nothing_comes_again(house.broker, asked), "commit of the calls")
+            eventually(lambda: nothing_comes_again(stack.broker, asked), "commit of the calls")
             first.signal(signal.SIGKILL)
             eventually(lambda: first.exit_code() is not None, "death")
-        port = int(house.network_url.rpartition(":")[2])
-        back = Child(network_launch(house.simulated, port))
+        port = int(stack.network_url.rpartition(":")[2])
+        back = Child(network_launch(stack.simulated, port))
         try:
             back.wait_ready()
-            with worker("network", house.broker, house.directory, environment):
+            with worker("network", stack.broker, stack.directory, environment):
                 for create in creates:
-                    house.ask(create.payment_id, "refund", amount_minor=400)
-                stays = house.create("approve")
-                house.send(stays)
+                    stack.ask(create.payment_id, "refund", amount_minor=400)
+                stays = stack.create("approve")
+                stack.send(stays)
                 for create in creates:
-                    house.reaches(
+                    stack.reaches(
                         create.payment_id, *REROUTED, E.REFUND_REQUESTED, E.REFUND_SUCCEEDED
                     )
                     assert effects(fallback, create.payment_id) == {
@@ -112,8 +112,8 @@ def test_while_the_first_network_is_away_the_second_authorizes_and_keeps_the_pay
                         ("capture:1", "approved"): 1,
                         ("refund:1", "approved"): 1,
                     }
-                    assert effects(house.network_url, create.payment_id) == {}
-                house.reaches(stays.payment_id, E.CREATED, *REROUTED[2:])
+                    assert effects(stack.network_url, create.payment_id) == {}
+                stack.reaches(stays.payment_id, E.CREATED, *REROUTED[2:])
                 assert effects(fallback, stays.payment_id) == {}
         finally:
             back.kill_group()

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from payment_harness import (
     CHARGED,
     POLICY,
-    House,
+    Stack,
     network_environment,
     network_launch,
-    open_house,
+    open_stack,
 )
 from polling import eventually
 from sink_worker import publish, start_worker, worker
@@ -42,21 +42,21 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")
-def house(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(kafka_broker, tmp_path_factory.mktemp("streams")) as opened:
+def stack(kafka_broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with open_stack(kafka_broker, tmp_path_factory.mktemp("streams")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def payments(house: House) -> Iterator[Child]:
-    with worker("payments", house.broker, house.directory, POLICY) as child:
+def payments(stack: Stack) -> Iterator[Child]:
+    with worker("payments", stack.broker, stack.directory, POLICY) as child:
         yield child
 
 
 @pytest.fixture(scope="module")
-def network_worker(house: House) -> Iterator[Child]:
-    environment = network_environment(house.network_url)
-    with worker("network", house.broker, house.directory, environment) as child:
+def network_worker(stack: Stack) -> Iterator[Child]:
+    environment = network_environment(stack.network_url)
+    with worker("network", stack.broker, stack.directory, environment) as child:
         yield child
 
 
@@ -65,32 +65,32 @@ both = pytest.mark.usefixtures("payments", "network_worker")
 
 
 @both
-def test_a_payment_is_charged_once_however_often_its_create_arrives(house: House) -> None:
-    create = house.create("approve", fee_basis_points=100)
-    house.send(create, create)
-    house.send(create)
-    events = house.reaches(create.payment_id, *CHARGED)
-    house.send(create)
-    house.ask(create.payment_id, "refund", amount_minor=300)
-    events = house.reaches(create.payment_id, *CHARGED, E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
+def test_a_payment_is_charged_once_however_often_its_create_arrives(stack: Stack) -> None:
+    create = stack.create("approve", fee_basis_points=100)
+    stack.send(create, create)
+    stack.send(create)
+    events = stack.reaches(create.payment_id, *CHARGED)
+    stack.send(create)
+    stack.ask(create.payment_id, "refund", amount_minor=300)
+    events = stack.reaches(create.payment_id, *CHARGED, E.REFUND_REQUESTED, E.REFUND_SUCCEEDED)
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
     assert (events[-1].captured_minor, events[-1].refunded_minor) == (1000, 300)
     assert events[-1].fees_minor == 10
-    done = Counter(line["operation"] for line in house.log(create.payment_id))
+    done = Counter(line["operation"] for line in stack.log(create.payment_id))
     assert done == {"authorize": 1, "capture": 1, "refund": 1}
 
 
 @both
-def test_the_trace_goes_from_the_command_to_the_last_event(house: House) -> None:
-    create = house.create("approve")
+def test_the_trace_goes_from_the_command_to_the_last_event(stack: Stack) -> None:
+    create = stack.create("approve")
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    producer = Producer(producer_settings(house.broker))
+    producer = Producer(producer_settings(stack.broker))
     headers = {TRACEPARENT: trace}
     producer.produce(PAYMENTS_COMMANDS, encode(create), create.payment_id, headers=headers)
     producer.flush(10)
-    house.reaches(create.payment_id, *CHARGED)
+    stack.reaches(create.payment_id, *CHARGED)
     for topic in (PAYMENTS_EVENTS, NETWORK_REQUESTS):
-        mine = [r for r in read_topic(house.broker, topic) if r.key == create.payment_id]
+        mine = [r for r in read_topic(stack.broker, topic) if r.key == create.payment_id]
         assert {record.headers[TRACEPARENT] for record in mine} == {trace}
         assert all(record.headers[CE_ID].decode().startswith("pay_") for record in mine)
 
@@ -104,17 +104,17 @@ def test_the_trace_goes_from_the_command_to_the_last_event(house: House) -> None
         ("decline_expired", "expired_card"),
     ],
 )
-def test_declines_have_stable_codes(house: House, card: str, code: str) -> None:
-    create = house.create(card)
-    house.send(create)
-    assert house.reaches(create.payment_id, E.CREATED, E.DECLINED)[-1].decline_code == code
+def test_declines_have_stable_codes(stack: Stack, card: str, code: str) -> None:
+    create = stack.create(card)
+    stack.send(create)
+    assert stack.reaches(create.payment_id, E.CREATED, E.DECLINED)[-1].decline_code == code
 
 
 @both
-def test_a_card_that_cannot_be_read_is_declined(house: House) -> None:
-    create = house.create("approve")
-    house.send(replace(create, card="not.a.jwe"))
-    events = house.reaches(create.payment_id, E.CREATED, E.DECLINED)
+def test_a_card_that_cannot_be_read_is_declined(stack: Stack) -> None:
+    create = stack.create("approve")
+    stack.send(replace(create, card="not.a.jwe"))
+    events = stack.reaches(create.payment_id, E.CREATED, E.DECLINED)
     assert events[-1].decline_code == "card_not_readable"
 
 
@@ -122,20 +122,20 @@ def test_a_card_that_cannot_be_read_is_declined(house: House) -> None:
 @pytest.mark.parametrize(
     "card", ["time_out_with_effect", "time_out_without_effect", "capture_time_out_with_effect"]
 )
-def test_a_time_out_is_resolved_and_charges_once(house: House, card: str) -> None:
+def test_a_time_out_is_resolved_and_charges_once(stack: Stack, card: str) -> None:
     """The network took it and did not answer; it did not take it; it charged and did not say."""
-    create = house.create(card)
-    house.send(create)
-    house.reaches(create.payment_id, *CHARGED)
-    log = house.log(create.payment_id)
+    create = stack.create(card)
+    stack.send(create)
+    stack.reaches(create.payment_id, *CHARGED)
+    log = stack.log(create.payment_id)
     assert Counter(line["operation"] for line in log) == {"authorize": 1, "capture": 1}
 
 
 @both
-def test_three_d_secure(house: House) -> None:
-    create = house.create("three_d_secure", return_url="https://shop.example/back")
-    house.send(create)
-    waiting = house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION)[-1]
+def test_three_d_secure(stack: Stack) -> None:
+    create = stack.create("three_d_secure", return_url="https://shop.example/back")
+    stack.send(create)
+    waiting = stack.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION)[-1]
     assert waiting.action_url is not None
     question = urllib.request.Request(
         waiting.action_url,
@@ -144,37 +144,37 @@ def test_three_d_secure(house: House) -> None:
     )
     with urllib.request.urlopen(question, timeout=5) as response:
         assert response.status == 200
-    house.ask(create.payment_id, "complete_action")
-    house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.ACTION_COMPLETED, *CHARGED[1:])
+    stack.ask(create.payment_id, "complete_action")
+    stack.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.ACTION_COMPLETED, *CHARGED[1:])
 
 
 @both
-def test_a_customer_who_stays_away_ends_the_payment(house: House) -> None:
-    create = house.create("three_d_secure")
-    house.send(create)
-    events = house.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.FAILED)
+def test_a_customer_who_stays_away_ends_the_payment(stack: Stack) -> None:
+    create = stack.create("three_d_secure")
+    stack.send(create)
+    events = stack.reaches(create.payment_id, E.CREATED, E.REQUIRES_ACTION, E.FAILED)
     assert (events[-1].source, events[-1].reason) == ("deadlines", "action_timed_out")
     assert events[-1].occurred_at_ms >= events[1].occurred_at_ms + 2000
 
 
 @both
-def test_a_background_capture_comes_with_its_delay(house: House) -> None:
-    create = house.create("approve", capture_delay_seconds=2)
-    house.send(create)
-    events = house.reaches(create.payment_id, *CHARGED)
+def test_a_background_capture_comes_with_its_delay(stack: Stack) -> None:
+    create = stack.create("approve", capture_delay_seconds=2)
+    stack.send(create)
+    events = stack.reaches(create.payment_id, *CHARGED)
     assert events[2].command_kind == "capture_due"
     assert events[2].occurred_at_ms >= events[1].occurred_at_ms + 2000
 
 
 @both
-def test_manual_capture_void_and_refusals(house: House) -> None:
-    create = house.create("approve", capture_method="manual")
-    house.send(create)
-    house.reaches(create.payment_id, E.CREATED, E.AUTHORIZED)
-    house.ask(create.payment_id, "capture", amount_minor=5000)
-    house.reaches(create.payment_id, E.CREATED, E.AUTHORIZED, E.COMMAND_REJECTED)
-    house.ask(create.payment_id, "void")
-    events = house.reaches(
+def test_manual_capture_void_and_refusals(stack: Stack) -> None:
+    create = stack.create("approve", capture_method="manual")
+    stack.send(create)
+    stack.reaches(create.payment_id, E.CREATED, E.AUTHORIZED)
+    stack.ask(create.payment_id, "capture", amount_minor=5000)
+    stack.reaches(create.payment_id, E.CREATED, E.AUTHORIZED, E.COMMAND_REJECTED)
+    stack.ask(create.payment_id, "void")
+    events = stack.reaches(
         create.payment_id,
         *(E.CREATED, E.AUTHORIZED, E.COMMAND_REJECTED, E.VOID_REQUESTED, E.VOIDED),
     )
@@ -182,19 +182,19 @@ def test_manual_capture_void_and_refusals(house: House) -> None:
 
 
 @both
-def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(house: House) -> None:
-    good, stray = house.create("approve"), house.create("approve")
-    publish(house.broker, PAYMENTS_COMMANDS, good.payment_id, stray)
-    producer = Producer(producer_settings(house.broker))
+def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(stack: Stack) -> None:
+    good, stray = stack.create("approve"), stack.create("approve")
+    publish(stack.broker, PAYMENTS_COMMANDS, good.payment_id, stray)
+    producer = Producer(producer_settings(stack.broker))
     producer.produce(PAYMENTS_COMMANDS, b"no avro", good.payment_id)
     producer.flush(10)
-    house.send(good)
-    house.reaches(good.payment_id, *CHARGED)
+    stack.send(good)
+    stack.reaches(good.payment_id, *CHARGED)
 
     def mine() -> list[DeadLetter]:
         return [
             letter
-            for record in read_topic(house.broker, PAYMENTS_DEAD_LETTERS)
+            for record in read_topic(stack.broker, PAYMENTS_DEAD_LETTERS)
             if record.value is not None
             and (letter := decode(DeadLetter, record.value)).key == good.payment_id
         ]
@@ -203,28 +203,28 @@ def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(house:
     assert [letter.value for letter in letters] == [encode(stray), b"no avro"]
     assert "KeyMismatch" in letters[0].detail
     assert {letter.source_app for letter in letters} == {"streams-payments"}
-    assert house.events(stray.payment_id) == []
+    assert stack.events(stray.payment_id) == []
 
 
 def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
-    house: House, payments: Child, network_worker: Child
+    stack: Stack, payments: Child, network_worker: Child
 ) -> None:
     payments.stop()
     network_worker.stop()
     port = free_port()
     environment = network_environment(f"http://127.0.0.1:{port}")
-    creates = [house.create("approve") for _ in range(30)]
+    creates = [stack.create("approve") for _ in range(30)]
     first = [
-        start_worker("payments", house.broker, house.directory, POLICY),
-        start_worker("network", house.broker, house.directory, environment),
+        start_worker("payments", stack.broker, stack.directory, POLICY),
+        start_worker("network", stack.broker, stack.directory, environment),
     ]
-    house.network.stop()
+    stack.network.stop()
     second: list[Child] = []
     try:
-        house.send(*creates)
-        eventually(lambda: len(house.events(creates[-1].payment_id)) >= 1, "the first event")
+        stack.send(*creates)
+        eventually(lambda: len(stack.events(creates[-1].payment_id)) >= 1, "the first event")
         time.sleep(3)
-        second.append(Child(network_launch(house.simulated, port)))
+        second.append(Child(network_launch(stack.simulated, port)))
         second[0].wait_ready()
         time.sleep(0.7)
         for child in first:
@@ -232,8 +232,8 @@ def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
         for child in first:
             eventually(lambda c=child: c.exit_code() is not None, "death")  # type: ignore[misc] # bound now
         for name, settings in (("payments", POLICY), ("network", environment)):
-            second.append(start_worker(name, house.broker, house.directory, settings))
-        moved = house._replace(network_url=f"http://127.0.0.1:{port}")
+            second.append(start_worker(name, stack.broker, stack.directory, settings))
+        moved = stack._replace(network_url=f"http://127.0.0.1:{port}")
 
         def captured(create: PaymentCommand) -> bool:
             events = moved.events(create.payment_id)
@@ -244,7 +244,7 @@ def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
             log = moved.log(create.payment_id)
             assert Counter(line["operation"] for line in log) == {"authorize": 1, "capture": 1}
         assert [child.stop(30) for child in second[1:]] == [0, 0]
-        assert_recomputable(house.broker, {create.payment_id for create in creates})
+        assert_recomputable(stack.broker, {create.payment_id for create in creates})
     finally:
         for child in (*first, *second):
             child.kill_group()

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from polling import eventually
 from sink_worker import event, publish, start_worker, stored
-from stream.audit_harness import AuditHouse
+from stream.audit_harness import AuditStack
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
@@ -42,11 +42,11 @@ MINUTES_MS = 120_000
 DAY_MS = 86_400_000
 
 
-class House:
+class Stack:
     """Broker, ClickHouse, network, bank; the workers come and go."""
 
     def __init__(self, directory: Path) -> None:
-        self.audit = AuditHouse(directory)
+        self.audit = AuditStack(directory)
         self.directory = directory
         self.bootstrap = self.audit.bootstrap
         self.children: list[Child] = []
@@ -134,7 +134,7 @@ class House:
         return Counter((d.get("operation_id") or d["report_id"], d["kind"]) for d in found)
 
     def settled(self) -> set[str]:
-        """Payments that were told that they are settled."""
+        """Payments that have a settle command."""
         return {
             command.payment_id
             for command in stored(
@@ -153,85 +153,85 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    made = Stack(tmp_path)
     try:
         yield made
     finally:
         made.stop()
 
 
-def test_each_planted_difference_is_found_and_named_also_over_kill_9(house: House) -> None:
+def test_each_planted_difference_is_found_and_named_also_over_kill_9(stack: Stack) -> None:
     now = now_ms()
     for number, payment_id in enumerate(PAYMENTS):
-        house.charge(payment_id, now - MINUTES_MS if number == 0 else now)
-    house.close(differences=dict.fromkeys(FATES, 1))
-    _killed_in_the_middle(house)
-    house.start_worker()
-    house.close(published_at_ms=now + 5 * DAY_MS)
-    house.charge("pay_more", now_ms())
-    house.close(differences={"deposit_amount": 1})
-    assert len(house.injected()) == len(FATES) + 1
-    eventually(lambda: house.open_breaks() == house.injected(), "all differences, no other")
+        stack.charge(payment_id, now - MINUTES_MS if number == 0 else now)
+    stack.close(differences=dict.fromkeys(FATES, 1))
+    _killed_in_the_middle(stack)
+    stack.start_worker()
+    stack.close(published_at_ms=now + 5 * DAY_MS)
+    stack.charge("pay_more", now_ms())
+    stack.close(differences={"deposit_amount": 1})
+    assert len(stack.injected()) == len(FATES) + 1
+    eventually(lambda: stack.open_breaks() == stack.injected(), "all differences, no other")
     right = {"pay_1", *PAYMENTS[4:]}
-    eventually(lambda: house.settled() == right, "payments that are paid in full")
+    eventually(lambda: stack.settled() == right, "payments that are paid in full")
 
-    _people_decide(house)
+    _people_decide(stack)
     right |= {"pay_2", "pay_3", "pay_more"}
-    eventually(lambda: house.settled() == right, "what people have accepted")
-    _read_again_changes_nothing(house)
-    _analysts_see_it(house)
+    eventually(lambda: stack.settled() == right, "what people have accepted")
+    _read_again_changes_nothing(stack)
+    _analysts_see_it(stack)
 
 
-def _killed_in_the_middle(house: House) -> None:
-    child = house.start_worker()
-    eventually(lambda: len(house.events()) >= KILLED_AFTER_EVENTS, "first events")
+def _killed_in_the_middle(stack: Stack) -> None:
+    child = stack.start_worker()
+    eventually(lambda: len(stack.events()) >= KILLED_AFTER_EVENTS, "first events")
     child.signal(signal.SIGKILL)
     eventually(lambda: child.exit_code() is not None, "death")
     child.kill_group()
 
 
-def _people_decide(house: House) -> None:
+def _people_decide(stack: Stack) -> None:
     """Amounts are written off, everything else is explained; nothing is decided twice."""
-    for found in breaks.breaks(house.bootstrap):
+    for found in breaks.breaks(stack.bootstrap):
         kind, break_id = found.break_kind, found.break_id or ""
         state = BreakState.WRITTEN_OFF if kind == "amount" else BreakState.RESOLVED
-        moved = breaks.move(house.bootstrap, break_id, state, "ada", "looked into")
+        moved = breaks.move(stack.bootstrap, break_id, state, "ada", "looked into")
         assert (moved.break_state, moved.actor, moved.reason) == (state, "ada", "looked into")
     with pytest.raises(breaks.BreakTransitionFailed, match="cannot become"):
-        breaks.move(house.bootstrap, break_id, BreakState.ACKNOWLEDGED, "bob", "too late")
-    assert breaks.breaks(house.bootstrap) == []
+        breaks.move(stack.bootstrap, break_id, BreakState.ACKNOWLEDGED, "bob", "too late")
+    assert breaks.breaks(stack.bootstrap) == []
 
 
-def _read_again_changes_nothing(house: House) -> None:
-    assert house.worker is not None
-    assert house.worker.stop(30) == 0
-    events, lines = len(house.events()), _lines(house)
-    house.start_worker()
-    eventually(lambda: _lines(house) >= lines + len(PAYMENTS), "every report read again")
+def _read_again_changes_nothing(stack: Stack) -> None:
+    assert stack.worker is not None
+    assert stack.worker.stop(30) == 0
+    events, lines = len(stack.events()), _lines(stack)
+    stack.start_worker()
+    eventually(lambda: _lines(stack) >= lines + len(PAYMENTS), "every report read again")
     time.sleep(1.0)
-    assert len(house.events()) == events
+    assert len(stack.events()) == events
 
 
-def _lines(house: House) -> int:
-    return len(stored(house.bootstrap, NETWORK_SETTLEMENTS, SettlementLine, lambda line: True))
+def _lines(stack: Stack) -> int:
+    return len(stored(stack.bootstrap, NETWORK_SETTLEMENTS, SettlementLine, lambda line: True))
 
 
-def _analysts_see_it(house: House) -> None:
-    house.audit.start_clickhouse()
-    house.audit.start_worker()
-    count = len(house.events())
+def _analysts_see_it(stack: Stack) -> None:
+    stack.audit.start_clickhouse()
+    stack.audit.start_worker()
+    count = len(stack.events())
     eventually(
         lambda: (
-            house.ask("SELECT count() FROM paystream_raw.reconciliation_events FINAL") == [(count,)]
+            stack.ask("SELECT count() FROM paystream_raw.reconciliation_events FINAL") == [(count,)]
         ),
         "events in ClickHouse",
     )
     eventually(
-        lambda: house.ask("SELECT uniqExact(payment_id) FROM paystream.payment_events")[0][0] == 10,
+        lambda: stack.ask("SELECT uniqExact(payment_id) FROM paystream.payment_events")[0][0] == 10,
         "payments in ClickHouse",
     )
-    kinds = house.ask(
+    kinds = stack.ask(
         "SELECT kind, state, level, actor FROM paystream.reconciliation_breaks ORDER BY ALL"
     )
     assert kinds == [
@@ -244,19 +244,19 @@ def _analysts_see_it(house: House) -> None:
         ("missing_in_report", "resolved", "operation", "ada"),
     ]
     balances = "SELECT currency, sum(balance_minor) FROM paystream.trial_balance GROUP BY ALL"
-    assert {total for _, total in house.ask(balances)} == {0}
-    _bank_has_what_the_ledger_says(house)
+    assert {total for _, total in stack.ask(balances)} == {0}
+    _bank_has_what_the_ledger_says(stack)
 
 
-def _bank_has_what_the_ledger_says(house: House) -> None:
-    statement = httpx2.get(f"{house.bank}/v1/statements/lines?since=2000-01-01", timeout=20).json()
+def _bank_has_what_the_ledger_says(stack: Stack) -> None:
+    statement = httpx2.get(f"{stack.bank}/v1/statements/lines?since=2000-01-01", timeout=20).json()
     deposits: Counter[str] = Counter()
     for line in statement["lines"]:
         deposits[line["currency"]] += line["amount_minor"]
-    held = house.ask(
+    held = stack.ask(
         "SELECT currency, sum(balance_minor) FROM paystream.trial_balance"
         " WHERE account = 'bank_clearing' GROUP BY currency"
     )
     assert dict(held) == deposits
-    nets = house.ask("SELECT state, count() FROM paystream.settlements GROUP BY state")
+    nets = stack.ask("SELECT state, count() FROM paystream.settlements GROUP BY state")
     assert dict(nets) == {"settled": 7, "reclassified": 2, "suspended": 2}

@@ -36,7 +36,7 @@ FEES = st.sampled_from([(0, 0), (290, 30), (10_000, 5_000)])
 
 
 class CardNetwork:
-    """A naive network: an operation takes effect once per key, whoever asks how often."""
+    """A naive network: an operation takes effect once per key, however often it is asked."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}

@@ -14,7 +14,7 @@ from devstack.supervisor import logs
 from devstack.supervisor.state_dir import StateDir, StateDirInUseError, write_env_file
 
 
-def test_a_second_owner_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+def test_a_second_owner_is_refused_and_learns_who_has_it(tmp_path: Path) -> None:
     first = StateDir(tmp_path)
     with pytest.raises(StateDirInUseError, match=f"pid {os.getpid()}.*--state-dir"):
         StateDir(tmp_path)

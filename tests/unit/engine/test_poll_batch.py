@@ -1,4 +1,4 @@
-"""BatchSlice to an agent, isolation of poison and retries, without a broker."""
+"""BatchSlice to an agent, isolation of failing records, and retries, without a broker."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_a_good_cycle_is_one_transaction(bench: Bench) -> None:
     assert transaction.outcomes == [(True, 3)]
 
 
-async def test_poison_is_found_one_by_one_and_the_rest_survives(bench: Bench) -> None:
+async def test_failing_records_are_found_one_by_one_and_the_rest_survives(bench: Bench) -> None:
     bench.run_agent(bench.summing)
     transaction, _ = await bench.cycle(1, "poison", 3).transaction()
     assert bench.seen == [[0, 1, 2], [0], [1], [2]]
@@ -136,7 +136,7 @@ async def test_without_dead_letters_a_failure_is_raised() -> None:
     bench.stop()
 
 
-async def test_a_value_that_cannot_be_encoded_is_poison(bench: Bench) -> None:
+async def test_a_value_that_cannot_be_encoded_is_a_dead_letter(bench: Bench) -> None:
     async def agent(stream: Any) -> None:
         async for batch in stream:
             view = batch.view(bench.table.partition_state(batch.partition))
@@ -209,7 +209,7 @@ def test_an_agent_must_be_a_coroutine_without_yield() -> None:
 
 
 async def test_record_time_travels_from_cycle_to_cycle(bench: Bench) -> None:
-    """Also past a poison record, and when the agent does not iterate over every record."""
+    """Also past a failing record, and when the agent does not iterate over every record."""
     bench.table.expires_ms = lambda value: 1001
 
     async def agent(stream: Any) -> None:
@@ -242,7 +242,7 @@ async def test_merged_partitions_are_one_batch_with_the_offsets_of_all_partition
     assert transaction.record_count == 4
 
 
-async def test_poison_in_a_merged_batch_is_found_by_halves(bench: Bench) -> None:
+async def test_a_failing_record_in_a_merged_batch_is_found_by_halves(bench: Bench) -> None:
     bench.run_agent(bench.forwarding)
     values: list[tuple[int, Any]] = [(offset % 3, offset) for offset in range(4000)]
     values[1234] = (values[1234][0], "poison")
@@ -267,7 +267,9 @@ async def test_retry_in_a_merged_batch_leaves_everything_for_later(bench: Bench)
     assert (bool(transaction), cycle.done) == (False, False)
 
 
-async def test_a_table_in_a_merged_batch_is_the_agents_mistake_not_a_poison(bench: Bench) -> None:
+async def test_a_table_in_a_merged_batch_is_the_agents_mistake(
+    bench: Bench,
+) -> None:
     async def agent(stream: Any) -> None:
         async for batch in stream:
             assert batch.partitions == (0, 1)

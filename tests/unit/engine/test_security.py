@@ -40,7 +40,7 @@ def test_a_worker_gives_one_user_to_both_clients() -> None:
         assert SCRAM.items() <= settings.items()
 
 
-def test_tls_verifies_unless_told_otherwise() -> None:
+def test_tls_verifies_unless_configured_otherwise() -> None:
     found = credentials_to_aiokafka_auth(faust_credentials({"security.protocol": "ssl"}))
     assert found["security_protocol"] == "SSL"
     assert found["ssl_context"].verify_mode is ssl.CERT_REQUIRED

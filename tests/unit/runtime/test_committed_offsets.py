@@ -41,7 +41,7 @@ def test_a_moving_coordinator_is_asked_again(monkeypatch: pytest.MonkeyPatch) ->
     assert answers.closed
 
 
-def test_another_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_refusal_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(KafkaError.GROUP_AUTHORIZATION_FAILED)
     with pytest.raises(TopicUnreadable, match="sinks-audit"):
         ask(monkeypatch, answers)

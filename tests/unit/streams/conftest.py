@@ -1,4 +1,4 @@
-"""A payment told command by command."""
+"""A payment command by command."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What was decided once is decided again: lives of payments against a file, field by field.
 
 `payments.events` must be recomputable from `payments.commands` by later releases too. A difference
-here is a change of that contract: decide whether it is wanted before the file is written anew, by
+here is a change of that contract: decide whether it is wanted before the file is written again, by
 `python tests/unit/streams/golden_histories.py` from the root of the repository.
 """
 

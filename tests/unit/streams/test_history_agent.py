@@ -93,7 +93,9 @@ async def test_a_store_that_is_away_or_behind_is_asked_later_and_later(story: An
     assert await agent.call(asked(len(records)))  # type: ignore[arg-type] # as above
 
 
-async def test_an_answer_that_did_not_fit_is_asked_for_again_with_patience(story: Any) -> None:
+async def test_an_answer_that_did_not_fit_is_asked_for_again_after_pauses(
+    story: Any,
+) -> None:
     records = records_of(story)
     agent = HistoryCallHandler(Store(records), SETTINGS)
     assert 0 < await waits(agent, asked(len(records), attempt=2)) <= 0.5

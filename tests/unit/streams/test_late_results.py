@@ -1,4 +1,4 @@
-"""The network contradicts itself: a yes after a no is never dropped, a no after a yes is told."""
+"""The network contradicts itself: a yes after a no is not dropped, a no after a yes is reported."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_silence_about_a_reversal_is_asked_about(story: Any) -> None:
     assert story.send(command).events == ()
 
 
-def test_a_reversal_that_fails_is_told_and_can_still_succeed(story: Any) -> None:
+def test_a_reversal_that_fails_is_reported_and_can_still_succeed(story: Any) -> None:
     story.create()
     story.result("declined")
     story.result("approved", name="late")
@@ -191,7 +191,7 @@ def test_a_reversal_hinders_no_other_operation(story: Any) -> None:
     assert story.tell("refund", amount_minor=700) == [E.REFUND_REQUESTED]
 
 
-def test_a_no_after_a_yes_moves_nothing_and_is_told_by_name(story: Any) -> None:
+def test_a_no_after_a_yes_moves_nothing_and_is_reported_by_name(story: Any) -> None:
     story.captured()
     for outcome in ("declined", "failed"):
         assert story.result(outcome, "capture", name=outcome) == [E.COMMAND_REJECTED]

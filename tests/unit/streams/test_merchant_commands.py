@@ -24,7 +24,7 @@ from streams.domain.merchants import (
 
 
 class Shop:
-    """One merchant, told command by command."""
+    """One merchant, command by command."""
 
     def __init__(self) -> None:
         self.state: MerchantState | None = None

@@ -58,7 +58,7 @@ def test_a_payment_that_waits_for_its_merchant_stays(story: Any) -> None:
     assert archive_due_at_ms(replace(story.state, expires_at_ms=None), POLICY) is None
 
 
-def test_captured_money_stays_until_it_is_settled_or_told_to_be_overdue(story: Any) -> None:
+def test_captured_money_stays_until_it_is_settled_or_reported_overdue(story: Any) -> None:
     story.captured()
     assert next_due(story.state) is not None
     assert archive_due_at_ms(story.state, POLICY) is None

@@ -19,7 +19,7 @@ from workers.due_commands import DueCommands
 
 
 class Table:
-    """Every payment, whatever the time; as the engine's table it repeats what it said."""
+    """Every payment, at any time; as the engine's table it repeats what it said."""
 
     def __init__(self, states: list[Any]) -> None:
         self.states = states

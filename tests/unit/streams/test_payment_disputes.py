@@ -29,7 +29,7 @@ def test_c5_the_same_dispute_notification_twice_at_once_opens_one_dispute(story:
 
 
 @pytest.mark.parametrize(("end", "told"), [("win", E.DISPUTE_WON), ("lose", E.DISPUTE_LOST)])
-def test_c5_the_end_of_a_dispute_told_twice_ends_it_once(story: Any, end: str, told: str) -> None:
+def test_c5_the_end_of_a_dispute_repeated_ends_it_once(story: Any, end: str, told: str) -> None:
     story.captured().tell("open_dispute", dispute_id="dsp_1", amount_minor=300)
     assert story.tell(f"{end}_dispute", dispute_id="dsp_1") == [told]
     state = story.state
@@ -46,7 +46,7 @@ def test_a_dispute_that_is_closed_does_not_open_again(story: Any) -> None:
     assert story.reason == R.ALREADY_EXISTS
 
 
-def test_two_disputes_are_told_apart(story: Any) -> None:
+def test_two_disputes_are_distinguished(story: Any) -> None:
     story.captured()
     story.tell("open_dispute", dispute_id="dsp_1", amount_minor=300)
     story.tell("open_dispute", dispute_id="dsp_2", amount_minor=200)

@@ -1,4 +1,4 @@
-"""What a payment goes through, told as stories."""
+"""What a payment goes through, as stories."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_captures_that_are_refused(story: Any, fields: Any, reason: str) -> None
         ("failed", {"reason": "busy", "decline_code": "try_later"}, (None, "busy")),
     ],
 )
-def test_why_a_capture_was_not_done_is_told(
+def test_why_a_capture_was_not_done_is_reported(
     story: Any, outcome: str, said: Any, told: tuple[str | None, str | None]
 ) -> None:
     story.authorized().tell("capture")
@@ -285,7 +285,7 @@ def test_a_refund_id_is_derived_and_unique(story: Any) -> None:
     assert story.reason == R.ALREADY_EXISTS
 
 
-def test_two_refunds_in_flight_are_told_apart(story: Any) -> None:
+def test_two_refunds_in_flight_are_distinguished(story: Any) -> None:
     story.captured().tell("refund", amount_minor=100)
     story.tell("refund", amount_minor=200)
     story.result("unknown", "refund", 1)

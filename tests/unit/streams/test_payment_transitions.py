@@ -89,7 +89,7 @@ def test_every_step_has_a_handler_and_every_handler_a_step() -> None:
 
 
 @pytest.mark.parametrize("status", PaymentStatus)
-def test_the_road_leads_to_the_state(story: Any, status: PaymentStatus) -> None:
+def test_the_commands_lead_to_the_state(story: Any, status: PaymentStatus) -> None:
     ROADS[status](story)
     assert (story.state.status if story.state else "new") == status
 

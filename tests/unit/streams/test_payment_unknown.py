@@ -99,7 +99,7 @@ def test_an_outcome_that_nobody_knows_by_name_is_refused(story: Any) -> None:
     assert (story.reason, story.status) == (R.FIELD_INVALID, "authorizing")
 
 
-def test_the_network_is_asked_again_with_growing_patience(story: Any) -> None:
+def test_the_network_is_asked_again_after_growing_pauses(story: Any) -> None:
     story.create()
     waits = []
     for attempt in range(1, 6):

@@ -25,7 +25,7 @@ class Given(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """What a batch was told to write."""
+    """What the agent emitted to a batch."""
 
     topic: str
     key: str

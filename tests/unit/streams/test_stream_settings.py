@@ -27,7 +27,7 @@ def test_a_background_capture_comes_before_the_expiry() -> None:
     assert chosen.capture_delay_seconds_max == 59
 
 
-def test_the_lane_waits_longer_than_a_call_can_take() -> None:
+def test_the_parallel_consumer_waits_longer_than_a_call_can_take() -> None:
     settings = load(NetworkSettings, "network", {"PAYSTREAM_NETWORK_ATTEMPTS_MAX": "2"})
     assert settings.call_seconds_max > 2 * settings.timeout_seconds * settings.attempts_max
 
