@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity; all runs are kept. `unit` stands behind the number."""
+    """One measured quantity with the values of all runs. `unit` is printed after the number."""
 
     benchmark: str
     name: str

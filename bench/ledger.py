@@ -108,7 +108,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 class Bench:
-    """Passes over records that were not there before, as a topic goes on."""
+    """Passes over new records, as they follow in a topic."""
 
     def __init__(
         self, ingest: LedgerWriter, engine_pid: int, prepare: BuildInserts = payments_by_column

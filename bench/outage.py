@@ -1,4 +1,4 @@
-"""ClickHouse goes away while payments go on: what waits in Kafka, and how fast it is caught up."""
+"""ClickHouse stops while payments continue: how many records wait, and the catch-up rate."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def measure(broker: BenchBroker, options: Options) -> list[Figure]:
 
 
 class House:
-    """ClickHouse on one directory and port, and the audit sink that goes on without it."""
+    """ClickHouse on one directory and port, and the audit sink that keeps running without it."""
 
     def __init__(self, broker: BenchBroker) -> None:
         self._bootstrap = broker.bootstrap

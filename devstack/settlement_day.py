@@ -31,7 +31,7 @@ class DayNotSettled(Exception):
 def close_day(
     network_url: str, differences: Mapping[str, int], published_at_ms: int | None = None
 ) -> list[dict[str, Any]]:
-    """Close what is not reported yet; the reports that were published. Raises DayNotSettled.
+    """Close the network's day; returns the reports that it published. Raises DayNotSettled.
 
     `differences`: how many of each kind to inject; `published_at_ms`: the time to publish at, which
     may be days ahead, so that what was held back is late.

@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 UNAVAILABLE = (ClickHouseError, urllib3.exceptions.HTTPError, OSError)
-"""What a client raises while the server is away, busy, or does not like a statement."""
+"""What a client raises when the server is unavailable or busy, or rejects a statement."""
 
 
 def connect(url: str, timeout_seconds: int) -> Client:

@@ -1,4 +1,4 @@
-"""Where consumer groups stand on their topics, and where the topics end: lag."""
+"""Positions of consumer groups, the ends of their topics, and the lag between them."""
 
 import time
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ class GroupPosition(NamedTuple):
 
     @property
     def next_offset(self) -> int:
-        """Where the group goes on to read."""
+        """The next offset that the group reads."""
         return self.start if self.committed is None else max(self.committed, self.start)
 
     @property
@@ -58,7 +58,7 @@ class GroupPosition(NamedTuple):
 
 
 def admin(bootstrap: str) -> AdminClient:
-    """A client for questions about topics and groups; quiet when the broker is away."""
+    """A client for topics and groups; it logs nothing when the broker is unavailable."""
     return AdminClient({**client_settings(bootstrap), "log_level": 0})
 
 

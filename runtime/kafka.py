@@ -23,7 +23,7 @@ class RecordsGone(TopicUnreadable):
 
 
 class StoredRecord(NamedTuple):
-    """One record as it stands in a topic."""
+    """One record of a topic, not decoded."""
 
     topic: str
     partition: int

@@ -1,4 +1,4 @@
-"""The closed sets of words that stand in records.
+"""The enumerated values in records.
 
 Records carry plain strings, so that a reader of an older version survives a new word; code compares
 with these members.
@@ -182,7 +182,7 @@ class Outcome(StrEnum):
 
 
 class DeclineCode(StrEnum):
-    """Why the issuer said no, in our own stable words."""
+    """Why the issuer declined, in our own stable codes."""
 
     GENERIC = "generic_decline"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -312,7 +312,7 @@ class BreakKind(StrEnum):
 
 
 class BreakState(StrEnum):
-    """Where a difference stands; the last two are final."""
+    """State of a break; the last two are final."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"

@@ -14,7 +14,7 @@ _DECLINE_CODES = frozenset(DeclineCode)
 
 
 class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the network said about an operation; unknown if it said nothing that counts."""
+    """The network's result of an operation; unknown if it gave no valid one."""
 
     outcome: str
     network_reference: str | None = None

@@ -1,6 +1,6 @@
 """Services that several test packages share: started once a session, gone with the session.
 
-A service's processes are tethered to the test run: they end also when it is killed.
+A service's processes die with the test run, also when it is killed.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class EngineMetricsCollector:
         self._app = app
 
     def collect(self) -> Iterator[Metric]:
-        """The families of this moment; the names stand in schemas.metrics."""
+        """The metric families now; their names are in schemas.metrics."""
         stats = self._app.stats
         lag: dict[tuple[str, ...], float] = {
             (tp.topic, str(tp.partition)): n for tp, n in self._app.lag().items()

@@ -86,7 +86,7 @@ def _probes(overview: Overview) -> list[Any]:
 
     @get("/readyz", sync_to_thread=False)
     def readyz() -> Response[str]:
-        """Ready when parts were asked once, also if some are away: the page then says so."""
+        """Ready after the first round of queries; the page shows which parts are unavailable."""
         ready = overview.taken_at_ms > 0
         text, status = ("ok\n", 200) if ready else ("not yet\n", 503)
         return Response(text, status_code=status, media_type=MediaType.TEXT)

@@ -16,13 +16,13 @@ from runtime.clock import now_ms
 from runtime.telemetry import gauge
 
 Section = dict[str, Any]
-"""{"rows": [...]} or, when its part is away, {"error": "a sentence"}."""
+"""{"rows": [...]} or, when its part is unavailable, {"error": "a sentence"}."""
 
 _ERROR_CHARACTERS_MAX = 300
 
 
 class Overview:
-    """`sections` is the newest picture; a part that is away has its error in its own section."""
+    """`sections` is the newest picture; an unavailable part has its error in its own section."""
 
     def __init__(self, env: Mapping[str, str], settings: ConsoleSettings) -> None:
         self._settings = settings

@@ -17,7 +17,7 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.2
     """Questions take at most this share of the time: slow parts are asked less often."""
     answer_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 10
-    """A part that takes longer counts as away."""
+    """A part that takes longer counts as unavailable."""
     recent_payments: Annotated[int, msgspec.Meta(ge=1, le=200)] = 15
     """Rows of the list of payments."""
     throughput_minutes: Annotated[int, msgspec.Meta(ge=1, le=240)] = 15

@@ -1,4 +1,4 @@
-"""`paystream install-kafka`: download once what is not a Python package."""
+"""`paystream install-kafka`: download Kafka's jars, once per machine."""
 
 from rich.progress import Progress
 

@@ -56,7 +56,7 @@ EXAMPLE_SQL = "SELECT currency, account, balance_decimal FROM trial_balance ORDE
 
 
 def demo_report(env: Mapping[str, str], result: TrafficResult) -> Report:
-    """All facts of the demo; never raises for a part that is away."""
+    """All facts of the demo; an unavailable part raises nothing."""
     at = connections(env)
     ask = partial(_with_clickhouse, at, load_settings(AuditSettings, "audit", env).views_database)
     return {

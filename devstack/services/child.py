@@ -1,7 +1,7 @@
 """One child process: how it is started, asked for its state, and stopped.
 
 Each child is the leader of its own session, so that what it started itself can be ended with it,
-and is tethered to the thread that started it: start children from the main thread only.
+and dies with the thread that started it: start children from the main thread only.
 """
 
 from __future__ import annotations

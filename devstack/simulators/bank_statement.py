@@ -67,7 +67,7 @@ class BankStatement:
                 yield _line(reference, BankLineKind.PAYOUT, key, payout, amount_minor)
 
     async def _fetch(self) -> None:
-        """New transfers of the networks, durably; a network that is away pays later."""
+        """Store new transfers of the networks; an unavailable network pays later."""
         if self.journal is None:
             return
         for url in self._network_urls:

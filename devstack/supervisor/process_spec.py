@@ -46,7 +46,7 @@ Entry = Process | InitTask
 
 
 class TableError(ValueError):
-    """The table names something twice, needs what is not there, or needs itself."""
+    """The process table has a name twice, a need that is not in it, or a circle of needs."""
 
 
 def check(table: Sequence[Entry]) -> None:

@@ -1,7 +1,7 @@
 """Starts a process table, keeps it running, stops it in order.
 
 Everything that starts a process happens in the caller's thread, which must be the main thread of a
-program that stays: children are tethered to it. Ready checks and preparations run in a small pool.
+program that stays: its children die with it. Ready checks and preparations run in a small pool.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ ENDED = {
 
 @dataclass(frozen=True)
 class Clients:
-    """What journeys share."""
+    """What all scenarios of a run share."""
 
     api: ApiClient
     customer: ApiClient
@@ -145,7 +145,7 @@ class ScenarioRunner:
         await self._clients.accepted.note(payment_id, kind, key, self._shop.merchant_id)
 
     def _count(self, answers: list[Answer], repeats: int) -> None:
-        """A retry after a lost answer is a replay too, but no repeat that was meant."""
+        """A retry after a lost answer is a replay too, but not an intended duplicate."""
         counts = self._clients.stats.counts
         replayed = sum(answer.is_replayed for answer in answers)
         is_new = len(answers) > repeats and any(answer.is_accepted for answer in answers)
@@ -164,7 +164,7 @@ class ScenarioRunner:
             )
 
     async def _send_other_body(self, body: dict[str, Any]) -> None:
-        """The API refuses it at once, or takes it and the payment refuses it."""
+        """The API rejects it at once, or accepts it and the payment rejects it."""
         answer = await self._clients.api.send(
             "POST",
             "/v1/payments",

@@ -1,4 +1,4 @@
-"""How commands speak: people get tables, machines get JSON, mistakes get one sentence."""
+"""Output of the commands: tables for people, JSON for machines, one message for an error."""
 
 import json
 import os

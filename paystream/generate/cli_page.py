@@ -18,7 +18,7 @@ operator's installation does not have them.
 
 
 def cli_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     text = build().generate_docs(output_format="markdown")
     commands = text[text.index("**Commands**:") :]
     spaced = re.sub(r"\n{3,}", "\n\n", commands)

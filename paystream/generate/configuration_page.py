@@ -36,7 +36,7 @@ _MORE_VARIABLES = {
 
 
 def configuration_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     sections = "".join(_section(name) for name in SECTIONS)
     return f"{_HEAD}{_variables()}\n## Settings\n{sections}"
 

@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parents[2] / "docs" / "decisions"
 
 
 def decisions_page() -> str:
-    """The page as it must stand in the repository. Raises ValueError for a page without a title or status."""
+    """The page for the repository. Raises ValueError for a page without a title or status."""
     return _HEAD + "".join(_row(path) for path in sorted(_FOLDER.glob("[0-9]*.md")))
 
 

@@ -28,6 +28,6 @@ def _row(problem: Problem) -> str:
 
 
 def errors_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     rows = sorted(CATALOGUE.values(), key=lambda problem: (problem.status, problem.code))
     return _HEAD + "".join(map(_row, rows))

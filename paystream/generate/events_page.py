@@ -77,7 +77,7 @@ _HEADER_MEANINGS = {
 
 
 def events_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     headers = "".join(f"| `{name}` | {text} |\n" for name, text in _HEADER_MEANINGS.items())
     fields = "".join(map(_field_row, latest()[TOPICS[PAYMENTS_EVENTS].record].document["fields"]))
     return (

@@ -94,7 +94,7 @@ distinguished by operation, attempt and outcome (`streams/domain/network_results
 
 
 def lifecycle_page() -> str:
-    """The page as it is to stand in the docs."""
+    """The page as the docs must have it."""
     policy = Policy()
     prose = _PROSE.format(
         commands=COMMANDS_REMEMBERED_MAX,

@@ -14,7 +14,7 @@ _HEAD = """\
 
 
 def runbooks_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     text = files("dashboards").joinpath("prometheus").joinpath("alerts.yaml").read_text()
     groups = yaml.safe_load(text)["groups"]
     return _HEAD + "".join(

@@ -17,7 +17,7 @@ partitions.
 
 
 def workers_page() -> str:
-    """The page as it must stand in the repository."""
+    """The page as the repository must have it."""
     return _HEAD + "".join(map(_row, WORKERS.values()))
 
 

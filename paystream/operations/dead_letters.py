@@ -39,7 +39,7 @@ class DecisionFailed(Exception):
 
 
 class Letter(NamedTuple):
-    """A dead letter and where it stands; `letter_id` is partition-offset."""
+    """A dead letter and its decision; `letter_id` is partition-offset."""
 
     letter_id: str
     record: DeadLetter

@@ -75,10 +75,9 @@ def _count(bootstrap: str, lagging: list[GroupPosition]) -> list[Unread]:
 def wait_caught_up(
     bootstrap: str, timeout_seconds: float, groups: Iterable[str] = GROUPS
 ) -> list[Unread]:
-    """How far the groups got, of what is in the log now, within the time.
+    """How far each group reads, within the time, what is in the log now.
 
-    The ends are those of this moment: work that goes on meanwhile (a webhook's next attempt) does
-    not count. Raises TopicUnreadable.
+    The ends are those at the call. Later records (a webhook's next attempt) do not count. Raises TopicUnreadable.
     """
     deadline = time.monotonic() + timeout_seconds
     groups = tuple(groups)

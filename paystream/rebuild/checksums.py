@@ -54,7 +54,7 @@ class Compared(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Rows below these offsets (`below`), or all the others."""
+    """Rows below these offsets (`below`), or all other rows."""
 
     ends: Mapping[TopicPartition, int]
     below: bool = True

@@ -1,4 +1,4 @@
-"""Putting the rebuilt tables into the source of the live ones while the sink goes on."""
+"""Swaps the rebuilt tables with the live ones while the sink keeps running."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONSTRAINT = "rebuild_fence"
 
 
 class Fence:
-    """While it stands, inserts into the tables are refused and the sink tries again later.
+    """While it is enabled, inserts into the tables fail and the sink tries again later.
 
     It is a constraint that ends by itself: a rebuild that dies leaves no sink refused for longer
     than `seconds`.

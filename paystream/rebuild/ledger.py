@@ -44,14 +44,14 @@ class RebuildFailed(Exception):
 
 
 class Rebuilt(NamedTuple):
-    """What was built, what the comparison said, and whether the tables were swapped."""
+    """What was built, the result of the comparison, and whether the tables were swapped."""
 
     tables: Sequence[Compared]
     examples: Mapping[str, Sequence[str]]
     """Table -> where rows differ."""
     records: int
     unreadable: int
-    """Records that make no row: they stand in the dead letters."""
+    """Records that make no row: they are in the dead letters."""
     kept_older: Mapping[str, int]
     """Table -> rows that were copied, since Kafka no longer has their records."""
     swapped: bool

@@ -68,7 +68,7 @@ class LogReader:
             elif time.monotonic() - heard > _SILENCE_SECONDS_MAX:
                 raise TopicUnreadable(
                     f"Kafka gave no record for {_SILENCE_SECONDS_MAX:.0f} s before the end was"
-                    " reached: is the broker up?"
+                    " reached. Check that the broker is up."
                 )
             if chunk := [message for message in messages if self._is_record(message)]:
                 yield chunk

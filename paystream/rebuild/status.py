@@ -35,7 +35,7 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
 async def rebuild_status(
     env: Mapping[str, str], on_partition: Callable[[int, int], None] = lambda done, of: None
 ) -> Rebuilt:
-    """Fold every payment from its first event and write it unless a newer view stands there.
+    """Rebuild every payment from its first event and write it unless Valkey has a newer view.
 
     Safe beside a running status sink. One partition's views are in memory at a time. Outcomes of
     commands of the last `outcome_seconds` get that time again. Raises TopicUnreadable,

@@ -39,7 +39,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Located(msgspec.Struct, Generic[R], frozen=True):
-    """A decoded record and where it stands."""
+    """A decoded record and its position."""
 
     partition: int
     offset: int

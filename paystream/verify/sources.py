@@ -14,7 +14,7 @@ class SourceUnavailable(Exception):
 
 
 class GroupBacklog(NamedTuple):
-    """Where a group stands, and how many records a read_committed reader gets from there.
+    """A group's position, and how many records a read_committed reader gets from there.
 
     The count matters because transaction markers take offsets but are no records.
     """

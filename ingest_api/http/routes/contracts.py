@@ -46,7 +46,7 @@ def version(subject: FromPath[str], version: FromPath[str]) -> RegisteredSchema:
 
 @get("/schemas/ids/{schema_id:int}", **_REGISTRY)
 def schema_by_id(schema_id: FromPath[int]) -> SchemaText:
-    """The schema whose id stands in a record's first five bytes."""
+    """The schema whose id is in a record's first five bytes."""
     return schema_registry.by_id(schema_id)
 
 
