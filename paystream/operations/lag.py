@@ -77,7 +77,8 @@ def wait_caught_up(
 ) -> list[Unread]:
     """How far each group reads, within the time, what is in the log now.
 
-    The ends are those at the call. Later records (a webhook's next attempt) do not count. Raises TopicUnreadable.
+    The ends are those at the call. Later records (a webhook's next attempt) do not count.
+    Raises TopicUnreadable.
     """
     deadline = time.monotonic() + timeout_seconds
     groups = tuple(groups)
