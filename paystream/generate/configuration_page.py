@@ -10,10 +10,10 @@ _HEAD = """\
 # Configuration
 
 Addresses and secrets come from the environment. Everything else is a setting with a default: name the file with your
-changes in `PAYSTREAM_CONFIG` (TOML), or set `PAYSTREAM_<SECTION>_<NAME>` in the environment, which wins. The last word of
-a name is its unit. [`deploy/config.default.toml`](../../deploy/config.default.toml) has all settings to copy from.
+changes in `PAYSTREAM_CONFIG` (TOML), or set `PAYSTREAM_<SECTION>_<NAME>` in the environment, which wins. A setting that is a
+table, such as `[engine] extra`, can stand in the file only. The last word of a name is its unit. [`deploy/config.default.toml`](../../deploy/config.default.toml) has all settings to copy from.
 
-A value that cannot be read, or a name that is not known, stops the process at its start with exit code 2.
+A value that cannot be read stops the process at its start with exit code 2. A name that is not known is ignored.
 
 ## Environment variables
 

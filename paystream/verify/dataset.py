@@ -166,9 +166,9 @@ class Dataset:
         return lines
 
     @cached_property
-    def injected_discrepancies(self) -> list[Mapping[str, Any]]:
-        """What the simulated network got wrong on request in its settlement reports."""
-        return list(self.sources.injected_discrepancies())
+    def injected_discrepancies(self) -> list[Mapping[str, Any]] | None:
+        """What a simulated network got wrong in its reports on request; None for a real one."""
+        return self.sources.injected_discrepancies()
 
     @cached_property
     def bank_log(self) -> list[Mapping[str, Any]]:

@@ -86,8 +86,8 @@ class LiveSources:
         """Lines of `GET /log` of the network, the bank or the receiver."""
         return stores.ndjson(self._need(f"{name}_url") + "/log")
 
-    def injected_discrepancies(self) -> Iterator[Mapping[str, Any]]:
-        """`GET /v1/settlements/differences` of the network; none where there is no such page."""
+    def injected_discrepancies(self) -> list[Mapping[str, Any]] | None:
+        """`GET /v1/settlements/differences` of a simulated network; a real one has no such page."""
         return stores.json_list(
             self._need("network_url") + "/v1/settlements/differences", "differences"
         )

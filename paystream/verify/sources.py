@@ -49,8 +49,8 @@ class Sources(Protocol):
     def counterparty_log(self, name: str) -> Iterator[Mapping[str, Any]]:
         """What `network`, `bank` or `receiver` did, a line per effect."""
 
-    def injected_discrepancies(self) -> Iterator[Mapping[str, Any]]:
-        """Differences that the simulated network injected in its settlement reports on request."""
+    def injected_discrepancies(self) -> list[Mapping[str, Any]] | None:
+        """What a simulated network got wrong in its reports on request; None for a real one."""
 
     def accepted_commands(self) -> Iterator[Mapping[str, Any]] | None:
         """Commands that were acknowledged to senders; None if no sender kept a log."""

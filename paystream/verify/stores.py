@@ -114,14 +114,14 @@ def ndjson(url: str) -> Iterator[Mapping[str, Any]]:
         raise SourceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
 
 
-def json_list(url: str, name: str) -> Iterator[Mapping[str, Any]]:
-    """A list in a JSON answer; empty if there is no such page. Raises SourceUnavailable."""
+def json_list(url: str, name: str) -> list[Mapping[str, Any]] | None:
+    """A list in a JSON answer; None if there is no such page. Raises SourceUnavailable."""
     try:
         answer = httpx2.get(url, timeout=_TIMEOUT_SECONDS)
         if answer.status_code == httpx2.codes.NOT_FOUND:
-            return
+            return None
         answer.raise_for_status()
-        yield from answer.json()[name]
+        return list(answer.json()[name])
     except (httpx2.HTTPError, ValueError, KeyError) as error:
         raise SourceUnavailable(f"{url} does not answer: {_first_line(error)}") from error
 

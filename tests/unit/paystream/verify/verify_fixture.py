@@ -63,7 +63,7 @@ class Shop:
     lines: list[SettlementLine] = field(default_factory=list)
     bookings: list[BankLine] = field(default_factory=list)
     matching: list[ReconciliationEvent] = field(default_factory=list)
-    injected: list[dict[str, Any]] = field(default_factory=list)
+    injected: list[dict[str, Any]] | None = field(default_factory=list)
     items: list[PayoutItem] = field(default_factory=list)
     payouts: list[PayoutEvent] = field(default_factory=list)
     payouts_table: dict[str, Any] = field(default_factory=dict)
@@ -401,8 +401,8 @@ class ShopSources:
         shop = self._need(name)
         return iter({"network": shop.network, "bank": shop.bank}[name])
 
-    def injected_discrepancies(self) -> Rows:
-        return iter(self._need("network").injected)
+    def injected_discrepancies(self) -> list[dict[str, Any]] | None:
+        return self._need("network").injected
 
     def accepted_commands(self) -> Rows | None:
         return None if self._shop.accepted is None else iter(self._shop.accepted)
