@@ -11,7 +11,8 @@ import msgspec
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker consumes, commits, restores and stops.
 
-    Every limit of the engine is here, so that an operator can see them side by side.
+    The limits that an operator may change are here, side by side; a request's own time-out stands
+    beside the call.
     """
 
     # -- group membership (aiokafka), requests of all clients
@@ -62,6 +63,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     short; the time adds to the failover in full.
     """
     commit_hang_seconds_max: float = 60.0
+    """Upper limit of both, while hangs follow one another."""
     call_seconds_max: float = 90.0
     """Limit of any other blocking call. Keep it above the transaction timeout, so that librdkafka
     returns first.

@@ -214,7 +214,7 @@ def _not_authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
 
 
 def _capture_or_void_requested(state: PaymentState, event: PaymentEvent) -> PaymentState:
-    """A capture or void ends the wait for a background capture, whatever becomes of it."""
+    """A capture or void ends the wait for a background capture, even if it fails later."""
     return state if state.capture_due_at_ms is None else replace(state, capture_due_at_ms=None)
 
 
