@@ -29,7 +29,7 @@ class SourceRecord(Protocol):
 def encode_dead_letter(
     record: SourceRecord, reason_code: str, detail: str, source_app: str
 ) -> bytes:
-    """The value for payments.dead_letters; reason_code is one of vocabulary.DeadLetterReason."""
+    """The value for payments.dead_letters; reason_code is one of enums.DeadLetterReason."""
     return encode(
         DeadLetter(
             source_app=source_app,

@@ -54,7 +54,7 @@ class LedgerWriter:
         self._idle: SimpleQueue[LedgerStore] = SimpleQueue()  # a connection for each sender
         for _ in range(senders):
             self._idle.put(store.new_connection())
-        self._sealer = checkpoint_writer
+        self._checkpoint_writer = checkpoint_writer
         self._chunk_records_max = chunk_records_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-inserts")
         self._senders = ThreadPoolExecutor(senders, thread_name_prefix="clickhouse")
@@ -70,10 +70,10 @@ class LedgerWriter:
 
     async def checkpoint_tails(self) -> list[Checkpoint]:
         """Checkpoints of records that no checkpoint covers yet. Raises LedgerUnavailable."""
-        if self._sealer is None:
+        if self._checkpoint_writer is None:
             return []
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._sealer.checkpoint_tails
+            self._thread, self._checkpoint_writer.checkpoint_tails
         )
 
     async def check_schema(self) -> bool:
@@ -92,7 +92,7 @@ class LedgerWriter:
         self._senders.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, batch: SourceBatch, build_inserts: BuildInserts) -> list[Checkpoint]:
-        checkpoint_writer = self._sealer if batch.topic in CHAINED else None
+        checkpoint_writer = self._checkpoint_writer if batch.topic in CHAINED else None
         positions = positions_of(batch.topic, batch.records, clock.now_ms())
         leaves: list[Leaf] = []
         sent: deque[list[Future[None]]] = deque()

@@ -259,7 +259,7 @@ def test_two_machines_with_one_instance_id(
         time.sleep(8)
     assert second.process.poll() is None, "the one that started later stays"
     log = (single.directory / "worker-0.log").read_text()
-    assert "may be alive" in log
+    assert "already has a member with instance id" in log
     assert "used by another live worker" in log
     single.load(100)
     single.wait_done()
