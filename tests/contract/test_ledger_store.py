@@ -44,4 +44,4 @@ def test_rows_are_let_go_without_a_collection(store: LedgerStore) -> None:
         assert watched() is None
     finally:
         gc.enable()
-    assert store.ask("SELECT text FROM {raw}.texts", {}) == [{"text": "a payment"}]
+    assert store.query("SELECT text FROM {raw}.texts", {}) == [{"text": "a payment"}]

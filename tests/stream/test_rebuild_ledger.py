@@ -49,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditStack]:
 
 def start(stack: AuditStack, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "paystream.cli", "rebuild", "audit", *options],
+        [sys.executable, "-m", "paystream.cli", "rebuild", "ledger", *options],
         env={**os.environ, **addresses(stack)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
