@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from paystream.generate.default_config import SECTIONS, default_config
+from paystream.generate.default_config import SECTIONS, default_config, settings_type
 from runtime.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,24 +26,21 @@ ROOMS = (
 LOADERS = {"load", "load_settings"}
 
 
-def type_of(section: str) -> type[msgspec.Struct]:
-    module, name = SECTIONS[section]
-    found: type[msgspec.Struct] = getattr(import_module(module), name)
-    return found
-
-
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_loads_back_as_the_defaults(section: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(default_config())
-    assert load(type_of(section), section, {"PAYSTREAM_CONFIG": str(path)}) == type_of(section)()
+    assert (
+        load(settings_type(section), section, {"PAYSTREAM_CONFIG": str(path)})
+        == settings_type(section)()
+    )
 
 
 def test_every_setting_of_a_section_stands_in_the_file() -> None:
     parts = default_config().split("\n[")
     for section in SECTIONS:
         [text] = [part for part in parts if part.startswith(f"{section}]")]
-        for field in msgspec.structs.fields(type_of(section)):
+        for field in msgspec.structs.fields(settings_type(section)):
             assert f"\n{field.name} = " in text or f"\n# {field.name} = " in text, field.name
 
 
