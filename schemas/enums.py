@@ -36,6 +36,23 @@ and has an outcome document.
 """
 
 
+class Scope(StrEnum):
+    """What an API key may do; a route names the one that it needs."""
+
+    READ = "read"
+    WRITE = "write"
+    REFUNDS = "refunds"
+    PAYOUTS = "payouts"
+
+
+class MerchantStatus(StrEnum):
+    """Whether a merchant may do anything. Suspended ends by a decision, closed never does."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
 class CaptureMethod(StrEnum):
     """Automatic captures as soon as the payment is authorized; manual waits for the merchant."""
 
@@ -214,13 +231,22 @@ class RejectionReason(StrEnum):
     NO_SUCH_MERCHANT = "no_such_merchant"
     NO_SUCH_ENDPOINT = "no_such_endpoint"
     TOO_MANY_ENDPOINTS = "too_many_endpoints"
+    NO_SUCH_KEY = "no_such_key"
+    TOO_MANY_KEYS = "too_many_keys"
 
 
 class MerchantCommandKind(StrEnum):
     """What can be asked of a merchant's registration."""
 
     REGISTER = "register"
+    ISSUE_API_KEY = "issue_api_key"
+    REVOKE_API_KEY = "revoke_api_key"
     ROTATE_API_KEY = "rotate_api_key"
+    ADD_PRODUCER_KEY = "add_producer_key"
+    REMOVE_PRODUCER_KEY = "remove_producer_key"
+    SET_STATUS = "set_status"
+    SET_MODES = "set_modes"
+    SET_LIMITS = "set_limits"
     ADD_ENDPOINT = "add_endpoint"
     REMOVE_ENDPOINT = "remove_endpoint"
     ROTATE_SECRET = "rotate_secret"  # noqa: S105 - the name of a command
@@ -232,7 +258,14 @@ class MerchantEventType(StrEnum):
     """What can happen to a merchant's registration."""
 
     REGISTERED = "merchant.registered"
+    API_KEY_ISSUED = "merchant.api_key_issued"
+    API_KEY_REVOKED = "merchant.api_key_revoked"
     API_KEY_ROTATED = "merchant.api_key_rotated"
+    PRODUCER_KEY_ADDED = "merchant.producer_key_added"
+    PRODUCER_KEY_REMOVED = "merchant.producer_key_removed"
+    STATUS_SET = "merchant.status_set"
+    MODES_SET = "merchant.modes_set"
+    LIMITS_SET = "merchant.limits_set"
     ENDPOINT_ADDED = "merchant.endpoint_added"
     ENDPOINT_REMOVED = "merchant.endpoint_removed"
     SECRET_ROTATED = "merchant.secret_rotated"  # noqa: S105 - the name of an event

@@ -19,6 +19,7 @@ from schemas.records import (
     PayoutEvent,
     PayoutItem,
     PayoutRequest,
+    ProducerKey,
     ReconciliationEvent,
     ReconciliationRequest,
     SettlementLine,
@@ -520,7 +521,39 @@ def read_ApiKey(data: bytes, text: str, at: int) -> tuple[ApiKey, int]:
             f_expires_at_ms, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
-    return ApiKey(f_key_id, f_mode, f_key_hash, f_expires_at_ms), at
+    f_scopes: list[str] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_scopes_item = text[start:at]
+            if not f_scopes_item.isascii():
+                f_scopes_item = data[start:at].decode()
+            f_scopes.append(f_scopes_item)
+        count, at = items_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_label = text[start:at]
+    if not f_label.isascii():
+        f_label = data[start:at].decode()
+    f_created_at_ms = data[at]
+    if f_created_at_ms < 128:
+        f_created_at_ms = (f_created_at_ms >> 1) ^ -(f_created_at_ms & 1)
+        at += 1
+    else:
+        f_created_at_ms, at = long_at(data, at)
+    return ApiKey(f_key_id, f_mode, f_key_hash, f_expires_at_ms, f_scopes, f_label, f_created_at_ms), at
 
 
 def write_ApiKey(record: ApiKey) -> str:
@@ -538,7 +571,20 @@ def write_ApiKey(record: ApiKey) -> str:
         t_expires_at_ms = "\0"
     else:
         t_expires_at_ms = "\2" + (LONGS[f_expires_at_ms])
-    return "".join((LONGS[len(f_key_id)], f_key_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_key_hash)], f_key_hash, t_expires_at_ms,))
+    f_scopes = record.scopes
+    t_scopes: list[str] = []
+    if f_scopes:
+        t_scopes.append(LONGS[len(f_scopes)])
+        for f_scopes_item in f_scopes:
+            if not f_scopes_item.isascii():
+                f_scopes_item = wide(f_scopes_item)
+            t_scopes += LONGS[len(f_scopes_item)], f_scopes_item,
+    t_scopes.append("\0")
+    f_label = record.label
+    if not f_label.isascii():
+        f_label = wide(f_label)
+    f_created_at_ms = record.created_at_ms
+    return "".join((LONGS[len(f_key_id)], f_key_id, LONGS[len(f_mode)], f_mode, LONGS[len(f_key_hash)], f_key_hash, t_expires_at_ms, *t_scopes, LONGS[len(f_label)], f_label, LONGS[f_created_at_ms],))
 
 
 def read_Endpoint(data: bytes, text: str, at: int) -> tuple[Endpoint, int]:
@@ -582,7 +628,24 @@ def read_Endpoint(data: bytes, text: str, at: int) -> tuple[Endpoint, int]:
         raise ValueError("a boolean is neither 0 nor 1")
     f_enabled = data[at] == 1
     at += 1
-    return Endpoint(f_endpoint_id, f_url, f_encrypted_secrets, f_enabled), at
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_mode = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_mode = text[start:at]
+        if not f_mode.isascii():
+            f_mode = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    return Endpoint(f_endpoint_id, f_url, f_encrypted_secrets, f_enabled, f_mode), at
 
 
 def write_Endpoint(record: Endpoint) -> str:
@@ -602,7 +665,95 @@ def write_Endpoint(record: Endpoint) -> str:
             t_encrypted_secrets += LONGS[len(f_encrypted_secrets_item)], f_encrypted_secrets_item,
     t_encrypted_secrets.append("\0")
     f_enabled = record.enabled
-    return "".join((LONGS[len(f_endpoint_id)], f_endpoint_id, LONGS[len(f_url)], f_url, *t_encrypted_secrets, "\1" if f_enabled else "\0",))
+    f_mode = record.mode
+    if f_mode is None:
+        t_mode = "\0"
+    else:
+        if not f_mode.isascii():
+            f_mode = wide(f_mode)
+        t_mode = "".join(("\2", LONGS[len(f_mode)], f_mode))
+    return "".join((LONGS[len(f_endpoint_id)], f_endpoint_id, LONGS[len(f_url)], f_url, *t_encrypted_secrets, "\1" if f_enabled else "\0", t_mode,))
+
+
+def read_ProducerKey(data: bytes, text: str, at: int) -> tuple[ProducerKey, int]:
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_key_id = text[start:at]
+    if not f_key_id.isascii():
+        f_key_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_public_key = data[start:at]
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_mode = text[start:at]
+    if not f_mode.isascii():
+        f_mode = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_label = text[start:at]
+    if not f_label.isascii():
+        f_label = data[start:at].decode()
+    f_created_at_ms = data[at]
+    if f_created_at_ms < 128:
+        f_created_at_ms = (f_created_at_ms >> 1) ^ -(f_created_at_ms & 1)
+        at += 1
+    else:
+        f_created_at_ms, at = long_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_expires_at_ms = None
+    elif branch == 2:
+        f_expires_at_ms = data[at]
+        if f_expires_at_ms < 128:
+            f_expires_at_ms = (f_expires_at_ms >> 1) ^ -(f_expires_at_ms & 1)
+            at += 1
+        else:
+            f_expires_at_ms, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    return ProducerKey(f_key_id, f_public_key, f_mode, f_label, f_created_at_ms, f_expires_at_ms), at
+
+
+def write_ProducerKey(record: ProducerKey) -> str:
+    f_key_id = record.key_id
+    if not f_key_id.isascii():
+        f_key_id = wide(f_key_id)
+    f_public_key = record.public_key
+    f_mode = record.mode
+    if not f_mode.isascii():
+        f_mode = wide(f_mode)
+    f_label = record.label
+    if not f_label.isascii():
+        f_label = wide(f_label)
+    f_created_at_ms = record.created_at_ms
+    f_expires_at_ms = record.expires_at_ms
+    if f_expires_at_ms is None:
+        t_expires_at_ms = "\0"
+    else:
+        t_expires_at_ms = "\2" + (LONGS[f_expires_at_ms])
+    return "".join((LONGS[len(f_key_id)], f_key_id, LONGS[len(f_public_key)], f_public_key.decode("latin-1"), LONGS[len(f_mode)], f_mode, LONGS[len(f_label)], f_label, LONGS[f_created_at_ms], t_expires_at_ms,))
 
 
 def read_Merchant(data: bytes) -> Merchant:
@@ -709,8 +860,70 @@ def read_Merchant(data: bytes) -> Merchant:
             f_endpoints_item, at = read_Endpoint(data, text, at)
             f_endpoints.append(f_endpoints_item)
         count, at = items_at(data, at)
+    f_modes: list[str] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_modes_item = text[start:at]
+            if not f_modes_item.isascii():
+                f_modes_item = data[start:at].decode()
+            f_modes.append(f_modes_item)
+        count, at = items_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_payment_amount_minor_max = None
+    elif branch == 2:
+        f_payment_amount_minor_max = data[at]
+        if f_payment_amount_minor_max < 128:
+            f_payment_amount_minor_max = (f_payment_amount_minor_max >> 1) ^ -(f_payment_amount_minor_max & 1)
+            at += 1
+        else:
+            f_payment_amount_minor_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_requests_per_second_max = None
+    elif branch == 2:
+        f_requests_per_second_max = data[at]
+        if f_requests_per_second_max < 128:
+            f_requests_per_second_max = (f_requests_per_second_max >> 1) ^ -(f_requests_per_second_max & 1)
+            at += 1
+        else:
+            f_requests_per_second_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_request_burst_max = None
+    elif branch == 2:
+        f_request_burst_max = data[at]
+        if f_request_burst_max < 128:
+            f_request_burst_max = (f_request_burst_max >> 1) ^ -(f_request_burst_max & 1)
+            at += 1
+        else:
+            f_request_burst_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    f_producer_keys: list[ProducerKey] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            f_producer_keys_item, at = read_ProducerKey(data, text, at)
+            f_producer_keys.append(f_producer_keys_item)
+        count, at = items_at(data, at)
     end_at(data, at)
-    return Merchant(f_merchant_id, f_version, f_name, f_status, f_registered_at_ms, f_updated_at_ms, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor, f_bank_account, f_api_keys, f_endpoints)
+    return Merchant(f_merchant_id, f_version, f_name, f_status, f_registered_at_ms, f_updated_at_ms, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor, f_bank_account, f_api_keys, f_endpoints, f_modes, f_payment_amount_minor_max, f_requests_per_second_max, f_request_burst_max, f_producer_keys)
 
 
 def write_Merchant(record: Merchant) -> bytes:
@@ -752,7 +965,38 @@ def write_Merchant(record: Merchant) -> bytes:
         for f_endpoints_item in f_endpoints:
             t_endpoints += write_Endpoint(f_endpoints_item),
     t_endpoints.append("\0")
-    return "".join(('\x00\x00\x00\x00\x02', LONGS[len(f_merchant_id)], f_merchant_id, LONGS[f_version], LONGS[len(f_name)], f_name, LONGS[len(f_status)], f_status, LONGS[f_registered_at_ms], LONGS[f_updated_at_ms], t_bank_account, LONGS[len(f_payout_schedule)], f_payout_schedule, LONGS[f_fee_basis_points], LONGS[f_fee_fixed_minor], *t_api_keys, *t_endpoints)).encode("latin-1")
+    f_modes = record.modes
+    t_modes: list[str] = []
+    if f_modes:
+        t_modes.append(LONGS[len(f_modes)])
+        for f_modes_item in f_modes:
+            if not f_modes_item.isascii():
+                f_modes_item = wide(f_modes_item)
+            t_modes += LONGS[len(f_modes_item)], f_modes_item,
+    t_modes.append("\0")
+    f_payment_amount_minor_max = record.payment_amount_minor_max
+    if f_payment_amount_minor_max is None:
+        t_payment_amount_minor_max = "\0"
+    else:
+        t_payment_amount_minor_max = "\2" + (LONGS[f_payment_amount_minor_max])
+    f_requests_per_second_max = record.requests_per_second_max
+    if f_requests_per_second_max is None:
+        t_requests_per_second_max = "\0"
+    else:
+        t_requests_per_second_max = "\2" + (LONGS[f_requests_per_second_max])
+    f_request_burst_max = record.request_burst_max
+    if f_request_burst_max is None:
+        t_request_burst_max = "\0"
+    else:
+        t_request_burst_max = "\2" + (LONGS[f_request_burst_max])
+    f_producer_keys = record.producer_keys
+    t_producer_keys: list[str] = []
+    if f_producer_keys:
+        t_producer_keys.append(LONGS[len(f_producer_keys)])
+        for f_producer_keys_item in f_producer_keys:
+            t_producer_keys += write_ProducerKey(f_producer_keys_item),
+    t_producer_keys.append("\0")
+    return "".join(('\x00\x00\x00\x00\x16', LONGS[len(f_merchant_id)], f_merchant_id, LONGS[f_version], LONGS[len(f_name)], f_name, LONGS[len(f_status)], f_status, LONGS[f_registered_at_ms], LONGS[f_updated_at_ms], t_bank_account, LONGS[len(f_payout_schedule)], f_payout_schedule, LONGS[f_fee_basis_points], LONGS[f_fee_fixed_minor], *t_api_keys, *t_endpoints, *t_modes, t_payment_amount_minor_max, t_requests_per_second_max, t_request_burst_max, *t_producer_keys)).encode("latin-1")
 
 
 def read_MerchantCommand(data: bytes) -> MerchantCommand:
@@ -814,8 +1058,6 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
     f_source = text[start:at]
     if not f_source.isascii():
         f_source = data[start:at].decode()
-    if len(data) - at == 12 and not any(data[at:]):
-        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -884,8 +1126,6 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
             f_key_hash = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 8 and not any(data[at:]):
-        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -950,8 +1190,6 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
             f_encrypted_secret = data[start:at].decode()
     else:
         raise ValueError("no such branch of a union")
-    if len(data) - at == 4 and not any(data[at:]):
-        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_encrypted_secret)
     branch = data[at]
     at += 1
     if branch == 0:
@@ -1012,8 +1250,198 @@ def read_MerchantCommand(data: bytes) -> MerchantCommand:
             f_fee_fixed_minor, at = long_at(data, at)
     else:
         raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_endpoint_mode = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_endpoint_mode = text[start:at]
+        if not f_endpoint_mode.isascii():
+            f_endpoint_mode = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    f_key_scopes: list[str] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_key_scopes_item = text[start:at]
+            if not f_key_scopes_item.isascii():
+                f_key_scopes_item = data[start:at].decode()
+            f_key_scopes.append(f_key_scopes_item)
+        count, at = items_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_key_label = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_label = text[start:at]
+        if not f_key_label.isascii():
+            f_key_label = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_replaced_key_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_replaced_key_id = text[start:at]
+        if not f_replaced_key_id.isascii():
+            f_replaced_key_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_public_key = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_public_key = data[start:at]
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_status = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_status = text[start:at]
+        if not f_status.isascii():
+            f_status = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    f_modes: list[str] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_modes_item = text[start:at]
+            if not f_modes_item.isascii():
+                f_modes_item = data[start:at].decode()
+            f_modes.append(f_modes_item)
+        count, at = items_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_payment_amount_minor_max = None
+    elif branch == 2:
+        f_payment_amount_minor_max = data[at]
+        if f_payment_amount_minor_max < 128:
+            f_payment_amount_minor_max = (f_payment_amount_minor_max >> 1) ^ -(f_payment_amount_minor_max & 1)
+            at += 1
+        else:
+            f_payment_amount_minor_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_encrypted_secret, f_bank_account, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor, f_endpoint_mode, f_key_scopes, f_key_label, f_replaced_key_id, f_public_key, f_status, f_modes, f_payment_amount_minor_max)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_requests_per_second_max = None
+    elif branch == 2:
+        f_requests_per_second_max = data[at]
+        if f_requests_per_second_max < 128:
+            f_requests_per_second_max = (f_requests_per_second_max >> 1) ^ -(f_requests_per_second_max & 1)
+            at += 1
+        else:
+            f_requests_per_second_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_request_burst_max = None
+    elif branch == 2:
+        f_request_burst_max = data[at]
+        if f_request_burst_max < 128:
+            f_request_burst_max = (f_request_burst_max >> 1) ^ -(f_request_burst_max & 1)
+            at += 1
+        else:
+            f_request_burst_max, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_actor = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_actor = text[start:at]
+        if not f_actor.isascii():
+            f_actor = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_justification = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_justification = text[start:at]
+        if not f_justification.isascii():
+            f_justification = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
     end_at(data, at)
-    return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_encrypted_secret, f_bank_account, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor)
+    return MerchantCommand(f_command_id, f_merchant_id, f_kind, f_fingerprint, f_issued_at_ms, f_source, f_name, f_key_id, f_key_mode, f_key_hash, f_key_expires_at_ms, f_endpoint_id, f_endpoint_url, f_encrypted_secret, f_bank_account, f_payout_schedule, f_fee_basis_points, f_fee_fixed_minor, f_endpoint_mode, f_key_scopes, f_key_label, f_replaced_key_id, f_public_key, f_status, f_modes, f_payment_amount_minor_max, f_requests_per_second_max, f_request_burst_max, f_actor, f_justification)
 
 
 def write_MerchantCommand(record: MerchantCommand) -> bytes:
@@ -1111,7 +1539,87 @@ def write_MerchantCommand(record: MerchantCommand) -> bytes:
         t_fee_fixed_minor = "\0"
     else:
         t_fee_fixed_minor = "\2" + (LONGS[f_fee_fixed_minor])
-    return "".join(('\x00\x00\x00\x00\x03', LONGS[len(f_command_id)], f_command_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_kind)], f_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_name, t_key_id, t_key_mode, t_key_hash, t_key_expires_at_ms, t_endpoint_id, t_endpoint_url, t_encrypted_secret, t_bank_account, t_payout_schedule, t_fee_basis_points, t_fee_fixed_minor)).encode("latin-1")
+    f_endpoint_mode = record.endpoint_mode
+    if f_endpoint_mode is None:
+        t_endpoint_mode = "\0"
+    else:
+        if not f_endpoint_mode.isascii():
+            f_endpoint_mode = wide(f_endpoint_mode)
+        t_endpoint_mode = "".join(("\2", LONGS[len(f_endpoint_mode)], f_endpoint_mode))
+    f_key_scopes = record.key_scopes
+    t_key_scopes: list[str] = []
+    if f_key_scopes:
+        t_key_scopes.append(LONGS[len(f_key_scopes)])
+        for f_key_scopes_item in f_key_scopes:
+            if not f_key_scopes_item.isascii():
+                f_key_scopes_item = wide(f_key_scopes_item)
+            t_key_scopes += LONGS[len(f_key_scopes_item)], f_key_scopes_item,
+    t_key_scopes.append("\0")
+    f_key_label = record.key_label
+    if f_key_label is None:
+        t_key_label = "\0"
+    else:
+        if not f_key_label.isascii():
+            f_key_label = wide(f_key_label)
+        t_key_label = "".join(("\2", LONGS[len(f_key_label)], f_key_label))
+    f_replaced_key_id = record.replaced_key_id
+    if f_replaced_key_id is None:
+        t_replaced_key_id = "\0"
+    else:
+        if not f_replaced_key_id.isascii():
+            f_replaced_key_id = wide(f_replaced_key_id)
+        t_replaced_key_id = "".join(("\2", LONGS[len(f_replaced_key_id)], f_replaced_key_id))
+    f_public_key = record.public_key
+    if f_public_key is None:
+        t_public_key = "\0"
+    else:
+        t_public_key = "".join(("\2", LONGS[len(f_public_key)], f_public_key.decode("latin-1")))
+    f_status = record.status
+    if f_status is None:
+        t_status = "\0"
+    else:
+        if not f_status.isascii():
+            f_status = wide(f_status)
+        t_status = "".join(("\2", LONGS[len(f_status)], f_status))
+    f_modes = record.modes
+    t_modes: list[str] = []
+    if f_modes:
+        t_modes.append(LONGS[len(f_modes)])
+        for f_modes_item in f_modes:
+            if not f_modes_item.isascii():
+                f_modes_item = wide(f_modes_item)
+            t_modes += LONGS[len(f_modes_item)], f_modes_item,
+    t_modes.append("\0")
+    f_payment_amount_minor_max = record.payment_amount_minor_max
+    if f_payment_amount_minor_max is None:
+        t_payment_amount_minor_max = "\0"
+    else:
+        t_payment_amount_minor_max = "\2" + (LONGS[f_payment_amount_minor_max])
+    f_requests_per_second_max = record.requests_per_second_max
+    if f_requests_per_second_max is None:
+        t_requests_per_second_max = "\0"
+    else:
+        t_requests_per_second_max = "\2" + (LONGS[f_requests_per_second_max])
+    f_request_burst_max = record.request_burst_max
+    if f_request_burst_max is None:
+        t_request_burst_max = "\0"
+    else:
+        t_request_burst_max = "\2" + (LONGS[f_request_burst_max])
+    f_actor = record.actor
+    if f_actor is None:
+        t_actor = "\0"
+    else:
+        if not f_actor.isascii():
+            f_actor = wide(f_actor)
+        t_actor = "".join(("\2", LONGS[len(f_actor)], f_actor))
+    f_justification = record.justification
+    if f_justification is None:
+        t_justification = "\0"
+    else:
+        if not f_justification.isascii():
+            f_justification = wide(f_justification)
+        t_justification = "".join(("\2", LONGS[len(f_justification)], f_justification))
+    return "".join(('\x00\x00\x00\x00\x17', LONGS[len(f_command_id)], f_command_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_kind)], f_kind, LONGS[len(f_fingerprint)], f_fingerprint, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_name, t_key_id, t_key_mode, t_key_hash, t_key_expires_at_ms, t_endpoint_id, t_endpoint_url, t_encrypted_secret, t_bank_account, t_payout_schedule, t_fee_basis_points, t_fee_fixed_minor, t_endpoint_mode, *t_key_scopes, t_key_label, t_replaced_key_id, t_public_key, t_status, *t_modes, t_payment_amount_minor_max, t_requests_per_second_max, t_request_burst_max, t_actor, t_justification)).encode("latin-1")
 
 
 def read_MerchantEvent(data: bytes) -> MerchantEvent:

@@ -63,6 +63,9 @@ class ApiKey(Struct, frozen=True, gc=False):
     mode: str
     key_hash: str
     expires_at_ms: int | None = None
+    scopes: list[str] = field(default_factory=lambda: ['read', 'write', 'refunds', 'payouts'])
+    label: str = ''
+    created_at_ms: int = 0
 
 
 class Endpoint(Struct, frozen=True, gc=False):
@@ -70,6 +73,16 @@ class Endpoint(Struct, frozen=True, gc=False):
     url: str
     encrypted_secrets: list[str]
     enabled: bool
+    mode: str | None = None
+
+
+class ProducerKey(Struct, frozen=True, gc=False):
+    key_id: str
+    public_key: bytes
+    mode: str
+    label: str = ''
+    created_at_ms: int = 0
+    expires_at_ms: int | None = None
 
 
 class Merchant(Struct, frozen=True, gc=False):
@@ -87,6 +100,11 @@ class Merchant(Struct, frozen=True, gc=False):
     bank_account: str | None = None
     api_keys: list[ApiKey] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
+    payment_amount_minor_max: int | None = None
+    requests_per_second_max: int | None = None
+    request_burst_max: int | None = None
+    producer_keys: list[ProducerKey] = field(default_factory=list)
 
 
 class MerchantCommand(Struct, frozen=True, gc=False):
@@ -110,6 +128,18 @@ class MerchantCommand(Struct, frozen=True, gc=False):
     payout_schedule: str | None = None
     fee_basis_points: int | None = None
     fee_fixed_minor: int | None = None
+    endpoint_mode: str | None = None
+    key_scopes: list[str] = field(default_factory=list)
+    key_label: str | None = None
+    replaced_key_id: str | None = None
+    public_key: bytes | None = None
+    status: str | None = None
+    modes: list[str] = field(default_factory=list)
+    payment_amount_minor_max: int | None = None
+    requests_per_second_max: int | None = None
+    request_burst_max: int | None = None
+    actor: str | None = None
+    justification: str | None = None
 
 
 class MerchantEvent(Struct, frozen=True, gc=False):

@@ -6,18 +6,41 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.enums import MerchantCommandKind, MerchantEventType, Mode, RejectionReason
+from schemas.enums import (
+    MerchantCommandKind,
+    MerchantEventType,
+    MerchantStatus,
+    Mode,
+    RejectionReason,
+)
 from schemas.ids import event_id
 from schemas.money import AMOUNT_MINOR_MAX, BASIS_POINTS
-from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, MerchantEvent
+from schemas.records import Endpoint, Merchant, MerchantCommand, MerchantEvent
+from streams.domain.merchant_keys import (
+    api_key_issued,
+    api_key_revoked,
+    api_key_rotated,
+    producer_key_added,
+    producer_key_removed,
+)
 from streams.domain.state import SeenCommand
 
 COMMANDS_REMEMBERED_MAX = 128
 """The last commands for one merchant; an older duplicate is rejected by its effect."""
 ENDPOINTS_MAX = 20
 SECRETS_MAX = 2
-KEYS_PER_MODE_MAX = 5
+REQUESTS_MAX = 1_000_000
+"""Largest limit of one merchant: requests per second, and at once."""
 PAYOUT_SCHEDULES = frozenset({"daily", "manual"})
+STATUS_CHANGES = frozenset(
+    {
+        (MerchantStatus.ACTIVE, MerchantStatus.SUSPENDED),
+        (MerchantStatus.SUSPENDED, MerchantStatus.ACTIVE),
+        (MerchantStatus.ACTIVE, MerchantStatus.CLOSED),
+        (MerchantStatus.SUSPENDED, MerchantStatus.CLOSED),
+    }
+)
+"""From and to; closed is the end."""
 
 
 class MerchantPolicy(Struct, frozen=True, kw_only=True):
@@ -117,7 +140,7 @@ def _registered(
         merchant_id=command.merchant_id,
         version=1,
         name=command.name,
-        status="active",
+        status=MerchantStatus.ACTIVE.value,
         registered_at_ms=command.issued_at_ms,
         updated_at_ms=command.issued_at_ms,
         payout_schedule=policy.payout_schedule,
@@ -150,24 +173,36 @@ def _given(value: Any, otherwise: Any) -> Any:
     return otherwise if value is None else value
 
 
-def _key_rotated(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
-    """A new key; older ones of its mode end at `key_expires_at_ms`, without it at once."""
-    key_id, key_hash, mode = command.key_id, command.key_hash, command.key_mode
-    if not key_id or not key_hash or mode not in set(Mode):
+def _status_set(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    status = command.status
+    if status is None or status not in set(MerchantStatus):
         return RejectionReason.FIELD_INVALID
-    if any(key.key_id == key_id or key.key_hash == key_hash for key in merchant.api_keys):
-        return RejectionReason.ALREADY_EXISTS
-    now_ms = command.issued_at_ms
-    end_ms = _given(command.key_expires_at_ms, now_ms)
-    others = [key for key in merchant.api_keys if key.mode != mode]
-    older = [
-        replace(key, expires_at_ms=min(end_ms, _given(key.expires_at_ms, end_ms)))
-        for key in merchant.api_keys
-        if key.mode == mode
-    ]
-    valid = [key for key in older if (key.expires_at_ms or 0) > now_ms]
-    new = ApiKey(key_id=key_id, mode=mode, key_hash=key_hash)
-    return replace(merchant, api_keys=[*others, *valid[1 - KEYS_PER_MODE_MAX :], new])
+    if (merchant.status, status) not in STATUS_CHANGES:
+        return RejectionReason.WRONG_STATE
+    return replace(merchant, status=status)
+
+
+def _modes_set(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    modes = command.modes
+    if not modes or not set(Mode).issuperset(modes):
+        return RejectionReason.FIELD_INVALID
+    return replace(merchant, modes=[mode.value for mode in Mode if mode in modes])
+
+
+def _limits_set(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
+    """All limits at once: what the command leaves out has no limit of this merchant's own."""
+    amount_max = command.payment_amount_minor_max
+    rate, burst = command.requests_per_second_max, command.request_burst_max
+    if amount_max is not None and not 0 < amount_max <= AMOUNT_MINOR_MAX:
+        return RejectionReason.FIELD_INVALID
+    if any(limit is not None and not 0 < limit <= REQUESTS_MAX for limit in (rate, burst)):
+        return RejectionReason.FIELD_INVALID
+    return replace(
+        merchant,
+        payment_amount_minor_max=amount_max,
+        requests_per_second_max=rate,
+        request_burst_max=burst,
+    )
 
 
 def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | RejectionReason:
@@ -181,7 +216,10 @@ def _endpoint_added(merchant: Merchant, command: MerchantCommand) -> Merchant | 
         kept = [endpoint for endpoint in kept if endpoint.enabled]
     if len(kept) >= ENDPOINTS_MAX:
         return RejectionReason.TOO_MANY_ENDPOINTS
-    new = Endpoint(endpoint_id=endpoint_id, url=url, encrypted_secrets=[secret], enabled=True)
+    mode = command.endpoint_mode
+    if mode is not None and mode not in set(Mode):
+        return RejectionReason.FIELD_INVALID
+    new = Endpoint(endpoint_id, url, [secret], enabled=True, mode=mode)
     return replace(merchant, endpoints=[*kept, new])
 
 
@@ -216,7 +254,20 @@ def _with_endpoint(
 
 
 _CHANGES: dict[str, tuple[MerchantEventType, Change]] = {
-    MerchantCommandKind.ROTATE_API_KEY: (MerchantEventType.API_KEY_ROTATED, _key_rotated),
+    MerchantCommandKind.ISSUE_API_KEY: (MerchantEventType.API_KEY_ISSUED, api_key_issued),
+    MerchantCommandKind.REVOKE_API_KEY: (MerchantEventType.API_KEY_REVOKED, api_key_revoked),
+    MerchantCommandKind.ROTATE_API_KEY: (MerchantEventType.API_KEY_ROTATED, api_key_rotated),
+    MerchantCommandKind.ADD_PRODUCER_KEY: (
+        MerchantEventType.PRODUCER_KEY_ADDED,
+        producer_key_added,
+    ),
+    MerchantCommandKind.REMOVE_PRODUCER_KEY: (
+        MerchantEventType.PRODUCER_KEY_REMOVED,
+        producer_key_removed,
+    ),
+    MerchantCommandKind.SET_STATUS: (MerchantEventType.STATUS_SET, _status_set),
+    MerchantCommandKind.SET_MODES: (MerchantEventType.MODES_SET, _modes_set),
+    MerchantCommandKind.SET_LIMITS: (MerchantEventType.LIMITS_SET, _limits_set),
     MerchantCommandKind.ADD_ENDPOINT: (MerchantEventType.ENDPOINT_ADDED, _endpoint_added),
     MerchantCommandKind.REMOVE_ENDPOINT: (MerchantEventType.ENDPOINT_REMOVED, _endpoint_removed),
     MerchantCommandKind.ROTATE_SECRET: (MerchantEventType.SECRET_ROTATED, _secret_rotated),

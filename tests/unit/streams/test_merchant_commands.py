@@ -13,10 +13,10 @@ from schemas.ids import event_id
 from schemas.money import AMOUNT_MINOR_MAX
 from schemas.records import Merchant, MerchantCommand, MerchantEvent
 from streams.agents.merchants import decode_merchant, encode_merchant
+from streams.domain.merchant_keys import API_KEYS_MAX
 from streams.domain.merchants import (
     COMMANDS_REMEMBERED_MAX,
     ENDPOINTS_MAX,
-    KEYS_PER_MODE_MAX,
     MerchantPolicy,
     MerchantState,
     decide_merchant,
@@ -296,11 +296,11 @@ def test_a_key_is_over_at_its_end_not_after_it(shop: Shop) -> None:
 
 def test_the_newest_keys_of_a_mode_stay(shop: Shop) -> None:
     shop.tell(K.ROTATE_API_KEY, **key(0, "live"))
-    for number in range(1, KEYS_PER_MODE_MAX + 3):
+    for number in range(1, API_KEYS_MAX + 3):
         shop.tell(K.ROTATE_API_KEY, **key(number, key_expires_at_ms=9000))
     assert [k.key_id for k in shop.merchant.api_keys] == [
         "key_0",
-        *(f"key_{number}" for number in range(3, 8)),
+        *(f"key_{number}" for number in range(3, API_KEYS_MAX + 3)),
     ]
 
 
