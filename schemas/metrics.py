@@ -141,6 +141,18 @@ CATALOGUE: dict[str, Metric] = {
         Metric("paystream_ledger_rows_total", "counter", "Rows inserted.", ("table",)),
         Metric("paystream_ledger_insert_seconds", "histogram", "Time of an insert.", ("table",)),
         Metric("paystream_console_refresh_seconds", "gauge", "Time to ask all parts once."),
+        Metric(
+            "paystream_skipped_records_total",
+            "counter",
+            "Records of a compacted topic that its reader could not take.",
+            ("topic", "reason"),
+        ),
+        Metric(
+            "paystream_thread_failures_total",
+            "counter",
+            "Exceptions that ended the work of a background thread; it started again.",
+            ("thread",),
+        ),
         Metric("paystream_dead_letters_total", "counter", "Dead letters written.", ("reason",)),
     )
 }
