@@ -25,6 +25,7 @@ from ingest_api.merchants.registration import new_api_key
 from paystream.operations import topics
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings
+from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import encode
 from schemas.enums import Mode
@@ -60,7 +61,7 @@ def measure(broker: BenchBroker, options: Options) -> list[Figure]:
 @contextmanager
 def api_process(broker: BenchBroker) -> Iterator[str]:
     """One API worker with its Valkey; the URL."""
-    topics.create_all(broker.bootstrap)
+    topics.create_all(KafkaConnection(broker.bootstrap))
     directory = broker.directory / "api"
     valkey_port, port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
@@ -102,7 +103,7 @@ def register(bootstrap: str) -> str:
         fee_fixed_minor=25,
         api_keys=[ApiKey(key_id=new_id("key_"), mode="test", key_hash=key_hash(secret))],
     )
-    producer = Producer(producer_settings(bootstrap))
+    producer = Producer(producer_settings(KafkaConnection(bootstrap)))
     producer.produce(MERCHANTS, encode(merchant), merchant.merchant_id)
     if producer.flush(20):
         raise RuntimeError("the merchant was not acknowledged")

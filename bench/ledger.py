@@ -20,6 +20,7 @@ from bench.options import Options
 from devstack.services import clickhouse
 from devstack.services.child import Child
 from devstack.services.ports import free_port
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import decode, encode
 from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
@@ -189,7 +190,7 @@ def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
 def new_checkpoint_writer(url: str, directory: Path) -> CheckpointWriter:
     """It begins where its records begin, so it asks no log."""
     store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
-    log_reader = ChainLogReader("127.0.0.1:1", lambda *_: True)
+    log_reader = ChainLogReader(KafkaConnection("127.0.0.1:1"), lambda *_: True)
     return CheckpointWriter(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
 
 

@@ -22,6 +22,7 @@ from devstack.services.child import Child, Launch, describe_exit
 from devstack.services.ports import free_port
 from paystream.operations import topics
 from runtime.consumer_lag import GroupPosition, positions
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import encode
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.app import APP_ID
@@ -83,7 +84,7 @@ class House:
         self._url = clickhouse.url(self._port)
         self._clickhouse: Child | None = None
         self._sink: Child | None = None
-        topics.create_all(self._bootstrap)
+        topics.create_all(KafkaConnection(self._bootstrap))
 
     def start_clickhouse(self) -> None:
         """Empty at first, then with what it had."""
@@ -118,7 +119,7 @@ class House:
         return sum(position.lag for position in self._positions())
 
     def _positions(self) -> list[GroupPosition]:
-        found = positions(self._bootstrap, [APP_ID])
+        found = positions(KafkaConnection(self._bootstrap), [APP_ID])
         return [position for position in found if position.topic == PAYMENTS_EVENTS]
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:

@@ -11,6 +11,7 @@ import httpx2
 
 from paystream.operations.lag import wait_caught_up
 from runtime.kafka import read_topic
+from runtime.kafka_connection import KafkaConnection
 from runtime.settings import connections
 from schemas.codec import decode
 from schemas.enums import ReconciliationEventType as Type
@@ -58,13 +59,13 @@ def wait_reconciled(
 
     Raises DayNotSettled, TopicUnreadable.
     """
-    bootstrap = connections(env).need("kafka_bootstrap_servers").kafka_bootstrap_servers
+    kafka = connections(env).need("kafka_bootstrap_servers").kafka
     wanted = {report["report_id"]: int(report["lines"]) for report in reports}
     end = time.monotonic() + timeout_seconds
     idle_since, seen = time.monotonic(), -1
     while True:
-        read, events = _lines_read(bootstrap), _events(bootstrap)
-        unread = sum(found.records for found in wait_caught_up(bootstrap, _CHECK_SECONDS))
+        read, events = _lines_read(kafka), _events(kafka)
+        unread = sum(found.records for found in wait_caught_up(kafka, _CHECK_SECONDS))
         through = all(read[name] >= count for name, count in wanted.items())
         if not through or unread or seen != len(events):
             idle_since, seen = time.monotonic(), len(events)
@@ -78,17 +79,17 @@ def wait_reconciled(
         time.sleep(_CHECK_SECONDS)
 
 
-def _lines_read(bootstrap: str) -> Counter[str]:
+def _lines_read(kafka: KafkaConnection) -> Counter[str]:
     lines = {
         line.line_id: line.report_id
-        for stored in read_topic(bootstrap, NETWORK_SETTLEMENTS)
+        for stored in read_topic(kafka, NETWORK_SETTLEMENTS)
         for line in [decode(SettlementLine, stored.value or b"")]
     }
     return Counter(lines.values())
 
 
-def _events(bootstrap: str) -> list[ReconciliationEvent]:
+def _events(kafka: KafkaConnection) -> list[ReconciliationEvent]:
     return [
         decode(ReconciliationEvent, stored.value or b"")
-        for stored in read_topic(bootstrap, RECONCILIATION_EVENTS)
+        for stored in read_topic(kafka, RECONCILIATION_EVENTS)
     ]

@@ -29,7 +29,7 @@ class Services:
         self.settings = settings
         self.connections = connections
         self.producer = CommandProducer(
-            producer_settings(connections.kafka_bootstrap_servers)
+            producer_settings(connections.kafka)
             | {
                 "linger.ms": settings.linger_ms,
                 "delivery.timeout.ms": round(settings.delivery_timeout_seconds * 1000),
@@ -37,7 +37,7 @@ class Services:
             },
             settings.outstanding_records_max,
         )
-        self.registry = MerchantRegistry(connections.kafka_bootstrap_servers, "ingest-api-registry")
+        self.registry = MerchantRegistry(connections.kafka, "ingest-api-registry")
         self.store = StatusStore(connections.redis_url, settings)
         self.publisher = Publisher(self.producer)
         self.outcome_waiter = OutcomeWaiter(self.store, settings)

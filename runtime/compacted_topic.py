@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from runtime import log
 from runtime.backoff import Backoff
 from runtime.kafka import client_settings, consumer_settings
+from runtime.kafka_connection import KafkaConnection
 from runtime.telemetry import counter
 from schemas.codec import UndecodableRecord
 
@@ -59,14 +60,14 @@ class CompactedTopic:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaConnection,
         topic: str,
         name: str,
         apply: Apply,
         limits: FollowLimits = _LIMITS,
         give_up: Callable[[str], None] = end_process,
     ) -> None:
-        self._bootstrap, self._topic, self._name = bootstrap, topic, name
+        self._kafka, self._topic, self._name = kafka, topic, name
         self._apply, self._limits, self._give_up = apply, limits, give_up
         self._progress = threading.Condition()
         self._read_to: dict[int, int] = {}
@@ -128,7 +129,7 @@ class CompactedTopic:
         """Partition -> its end, behind open transactions too."""
         with self._progress:
             if self._admin is None:
-                self._admin = AdminClient(client_settings(self._bootstrap))
+                self._admin = AdminClient(client_settings(self._kafka))
             wanted = {TopicPartition(self._topic, n): OffsetSpec.latest() for n in self._read_to}
         asked = self._admin.list_offsets(
             wanted,
@@ -163,7 +164,7 @@ class CompactedTopic:
                 self._stopping.wait(backoff.next_seconds())
 
     def _follow(self) -> None:
-        settings = consumer_settings(self._bootstrap, self._name) | {"enable.partition.eof": True}
+        settings = consumer_settings(self._kafka, self._name) | {"enable.partition.eof": True}
         consumer = Consumer(settings)
         try:
             assigned: set[int] = set()

@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from runtime.kafka import TopicUnreadable, client_settings, consumer_settings
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import MERCHANTS, TOPICS
 
 _CALLS = "-calls"  # how the engine names the group of an app's parallel consumers
@@ -57,9 +58,9 @@ class GroupPosition(NamedTuple):
         return self._replace(stable_end=min(self.stable_end, end), end=end)
 
 
-def admin(bootstrap: str) -> AdminClient:
+def admin(kafka: KafkaConnection) -> AdminClient:
     """A client for topics and groups; it logs nothing when the broker is unavailable."""
-    return AdminClient({**client_settings(bootstrap), "log_level": 0})
+    return AdminClient({**client_settings(kafka), "log_level": 0})
 
 
 def partitions(client: AdminClient) -> dict[str, list[int]]:
@@ -98,7 +99,7 @@ def ends(
 
 
 def committed(
-    bootstrap: str, group: str, where: Iterable[tuple[str, int]]
+    kafka: KafkaConnection, group: str, where: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
     """Committed offsets of a group on these partitions; the group is asked, not joined.
 
@@ -108,7 +109,7 @@ def committed(
     asked = [At(topic, partition) for topic, partition in where]
     if not asked:
         return {}
-    consumer = Consumer({**consumer_settings(bootstrap, group), "log_level": 0})
+    consumer = Consumer({**consumer_settings(kafka, group), "log_level": 0})
     try:
         found = _committed(consumer, asked)
     except KafkaException as error:
@@ -143,16 +144,16 @@ def subscribed(group: str) -> list[str]:
     return [t.name for t in TOPICS.values() if reader in t.readers and t.name != MERCHANTS]
 
 
-def positions(bootstrap: str, groups: Iterable[str]) -> list[GroupPosition]:
+def positions(kafka: KafkaConnection, groups: Iterable[str]) -> list[GroupPosition]:
     """Every group on every partition that it reads or has committed on. Raises TopicUnreadable."""
-    client = admin(bootstrap)
+    client = admin(kafka)
     existing = partitions(client)
     everywhere = [(topic, p) for topic, numbers in existing.items() for p in numbers]
     at: dict[tuple[str, str, int], int | None] = {}
     for group in groups:
         for topic in subscribed(group):
             at.update({(group, topic, p): None for p in existing.get(topic, ())})
-        done = committed(bootstrap, group, everywhere).items()
+        done = committed(kafka, group, everywhere).items()
         at.update({(group, topic, p): offset for (topic, p), offset in done})
     where = {(topic, partition) for _, topic, partition in at}
     starts, stable, high = (ends(client, where, spec) for spec in ("start", "stable_end", "end"))

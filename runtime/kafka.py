@@ -1,10 +1,12 @@
 """Settings of every plain Kafka client, and reading a topic from its start to its end."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from runtime.kafka_connection import KafkaConnection
 
 _METADATA_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -34,20 +36,20 @@ class StoredRecord(NamedTuple):
     timestamp_ms: int
 
 
-def client_settings(bootstrap: str, security: Mapping[str, str] | None = None) -> dict[str, object]:
+def client_settings(kafka: KafkaConnection) -> dict[str, object]:
     """What every client has: reconnects are tried each second, not after librdkafka's 10."""
     return {
-        "bootstrap.servers": bootstrap,
+        "bootstrap.servers": kafka.bootstrap_servers,
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1000,
-        **(security or {}),
+        **kafka.security,
     }
 
 
-def producer_settings(bootstrap: str) -> dict[str, object]:
+def producer_settings(kafka: KafkaConnection) -> dict[str, object]:
     """Idempotent, acknowledged by all in-sync replicas, partitioned as the Java client does."""
     return {
-        **client_settings(bootstrap),
+        **client_settings(kafka),
         "enable.idempotence": True,
         "acks": "all",
         "partitioner": "murmur2_random",
@@ -71,10 +73,10 @@ def not_acknowledged(error: KafkaError | None, message: Message) -> KafkaError |
     return None
 
 
-def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
+def consumer_settings(kafka: KafkaConnection, group: str) -> dict[str, object]:
     """Reads committed transactions only and never commits by itself."""
     return {
-        **client_settings(bootstrap),
+        **client_settings(kafka),
         "group.id": group,
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
@@ -84,9 +86,9 @@ def consumer_settings(bootstrap: str, group: str) -> dict[str, object]:
     }
 
 
-def partitions_of(bootstrap: str, topic: str) -> list[int]:
+def partitions_of(kafka: KafkaConnection, topic: str) -> list[int]:
     """The partitions that the topic has. Raises TopicUnreadable."""
-    consumer = Consumer({**consumer_settings(bootstrap, "paystream-reader"), **_QUIET})
+    consumer = Consumer({**consumer_settings(kafka, "paystream-reader"), **_QUIET})
     try:
         return _partitions(consumer, topic)
     finally:
@@ -94,7 +96,7 @@ def partitions_of(bootstrap: str, topic: str) -> list[int]:
 
 
 def read_topic(
-    bootstrap: str,
+    kafka: KafkaConnection,
     topic: str,
     isolation: str = "read_committed",
     partitions: Sequence[int] | None = None,
@@ -105,7 +107,7 @@ def read_topic(
     """
     consumer = Consumer(
         {
-            **consumer_settings(bootstrap, "paystream-reader"),
+            **consumer_settings(kafka, "paystream-reader"),
             "isolation.level": isolation,
             "enable.partition.eof": True,
             **_QUIET,
@@ -119,12 +121,12 @@ def read_topic(
 
 
 def read_partition(
-    bootstrap: str, topic: str, partition: int, first: int, end: int
+    kafka: KafkaConnection, topic: str, partition: int, first: int, end: int
 ) -> Iterator[StoredRecord]:
     """Committed records of first <= offset < end. Raises RecordsGone, TopicUnreadable."""
     consumer = Consumer(
         {
-            **consumer_settings(bootstrap, "paystream-reader"),
+            **consumer_settings(kafka, "paystream-reader"),
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             **_QUIET,

@@ -5,6 +5,7 @@ import threading
 
 from runtime.clock import now_ms
 from runtime.compacted_topic import CompactedTopic
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import ApiKey, Merchant
 from schemas.topics import MERCHANTS
@@ -18,11 +19,11 @@ def key_hash(api_key: str) -> str:
 class MerchantRegistry:
     """Thread-safe to read. `wait_ready` before use; reads lag the topic by milliseconds."""
 
-    def __init__(self, bootstrap: str, name: str = "merchant-registry") -> None:
+    def __init__(self, kafka: KafkaConnection, name: str = "merchant-registry") -> None:
         self._merchants: dict[str, Merchant] = {}
         self._by_key_hash: dict[str, tuple[str, ApiKey]] = {}
         self._changed = threading.Condition()
-        self._topic = CompactedTopic(bootstrap, MERCHANTS, name, self._apply)
+        self._topic = CompactedTopic(kafka, MERCHANTS, name, self._apply)
 
     def start(self) -> "MerchantRegistry":
         """Begin to follow the topic."""

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from runtime.kafka_connection import KafkaConnection, KafkaSettings, WrongKafkaSetting
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -83,6 +85,8 @@ class Connections(msgspec.Struct, frozen=True):
     """Directory for local files: instance locks, chain keys, logs of the local stack."""
     health_port: int = 0
     """Port of `/livez`, `/readyz` and `/metrics` of this process; 0 serves none."""
+    kafka: KafkaConnection = KafkaConnection("")
+    """Made of KAFKA_BOOTSTRAP_SERVERS and section [kafka]."""
 
     def need(self, *names: str) -> "Connections":
         """Itself, if all these are set. Raises ConfigurationError with the names of the missing."""
@@ -94,13 +98,24 @@ class Connections(msgspec.Struct, frozen=True):
         return self
 
 
+VARIABLES = tuple(f.name for f in msgspec.structs.fields(Connections) if f.name != "kafka")
+"""Fields of `Connections` that are environment variables, in lower case."""
+
+
 def connections(env: Mapping[str, str]) -> Connections:
     """The variables that all processes share, as values. Raises ConfigurationError."""
-    names = (f.name for f in msgspec.structs.fields(Connections))
-    values = {name: env[name.upper()] for name in names if env.get(name.upper())}
+    values = {name: env[name.upper()] for name in VARIABLES if env.get(name.upper())}
     try:
-        return msgspec.convert(values, Connections, strict=False)
+        found = msgspec.convert(values, Connections, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigurationError(
             f"An environment variable is not valid: {error}. Correct it."
         ) from error
+    return msgspec.structs.replace(found, kafka=_kafka(found.kafka_bootstrap_servers, env))
+
+
+def _kafka(bootstrap_servers: str, env: Mapping[str, str]) -> KafkaConnection:
+    try:
+        return KafkaConnection(bootstrap_servers, load(KafkaSettings, "kafka", env).security())
+    except WrongKafkaSetting as error:
+        raise ConfigurationError(str(error)) from error

@@ -22,6 +22,7 @@ from devstack.simulators.launch import answers
 from ingest_api.merchants.registration import new_api_key
 from runtime.id_generator import new_id
 from runtime.kafka import StoredRecord, consumer_settings, producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode, encode
 from schemas.enums import Mode
@@ -131,7 +132,7 @@ def make_shop(bootstrap: str, **changes: object) -> Shop:
 
 def publish(bootstrap: str, merchant: Merchant) -> None:
     """Put the merchant's snapshot on its topic."""
-    producer = Producer(producer_settings(bootstrap))
+    producer = Producer(producer_settings(KafkaConnection(bootstrap)))
     producer.produce(MERCHANTS, encode(merchant), merchant.merchant_id)
     assert producer.flush(20) == 0
 
@@ -151,7 +152,7 @@ def stored_commands(bootstrap: str, payment_id: str) -> list[tuple[StoredRecord,
     """What stands on payments.commands for this payment, in order."""
     return [
         (record, decode(PaymentCommand, record.value or b""))
-        for record in read_topic(bootstrap, PAYMENTS_COMMANDS)
+        for record in read_topic(KafkaConnection(bootstrap), PAYMENTS_COMMANDS)
         if record.key == payment_id
     ]
 
@@ -223,7 +224,9 @@ def merchant_agent(bootstrap: str) -> Iterator[None]:
 
     def follow() -> None:
         group = new_id("agent-")
-        settings = consumer_settings(bootstrap, group) | {"auto.offset.reset": "latest"}
+        settings = consumer_settings(KafkaConnection(bootstrap), group) | {
+            "auto.offset.reset": "latest"
+        }
         consumer = Consumer(settings)
         consumer.subscribe([MERCHANTS_COMMANDS], on_assign=lambda *_: assigned.set())
         while not stopping.is_set():

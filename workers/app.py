@@ -9,7 +9,7 @@ import msgspec
 
 from engine import EngineApp, EngineSettings
 from runtime.dead_letters import encode_dead_letter
-from runtime.settings import connections, load
+from runtime.settings import ConfigurationError, connections, load
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, TOPICS
 
 
@@ -29,16 +29,21 @@ def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) ->
     """
     chosen = load(WorkerSettings, "worker", env)
     known = connections(env).need("kafka_bootstrap_servers")
+    settings = load(EngineSettings, "engine", env)
+    security = {**known.kafka.security, **settings.extra}
     data_dir = Path(known.paystream_state_dir or tempfile.gettempdir()) / "paystream-engine"
     data_dir.mkdir(parents=True, exist_ok=True)
-    return EngineApp(
-        group,
-        bootstrap_servers=known.kafka_bootstrap_servers,
-        instance_id=instance_id,
-        settings=msgspec.structs.replace(load(EngineSettings, "engine", env), **own),
-        topic_partitions=chosen.partitions,
-        replication=chosen.replication,
-        data_dir=data_dir,
-        dead_letter_topic=PAYMENTS_DEAD_LETTERS,
-        encode_dead_letter=encode_dead_letter,
-    )
+    try:
+        return EngineApp(
+            group,
+            bootstrap_servers=known.kafka_bootstrap_servers,
+            instance_id=instance_id,
+            settings=msgspec.structs.replace(settings, **own, extra=security),
+            topic_partitions=chosen.partitions,
+            replication=chosen.replication,
+            data_dir=data_dir,
+            dead_letter_topic=PAYMENTS_DEAD_LETTERS,
+            encode_dead_letter=encode_dead_letter,
+        )
+    except ValueError as error:  # what the group member cannot do with [engine.extra]
+        raise ConfigurationError(f"[engine.extra] {error}") from error

@@ -21,10 +21,10 @@ _STOP_SECONDS_MAX = 5.0
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 
 
-async def serve(port: int, settings: ConsoleSettings) -> None:
+async def serve(port: int, settings: ConsoleSettings, overview: Overview) -> None:
     """Serve until SIGTERM or SIGINT."""
     server = Server(
-        build_app(Overview(os.environ, settings)),
+        build_app(overview),
         address=settings.host,
         port=port,
         interface=Interfaces.ASGI,
@@ -52,10 +52,11 @@ def main() -> int:
     log.configure("console")
     try:
         settings = load(ConsoleSettings, "console", os.environ)
+        overview = Overview(os.environ, settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    asyncio.run(serve(arguments.port, settings))
+    asyncio.run(serve(arguments.port, settings, overview))
     return 0
 
 

@@ -13,6 +13,7 @@ from dashboards.console.process_status import lags, processes
 from dashboards.console.settings import ConsoleSettings
 from runtime import log
 from runtime.clock import now_ms
+from runtime.settings import connections
 from runtime.telemetry import gauge
 
 Section = dict[str, Any]
@@ -29,7 +30,7 @@ class Overview:
         self._log = log.get("dashboards.console")
         url = env.get("ANALYST_CLICKHOUSE_URL") or env.get("CLICKHOUSE_URL", "")
         self.ledger = LedgerReader(url, settings) if url else None
-        self._bootstrap = env.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        self._kafka = connections(env).kafka
         self._metrics_urls = [u for u in env.get("PROMETHEUS_URLS", "").split(",") if u]
         self.sections: dict[str, Section] = {}
         self.taken_at_ms = 0
@@ -75,9 +76,9 @@ class Overview:
         return found
 
     def _lags(self) -> list[dict[str, Any]]:
-        if not self._bootstrap:
+        if not self._kafka.bootstrap_servers:
             raise LookupError("KAFKA_BOOTSTRAP_SERVERS is not set.")
-        return lags(self._bootstrap)
+        return lags(self._kafka)
 
     def _processes(self) -> list[dict[str, Any]]:
         return processes(self._metrics_urls, min(2.0, self._settings.answer_seconds_max))

@@ -10,6 +10,7 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.consumer_lag import positions
+from runtime.kafka_connection import KafkaConnection
 from workers.catalogue import GROUPS
 
 Rows = list[dict[str, Any]]
@@ -18,10 +19,10 @@ _METRICS_PATH = "/metrics"
 _BREAKER = ("closed", "half open", "open")  # by the metric's value; of several, the worst is shown
 
 
-def lags(bootstrap: str) -> Rows:
+def lags(kafka: KafkaConnection) -> Rows:
     """Per consumer group and topic: offsets behind, and whether a transaction is open."""
     found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: {"lag": 0, "open": 0})
-    for at in positions(bootstrap, GROUPS):
+    for at in positions(kafka, GROUPS):
         row = found[at.group, at.topic]
         row["lag"] += at.lag
         row["open"] += at.end != at.stable_end

@@ -12,6 +12,8 @@ from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch, run_to_end
 from devstack.services.kafka_config import Node, properties
 from devstack.services.ports import PortBook, accepts
+from runtime.kafka import client_settings
+from runtime.kafka_connection import KafkaConnection
 
 HEAP_MEGABYTES = 384
 FORMAT_TIMEOUT_SECONDS = 120.0
@@ -68,7 +70,7 @@ def brokers_seen(bootstrap_servers: str) -> int:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    admin = AdminClient(client_settings(KafkaConnection(bootstrap_servers)) | {"log_level": 0})
     try:
         return len(admin.list_topics(timeout=METADATA_TIMEOUT_SECONDS).brokers)
     except KafkaException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +15,7 @@ from devstack.supervisor.addresses import FALLBACK, SIMULATORS, Addresses, worke
 from devstack.supervisor.options import UpOptions
 from devstack.supervisor.process_spec import Entry, InitTask, Process, Stage
 from devstack.supervisor.state_dir import StateDir
+from runtime.settings import connections
 from workers.catalogue import WORKERS
 
 TOPICS = "topics"
@@ -49,7 +51,7 @@ def preparations(table: list[Entry], variables: Mapping[str, str], brokers: int)
     names = [entry.name for entry in table]
     brokers_needed = tuple(name for name in names if name.startswith("kafka"))
     clickhouse_needed = tuple(name for name in names if name == "clickhouse")
-    create = partial(_create_topics, variables["KAFKA_BOOTSTRAP_SERVERS"], min(brokers, 3))
+    create = partial(_create_topics, variables, min(brokers, 3))
     migrate = partial(_migrate, variables["CLICKHOUSE_URL"])
     return [
         InitTask(TOPICS, create, brokers_needed),
@@ -125,10 +127,10 @@ class _Programs:
         return Process(launch, stage, needs)
 
 
-def _create_topics(bootstrap_servers: str, replication: int) -> None:
+def _create_topics(variables: Mapping[str, str], replication: int) -> None:
     from paystream.operations.topics import create_all
 
-    create_all(bootstrap_servers, replication)
+    create_all(connections({**os.environ, **variables}).kafka, replication)
 
 
 def _migrate(clickhouse_url: str) -> None:

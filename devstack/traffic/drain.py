@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from paystream.operations.clickhouse_client import connect
 from paystream.operations.lag import wait_caught_up
 from runtime.kafka import TopicUnreadable
+from runtime.kafka_connection import KafkaConnection
 from runtime.settings import Connections, connections
 from runtime.settings import load as load_settings
 from sinks.audit.settings import AuditSettings
@@ -95,7 +96,7 @@ def wait_until_drained(
 def under_way(at: Connections, database: str) -> UnderWay:
     """What is under way now; a part that does not answer is reported as `trouble`."""
     try:
-        unread = unread_records(at.kafka_bootstrap_servers)
+        unread = unread_records(at.kafka)
     except TopicUnreadable as error:
         return UnderWay(trouble=f"Kafka: {error}")
     if unread:
@@ -112,12 +113,12 @@ def under_way(at: Connections, database: str) -> UnderWay:
     return UnderWay(payments={str(row[0]): int(row[1]) for row in rows}, refunds=refunds)
 
 
-def unread_records(bootstrap: str, groups: Iterable[str] = GROUPS) -> dict[str, int]:
+def unread_records(kafka: KafkaConnection, groups: Iterable[str] = GROUPS) -> dict[str, int]:
     """Records of now that each group does not read within a moment; groups at the end are left out.
 
     Raises TopicUnreadable.
     """
     counts: Counter[str] = Counter()
-    for one in wait_caught_up(bootstrap, CATCH_UP_SECONDS, groups):
+    for one in wait_caught_up(kafka, CATCH_UP_SECONDS, groups):
         counts[one.position.group] += one.records
     return {group: count for group, count in counts.items() if count}

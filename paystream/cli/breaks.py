@@ -9,6 +9,7 @@ from rich.table import Table
 
 from paystream.cli.environment import environment, need
 from paystream.cli.output import CliError, console, print_json
+from runtime.settings import connections
 
 Action = Literal["list", "acknowledge", "reopen", "resolve", "write-off"]
 
@@ -52,7 +53,7 @@ def _list(env: Mapping[str, str], all: bool, json: bool) -> int:
     from paystream.operations.breaks import breaks as found
     from paystream.operations.breaks import described
 
-    rows = [described(event) for event in found(env["KAFKA_BOOTSTRAP_SERVERS"], closed=all)]
+    rows = [described(event) for event in found(connections(env).kafka, closed=all)]
     if json:
         print_json(rows)
         return 0
@@ -81,9 +82,9 @@ def _move(
         "resolve": BreakState.RESOLVED,
         "write-off": BreakState.WRITTEN_OFF,
     }
-    bootstrap = env["KAFKA_BOOTSTRAP_SERVERS"]
+    kafka = connections(env).kafka
     try:
-        moved = [move(bootstrap, each, states[action], actor, reason) for each in ids]
+        moved = [move(kafka, each, states[action], actor, reason) for each in ids]
     except BreakTransitionFailed as error:
         raise CliError(str(error)) from error
     if json:

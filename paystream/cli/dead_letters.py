@@ -8,6 +8,7 @@ from rich.table import Table
 
 from paystream.cli.environment import environment, need
 from paystream.cli.output import CliError, console, print_json
+from runtime.settings import connections
 
 Action = Literal["list", "show", "replay", "drop"]
 
@@ -48,7 +49,7 @@ def dead_letters(
 def _list(env: Mapping[str, str], all: bool, json: bool) -> int:
     from paystream.operations.dead_letters import described, letters
 
-    found = letters(env["KAFKA_BOOTSTRAP_SERVERS"])
+    found = letters(connections(env).kafka)
     rows = [described(letter) for letter in found if all or letter.decision is None]
     if json:
         print_json(rows)
@@ -64,7 +65,7 @@ def _list(env: Mapping[str, str], all: bool, json: bool) -> int:
 def _show(env: Mapping[str, str], ids: tuple[str, ...], json: bool) -> int:
     from paystream.operations.dead_letters import letters, shown
 
-    known = {letter.letter_id: letter for letter in letters(env["KAFKA_BOOTSTRAP_SERVERS"])}
+    known = {letter.letter_id: letter for letter in letters(connections(env).kafka)}
     if missing := [name for name in ids if name not in known]:
         raise CliError(
             f"There is no dead letter {missing[0]}. `paystream dead-letters list --all` shows ids."
@@ -89,7 +90,7 @@ def _decide(
         )
     decide = replay if action == "replay" else drop
     try:
-        decided = decide(env["KAFKA_BOOTSTRAP_SERVERS"], ids, note)
+        decided = decide(connections(env).kafka, ids, note)
     except DecisionFailed as error:
         raise CliError(str(error)) from error
     if json:

@@ -7,6 +7,8 @@ from rich.table import Table
 
 from paystream.cli.environment import environment, need
 from paystream.cli.output import CliError, console, print_json
+from runtime.kafka_connection import KafkaConnection
+from runtime.settings import connections
 
 
 def topics(
@@ -29,10 +31,10 @@ def topics(
     env = environment(env_file)
     need(env, "KAFKA_BOOTSTRAP_SERVERS")
     if action == "create":
-        return _create(env["KAFKA_BOOTSTRAP_SERVERS"], replication, json)
+        return _create(connections(env).kafka, replication, json)
     from paystream.operations.topics_report import print_topics, topics_report
 
-    report = topics_report(env["KAFKA_BOOTSTRAP_SERVERS"])
+    report = topics_report(connections(env).kafka)
     if json:
         print_json(report)
     else:
@@ -40,11 +42,11 @@ def topics(
     return 0
 
 
-def _create(bootstrap: str, replication: int, json: bool) -> int:
+def _create(kafka: KafkaConnection, replication: int, json: bool) -> int:
     from paystream.operations.topics import TopicsNotCreated, create_all
 
     try:
-        created = create_all(bootstrap, replication)
+        created = create_all(kafka, replication)
     except TopicsNotCreated as error:
         raise CliError(str(error)) from error
     if json:

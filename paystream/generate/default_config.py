@@ -8,6 +8,7 @@ from importlib import import_module
 import msgspec
 
 SECTIONS: dict[str, tuple[str, str]] = {
+    "kafka": ("runtime.kafka_connection", "KafkaSettings"),
     "engine": ("engine.settings", "EngineSettings"),
     "worker": ("workers.app", "WorkerSettings"),
     "api": ("ingest_api.settings", "ApiSettings"),

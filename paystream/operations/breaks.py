@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from runtime.clock import now_ms
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import decode
 from schemas.enums import BreakState, ReconciliationEventType, Source
 from schemas.enums import ReconciliationRequestKind as Kind
@@ -32,12 +33,12 @@ class BreakTransitionFailed(Exception):
     """The break is unchanged, or the worker did not respond; the message says what to do."""
 
 
-def breaks(bootstrap: str, *, closed: bool = False) -> list[ReconciliationEvent]:
+def breaks(kafka: KafkaConnection, *, closed: bool = False) -> list[ReconciliationEvent]:
     """The newest event of each break, oldest break first; those that are closed on request.
 
     Raises TopicUnreadable.
     """
-    found = [event for event in _newest(bootstrap) if closed or event.break_state not in _CLOSED]
+    found = [event for event in _newest(kafka) if closed or event.break_state not in _CLOSED]
     return sorted(found, key=lambda event: (event.found_at_ms or 0, event.break_id or ""))
 
 
@@ -60,21 +61,21 @@ def described(event: ReconciliationEvent) -> dict[str, Any]:
 
 
 def move(
-    bootstrap: str, break_id: str, state: BreakState, actor: str, reason: str
+    kafka: KafkaConnection, break_id: str, state: BreakState, actor: str, reason: str
 ) -> ReconciliationEvent:
     """Move one break and wait for the worker's answer. Raises BreakTransitionFailed,
     TopicUnreadable.
     """
-    known = {event.break_id: event for event in _newest(bootstrap)}
+    known = {event.break_id: event for event in _newest(kafka)}
     if break_id not in known:
         raise BreakTransitionFailed(
             f"There is no break {break_id}. `paystream breaks list --all` shows all ids."
         )
     request = decision(known[break_id], state, actor, reason)
-    _send(bootstrap, request)
+    _send(kafka, request)
     end = time.monotonic() + ANSWER_SECONDS_MAX
     while time.monotonic() < end:
-        answer = _answer(bootstrap, request)
+        answer = _answer(kafka, request)
         if answer is not None and answer.type == ReconciliationEventType.DECISION_REFUSED:
             raise BreakTransitionFailed(
                 f"The state of {break_id} was not changed: {answer.reason}."
@@ -107,33 +108,34 @@ def decision(
     )
 
 
-def _events(bootstrap: str) -> list[ReconciliationEvent]:
+def _events(kafka: KafkaConnection) -> list[ReconciliationEvent]:
     return [
         decode(ReconciliationEvent, stored.value or b"")
-        for stored in read_topic(bootstrap, RECONCILIATION_EVENTS)
+        for stored in read_topic(kafka, RECONCILIATION_EVENTS)
     ]
 
 
-def _newest(bootstrap: str) -> list[ReconciliationEvent]:
+def _newest(kafka: KafkaConnection) -> list[ReconciliationEvent]:
     newest: dict[str, ReconciliationEvent] = {}
-    for event in _events(bootstrap):
+    for event in _events(kafka):
         if event.break_id and event.break_version:
             newest[event.break_id] = event
     return list(newest.values())
 
 
-def _send(bootstrap: str, request: ReconciliationRequest) -> None:
-    producer = Producer(producer_settings(bootstrap))
+def _send(kafka: KafkaConnection, request: ReconciliationRequest) -> None:
+    producer = Producer(producer_settings(kafka))
     message = to_message(request, "operator")
     producer.produce(message.topic, message.value, message.key, headers=message.headers)
     if producer.flush(_SEND_SECONDS):
         raise BreakTransitionFailed(
-            f"{bootstrap} did not acknowledge the decision. Check the broker, then run it again."
+            f"{kafka.bootstrap_servers} did not acknowledge the decision. Check the broker, then"
+            " run it again."
         )
 
 
-def _answer(bootstrap: str, request: ReconciliationRequest) -> ReconciliationEvent | None:
-    for event in _events(bootstrap):
+def _answer(kafka: KafkaConnection, request: ReconciliationRequest) -> ReconciliationEvent | None:
+    for event in _events(kafka):
         ours = (event.break_id, event.actor) == (request.break_id, request.actor)
         if ours and event.occurred_at_ms == request.issued_at_ms:
             return event

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException, Producer
 
 from runtime.clock import now_ms
 from runtime.kafka import StoredRecord, producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas import records
 from schemas.codec import UndecodableRecord, decode, encode
 from schemas.enums import DeadLetterDecision
@@ -52,14 +53,14 @@ class Letter(NamedTuple):
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
 
-def letters(bootstrap: str) -> list[Letter]:
+def letters(kafka: KafkaConnection) -> list[Letter]:
     """All dead letters that the topic still has, oldest failure first, with their decisions.
 
     Raises TopicUnreadable.
     """
     found: dict[str, Letter] = {}
     decisions: dict[str, str] = {}
-    for stored in read_topic(bootstrap, PAYMENTS_DEAD_LETTERS):
+    for stored in read_topic(kafka, PAYMENTS_DEAD_LETTERS):
         record = _letter(stored)
         if record.topic == PAYMENTS_DEAD_LETTERS and record.reason_code in _DECISIONS:
             decisions[f"{record.partition}-{record.offset}"] = record.reason_code
@@ -105,27 +106,27 @@ def decoded(letter: DeadLetter) -> dict[str, Any]:
         return {"undecodable": str(error)}
 
 
-def replay(bootstrap: str, letter_ids: Iterable[str], note: str = "") -> list[Letter]:
+def replay(kafka: KafkaConnection, letter_ids: Iterable[str], note: str = "") -> list[Letter]:
     """Send the records back to where they were, with their keys and headers; all or none.
 
     The copies and the decisions are one Kafka transaction. Raises DecisionFailed, TopicUnreadable.
     """
-    return _decide(bootstrap, letter_ids, DeadLetterDecision.REPLAYED, note)
+    return _decide(kafka, letter_ids, DeadLetterDecision.REPLAYED, note)
 
 
-def drop(bootstrap: str, letter_ids: Iterable[str], note: str) -> list[Letter]:
+def drop(kafka: KafkaConnection, letter_ids: Iterable[str], note: str) -> list[Letter]:
     """Note that the records are not to be processed. Raises DecisionFailed, TopicUnreadable."""
-    return _decide(bootstrap, letter_ids, DeadLetterDecision.DROPPED, note)
+    return _decide(kafka, letter_ids, DeadLetterDecision.DROPPED, note)
 
 
 def _decide(
-    bootstrap: str, letter_ids: Iterable[str], decision: DeadLetterDecision, note: str
+    kafka: KafkaConnection, letter_ids: Iterable[str], decision: DeadLetterDecision, note: str
 ) -> list[Letter]:
     """The transactional id admits one decider: the topic is read after all others are fenced."""
-    producer = Producer(producer_settings(bootstrap) | {"transactional.id": _TRANSACTIONAL_ID})
+    producer = Producer(producer_settings(kafka) | {"transactional.id": _TRANSACTIONAL_ID})
     try:
         producer.init_transactions(_TIMEOUT_SECONDS)
-        chosen = _open_letters(bootstrap, list(dict.fromkeys(letter_ids)))
+        chosen = _open_letters(kafka, list(dict.fromkeys(letter_ids)))
         if decision == DeadLetterDecision.REPLAYED:
             _check_keys(chosen)
         producer.begin_transaction()
@@ -143,12 +144,12 @@ def _decide(
     return [letter._replace(decision=str(decision)) for letter in chosen]
 
 
-def _open_letters(bootstrap: str, letter_ids: list[str]) -> list[Letter]:
+def _open_letters(kafka: KafkaConnection, letter_ids: list[str]) -> list[Letter]:
     if not 1 <= len(letter_ids) <= LETTERS_AT_ONCE_MAX:
         raise DecisionFailed(
             f"{len(letter_ids)} dead letters were named. Name 1 to {LETTERS_AT_ONCE_MAX} ids."
         )
-    known = {letter.letter_id: letter for letter in letters(bootstrap)}
+    known = {letter.letter_id: letter for letter in letters(kafka)}
     for letter_id in letter_ids:
         if letter_id not in known:
             raise DecisionFailed(f"There is no dead letter {letter_id}; see `dead-letters list`.")

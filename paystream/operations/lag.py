@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from runtime.consumer_lag import GroupPosition, positions
 from runtime.kafka import TopicUnreadable, consumer_settings
+from runtime.kafka_connection import KafkaConnection
 from workers.catalogue import GROUPS
 
 EXACT_COUNT_OFFSETS_MAX = 20_000
@@ -24,7 +25,7 @@ class Unread(NamedTuple):
     records: int
 
 
-def unread(bootstrap: str, found: Iterable[GroupPosition]) -> list[Unread]:
+def unread(kafka: KafkaConnection, found: Iterable[GroupPosition]) -> list[Unread]:
     """Counted by reading what lies between, a reader per group. Raises TopicUnreadable.
 
     A lag of a group above EXACT_COUNT_OFFSETS_MAX is given in offsets.
@@ -40,15 +41,15 @@ def unread(bootstrap: str, found: Iterable[GroupPosition]) -> list[Unread]:
         if sum(p.lag for p in lagging) > EXACT_COUNT_OFFSETS_MAX:
             result += [Unread(p, p.lag) for p in lagging]
         else:
-            result += _count(bootstrap, lagging)
+            result += _count(kafka, lagging)
     return sorted(result)
 
 
-def _count(bootstrap: str, lagging: list[GroupPosition]) -> list[Unread]:
+def _count(kafka: KafkaConnection, lagging: list[GroupPosition]) -> list[Unread]:
     records = {(p.topic, p.partition): 0 for p in lagging}
     ends = {(p.topic, p.partition): p.stable_end for p in lagging}
     open_partitions = set(ends)
-    settings = consumer_settings(bootstrap, "paystream-reader") | {"enable.partition.eof": True}
+    settings = consumer_settings(kafka, "paystream-reader") | {"enable.partition.eof": True}
     consumer = Consumer(settings)
     consumer.assign([TopicPartition(p.topic, p.partition, p.next_offset) for p in lagging])
     heard = time.monotonic()
@@ -73,7 +74,7 @@ def _count(bootstrap: str, lagging: list[GroupPosition]) -> list[Unread]:
 
 
 def wait_caught_up(
-    bootstrap: str, timeout_seconds: float, groups: Iterable[str] = GROUPS
+    kafka: KafkaConnection, timeout_seconds: float, groups: Iterable[str] = GROUPS
 ) -> list[Unread]:
     """How far each group reads, within the time, what is in the log now.
 
@@ -82,10 +83,10 @@ def wait_caught_up(
     """
     deadline = time.monotonic() + timeout_seconds
     groups = tuple(groups)
-    goals = {p.place: p.end for p in positions(bootstrap, groups)}
+    goals = {p.place: p.end for p in positions(kafka, groups)}
     while True:
-        now = [p.up_to(goals[p.place]) for p in positions(bootstrap, groups) if p.place in goals]
-        found = unread(bootstrap, now)
+        now = [p.up_to(goals[p.place]) for p in positions(kafka, groups) if p.place in goals]
+        found = unread(kafka, now)
         done = all(u.records == 0 and u.position.stable_end == u.position.end for u in found)
         if done or time.monotonic() > deadline:
             return found

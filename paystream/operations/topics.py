@@ -4,6 +4,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.kafka import client_settings
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS, Topic
 
 _TIMEOUT_SECONDS = 30.0
@@ -14,17 +15,19 @@ class TopicsNotCreated(Exception):
     """The broker refused a topic; the message names it and gives the broker's reason."""
 
 
-def create_all(bootstrap: str, replication: int = 1, partitions: int | None = None) -> list[str]:
+def create_all(
+    kafka: KafkaConnection, replication: int = 1, partitions: int | None = None
+) -> list[str]:
     """Create the topics that are missing and return their names.
 
     partitions: instead of each topic's own number. Raises TopicsNotCreated.
     """
-    admin = AdminClient(client_settings(bootstrap))
+    admin = AdminClient(client_settings(kafka))
     try:
         existing = set(admin.list_topics(timeout=_TIMEOUT_SECONDS).topics)
     except KafkaException as error:
         raise TopicsNotCreated(
-            f"{bootstrap} does not answer ({error.args[0].str()}). Check the brokers."
+            f"{kafka.bootstrap_servers} does not answer ({error.args[0].str()}). Check the brokers."
         ) from error
     missing = [t for t in TOPICS.values() if t.name not in existing]
     if not missing:

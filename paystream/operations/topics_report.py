@@ -9,24 +9,25 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime import consumer_lag
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS
 from workers.catalogue import GROUPS
 
 Report = dict[str, Any]
 
 
-def topics_report(bootstrap: str) -> Report:
+def topics_report(kafka: KafkaConnection) -> Report:
     """Topics (partitions, offsets kept, lag per group) and groups (lag in all).
 
     `offsets` counts what the log keeps: records, and a marker per transaction. Topics of the
     catalogue that do not exist are listed under `missing`. Raises TopicUnreadable.
     """
-    client = consumer_lag.admin(bootstrap)
+    client = consumer_lag.admin(kafka)
     existing = consumer_lag.partitions(client)
     where = [(topic, p) for topic, numbers in existing.items() for p in numbers]
     starts, ends = (consumer_lag.ends(client, where, spec) for spec in ("start", "end"))
     lags: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for at in consumer_lag.positions(bootstrap, GROUPS):
+    for at in consumer_lag.positions(kafka, GROUPS):
         lags[at.topic][at.group] += at.lag
     topics = [
         {

@@ -87,7 +87,7 @@ def rebuild_ledger(env: Mapping[str, str], options: RebuildOptions = RebuildOpti
         )
     with (
         closing(connect(at.clickhouse_url)) as client,
-        closing(LogReader(at.kafka_bootstrap_servers, list(SOURCES))) as reader,
+        closing(LogReader(at.kafka, list(SOURCES))) as reader,
     ):
         kept = _refuse_or_keep(client, names, reader, keep_expired=options.keep_expired)
         side = ShadowTables(client, at.clickhouse_url, names.raw, layout)

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from engine import TopicPartition
 from runtime.kafka import TopicUnreadable, client_settings, consumer_settings, partitions_of
+from runtime.kafka_connection import KafkaConnection
 
 CHUNK_RECORDS_MAX = 20_000
 _POLL_SECONDS = 0.5
@@ -22,19 +23,19 @@ _ANSWER_SECONDS = 20.0
 class LogReader:
     """Reads committed records only; `positions` says what comes next in each partition."""
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: KafkaConnection, topics: Sequence[str]) -> None:
         """Raises TopicUnreadable."""
-        self._admin = AdminClient(client_settings(bootstrap))
+        self._admin = AdminClient(client_settings(kafka))
         self._sources = [
             TopicPartition(topic, partition)
             for topic in topics
-            for partition in partitions_of(bootstrap, topic)
+            for partition in partitions_of(kafka, topic)
         ]
         self.begins = self._offsets(OffsetSpec.earliest())
         self.positions = dict(self.begins)
         self._consumer = Consumer(
             {
-                **consumer_settings(bootstrap, "paystream-reader"),
+                **consumer_settings(kafka, "paystream-reader"),
                 "auto.offset.reset": "error",  # a log that is cut while it is read is no full log
                 "enable.partition.eof": True,
             }

@@ -8,6 +8,7 @@ import msgspec
 
 from runtime.clock import now_ms
 from runtime.kafka import partitions_of, read_topic
+from runtime.kafka_connection import KafkaConnection
 from runtime.settings import connections, load
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import PaymentEvent
@@ -46,9 +47,9 @@ async def rebuild_status(
     store = StatusWriter(at.redis_url, settings)
     total = Rebuilt()
     try:
-        partitions = partitions_of(at.kafka_bootstrap_servers, PAYMENTS_EVENTS)
+        partitions = partitions_of(at.kafka, PAYMENTS_EVENTS)
         for done, partition in enumerate(partitions, 1):
-            rebuilt = await _partition(at.kafka_bootstrap_servers, partition, store, settings)
+            rebuilt = await _partition(at.kafka, partition, store, settings)
             total = Rebuilt(
                 payments=total.payments + rebuilt.payments,
                 written=total.written + rebuilt.written,
@@ -61,13 +62,13 @@ async def rebuild_status(
 
 
 async def _partition(
-    bootstrap: str, partition: int, store: StatusWriter, settings: StatusSettings
+    kafka: KafkaConnection, partition: int, store: StatusWriter, settings: StatusSettings
 ) -> Rebuilt:
     incomplete = 0
     for _ in range(PASSES_MAX):
         recent: list[PaymentEvent] = []
         since_ms = now_ms() - settings.outcome_seconds * 1000
-        documents = views(_events(bootstrap, partition, since_ms, recent), {})
+        documents = views(_events(kafka, partition, since_ms, recent), {})
         written = await store.write(documents)
         ended = outcomes(recent)
         await store.write(ended, settings.outcome_seconds)
@@ -81,9 +82,9 @@ async def _partition(
 
 
 def _events(
-    bootstrap: str, partition: int, since_ms: int, recent: list[PaymentEvent]
+    kafka: KafkaConnection, partition: int, since_ms: int, recent: list[PaymentEvent]
 ) -> Iterator[PaymentEvent]:
-    for stored in read_topic(bootstrap, PAYMENTS_EVENTS, partitions=[partition]):
+    for stored in read_topic(kafka, PAYMENTS_EVENTS, partitions=[partition]):
         try:
             event = decode(PaymentEvent, stored.value or b"")
         except UndecodableRecord:

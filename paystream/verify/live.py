@@ -14,6 +14,7 @@ from paystream.verify import stores
 from paystream.verify.sources import GroupBacklog, SourceUnavailable
 from runtime import consumer_lag
 from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
+from runtime.kafka_connection import KafkaConnection
 from runtime.settings import ConfigurationError, connections
 
 ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
@@ -35,18 +36,22 @@ class LiveSources:
         except ConfigurationError as error:
             raise SourceUnavailable(str(error)) from error
 
+    def _kafka(self) -> KafkaConnection:
+        self._need("kafka_bootstrap_servers")
+        return self._at.kafka
+
     def records(self, topic: str) -> Iterator[StoredRecord]:
         """The whole topic, read_committed."""
-        bootstrap = self._need("kafka_bootstrap_servers")
+        kafka = self._kafka()
         try:
-            yield from read_topic(bootstrap, topic)
+            yield from read_topic(kafka, topic)
         except TopicUnreadable as error:
             raise SourceUnavailable(f"Kafka: {error}") from error
 
     def log_starts(self, topic: str) -> Mapping[int, int]:
         """Partition -> offset of the oldest record."""
         try:
-            client = consumer_lag.admin(self._need("kafka_bootstrap_servers"))
+            client = consumer_lag.admin(self._kafka())
             where = [(topic, p) for p in consumer_lag.partitions(client).get(topic, ())]
             starts = consumer_lag.ends(client, where, "start")
         except TopicUnreadable as error:
@@ -56,16 +61,16 @@ class LiveSources:
     def topics(self) -> list[str]:
         """Names of all topics but the broker's own."""
         try:
-            client = consumer_lag.admin(self._need("kafka_bootstrap_servers"))
+            client = consumer_lag.admin(self._kafka())
             return list(consumer_lag.partitions(client))
         except TopicUnreadable as error:
             raise SourceUnavailable(f"Kafka: {error}") from error
 
     def positions(self) -> list[GroupBacklog]:
         """Every group of the pipeline, with what it has left to read."""
-        bootstrap = self._need("kafka_bootstrap_servers")
+        kafka = self._kafka()
         try:
-            found = wait_caught_up(bootstrap, CATCH_UP_SECONDS_MAX)
+            found = wait_caught_up(kafka, CATCH_UP_SECONDS_MAX)
         except TopicUnreadable as error:
             raise SourceUnavailable(f"Kafka: {error}") from error
         return [GroupBacklog(*one) for one in found]

@@ -28,7 +28,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(PayoutSettings, "payouts", env)
     known = connections(env).need("kafka_bootstrap_servers", "bank_url")
     app = new_app(GROUP, instance_id, env)
-    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{instance_id}-registry")
+    registry = MerchantRegistry(known.kafka, f"{GROUP}-{instance_id}-registry")
     payouts = app.transactional_table(
         "payouts",
         encode=state.encode,

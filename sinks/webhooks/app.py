@@ -35,7 +35,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(WebhookSettings, "webhooks", env)
     known = connections(env).need("kafka_bootstrap_servers", "paystream_master_key")
     app = new_app(GROUP, instance_id, env)
-    registry = MerchantRegistry(known.kafka_bootstrap_servers, f"{GROUP}-{instance_id}-registry")
+    registry = MerchantRegistry(known.kafka, f"{GROUP}-{instance_id}-registry")
     deliveries = app.transactional_table(
         "deliveries",
         encode=msgspec.msgpack.Encoder().encode,

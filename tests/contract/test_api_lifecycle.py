@@ -35,6 +35,7 @@ from devstack.simulators.launch import simulator
 from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
 from ingest_api.http import asyncapi
 from runtime.kafka import producer_settings
+from runtime.kafka_connection import KafkaConnection
 from schemas import ids
 
 pytestmark = pytest.mark.services
@@ -89,7 +90,9 @@ def test_the_rate_of_a_merchant_can_be_limited(
 
 
 async def test_records_without_acknowledgement_are_bounded_and_reported() -> None:
-    settings = producer_settings(f"127.0.0.1:{free_port()}") | {"delivery.timeout.ms": 300}
+    settings = producer_settings(KafkaConnection(f"127.0.0.1:{free_port()}")) | {
+        "delivery.timeout.ms": 300
+    }
     producer = CommandProducer(settings, outstanding_records_max=1)
     first = asyncio.create_task(producer.send("t", key="k", value=b"v", headers={}))
     await asyncio.sleep(0)

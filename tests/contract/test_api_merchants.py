@@ -20,6 +20,7 @@ from api_process import (
 
 from runtime.encryption import decrypt
 from runtime.kafka import read_topic
+from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode
 from schemas.records import MerchantCommand, PayoutRequest
@@ -46,7 +47,7 @@ def api(
 def merchant_commands(bootstrap: str, merchant_id: str) -> list[MerchantCommand]:
     return [
         decode(MerchantCommand, record.value or b"")
-        for record in read_topic(bootstrap, MERCHANTS_COMMANDS)
+        for record in read_topic(KafkaConnection(bootstrap), MERCHANTS_COMMANDS)
         if record.key == merchant_id
     ]
 
@@ -75,7 +76,9 @@ def test_kafka_gets_hashes_and_sealed_secrets_only(api: RunningApi, kafka_broker
     assert secret == made["webhook_endpoint"]["secret"]
     assert secret.startswith("whsec_")
 
-    stored = b"".join(r.value or b"" for r in read_topic(kafka_broker, MERCHANTS_COMMANDS))
+    stored = b"".join(
+        r.value or b"" for r in read_topic(KafkaConnection(kafka_broker), MERCHANTS_COMMANDS)
+    )
     for text in (*made["api_keys"].values(), secret):
         assert text.encode() not in stored
         assert text not in api.log()
@@ -126,7 +129,7 @@ def test_endpoints_come_and_go(api: RunningApi) -> None:
 def payout_requests(bootstrap: str, merchant_id: str) -> list[PayoutRequest]:
     return [
         decode(PayoutRequest, record.value or b"")
-        for record in read_topic(bootstrap, PAYOUTS_REQUESTS)
+        for record in read_topic(KafkaConnection(bootstrap), PAYOUTS_REQUESTS)
         if record.key == merchant_id
     ]
 

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from devstack.services.ports import free_port
 from paystream.operations import topics as on_broker
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS, Topic
 
 pytestmark = pytest.mark.services
@@ -45,7 +46,7 @@ def settings(admin: AdminClient, topic: str) -> dict[str, str]:
 def test_topics_have_the_partitions_and_settings_of_their_files(
     kafka_broker: str, catalogue: dict[str, Topic]
 ) -> None:
-    assert sorted(on_broker.create_all(kafka_broker)) == sorted(catalogue)
+    assert sorted(on_broker.create_all(KafkaConnection(kafka_broker))) == sorted(catalogue)
     admin = AdminClient({"bootstrap.servers": kafka_broker})
     for name, topic in catalogue.items():
         assert partitions(admin, name) == topic.partitions
@@ -56,8 +57,8 @@ def test_topics_have_the_partitions_and_settings_of_their_files(
 
 def test_what_is_there_is_left_as_it_is(kafka_broker: str, catalogue: dict[str, Topic]) -> None:
     first = next(iter(catalogue))
-    assert len(on_broker.create_all(kafka_broker, partitions=1)) == len(catalogue)
-    assert on_broker.create_all(kafka_broker) == []
+    assert len(on_broker.create_all(KafkaConnection(kafka_broker), partitions=1)) == len(catalogue)
+    assert on_broker.create_all(KafkaConnection(kafka_broker)) == []
     admin = AdminClient({"bootstrap.servers": kafka_broker})
     assert partitions(admin, first) == 1
 
@@ -65,10 +66,10 @@ def test_what_is_there_is_left_as_it_is(kafka_broker: str, catalogue: dict[str, 
 @pytest.mark.usefixtures("catalogue")
 def test_a_broker_that_cannot_is_named_with_its_reason(kafka_broker: str) -> None:
     with pytest.raises(on_broker.TopicsNotCreated, match=r"_\w+: .*[Rr]eplication"):
-        on_broker.create_all(kafka_broker, replication=3)
+        on_broker.create_all(KafkaConnection(kafka_broker), replication=3)
 
 
 def test_a_broker_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_broker, "_TIMEOUT_SECONDS", 1.0)
     with pytest.raises(on_broker.TopicsNotCreated, match="does not answer"):
-        on_broker.create_all(f"127.0.0.1:{free_port()}")
+        on_broker.create_all(KafkaConnection(f"127.0.0.1:{free_port()}"))

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from devstack.traffic.drain import NotSettledError, unread_records, wait_until_drained
 from runtime.kafka import consumer_settings
+from runtime.kafka_connection import KafkaConnection
 
 pytestmark = pytest.mark.services
 Name = Callable[[str], str]
@@ -29,7 +30,7 @@ def send(bootstrap: str, topic: str, records: int, transactional_id: str) -> Non
 
 
 def commit(bootstrap: str, group: str, topic: str, offset: int) -> None:
-    consumer = Consumer(consumer_settings(bootstrap, group))
+    consumer = Consumer(consumer_settings(KafkaConnection(bootstrap), group))
     consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
     consumer.close()
 
@@ -46,7 +47,7 @@ def test_markers_and_aborted_records_do_not_count(
     send(kafka_broker, topic, 5, unique_name("transactional"))
     commit(kafka_broker, group, topic, committed)
     expected = {group: unread} if unread else {}
-    assert unread_records(kafka_broker, [group]) == expected
+    assert unread_records(KafkaConnection(kafka_broker), [group]) == expected
 
 
 def test_a_stack_that_does_not_settle_is_an_error_that_says_why(own_broker: str) -> None:

@@ -31,6 +31,7 @@ from paystream.verify.result import RuleResult
 from paystream.verify.run import RULES, Rule, run_verify
 from runtime import consumer_lag
 from runtime.kafka import consumer_settings
+from runtime.kafka_connection import KafkaConnection
 from schemas import topics
 from schemas.ids import payment_id
 from sinks.audit.migrations import migrate
@@ -98,8 +99,8 @@ def _fill(env: dict[str, str], shop: Shop) -> None:
 
 
 def _fill_kafka(bootstrap: str, shop: Shop) -> None:
-    topics_on_broker.create_all(bootstrap, partitions=PARTITIONS)
-    admin = consumer_lag.admin(bootstrap)
+    topics_on_broker.create_all(KafkaConnection(bootstrap), partitions=PARTITIONS)
+    admin = consumer_lag.admin(KafkaConnection(bootstrap))
     compacted = {"cleanup.policy": "compact"}
     new = [NewTopic(name, PARTITIONS, 1, config=compacted) for name in shop.changelogs]
     for created in admin.create_topics(new).values():
@@ -122,14 +123,14 @@ def _transactional(bootstrap: str, name: str) -> Producer:
 
 def _commit_to_end(bootstrap: str, group: str, records_back: int = 0) -> None:
     """As a consumer does it: behind the last record, before the transaction's marker."""
-    admin = consumer_lag.admin(bootstrap)
+    admin = consumer_lag.admin(KafkaConnection(bootstrap))
     where = [(topic, p) for topic in consumer_lag.subscribed(group) for p in range(PARTITIONS)]
     ends = consumer_lag.ends(admin, where)
     while ends != consumer_lag.ends(admin, where, "stable_end"):  # markers are written a bit later
         time.sleep(0.05)
         ends = consumer_lag.ends(admin, where)
     at = [At(t, p, max(0, end - 1 - records_back)) for (t, p), end in ends.items()]
-    consumer = Consumer(consumer_settings(bootstrap, group))
+    consumer = Consumer(consumer_settings(KafkaConnection(bootstrap), group))
     done = consumer.commit(offsets=at, asynchronous=False)
     consumer.close()
     assert not [p for p in done if p.error is not None]
@@ -263,7 +264,7 @@ def test_explain_says_which_part_is_away(stack: dict[str, str]) -> None:
 def test_topics_report_counts_records_and_lags(stack: dict[str, str]) -> None:
     bootstrap = stack["KAFKA_BOOTSTRAP_SERVERS"]
     _commit_to_end(bootstrap, "sinks-audit", records_back=3)
-    report = topics_report(bootstrap)
+    report = topics_report(KafkaConnection(bootstrap))
     _commit_to_end(bootstrap, "sinks-audit")
     events = next(t for t in report["topics"] if t["name"] == topics.PAYMENTS_EVENTS)
     assert events["partitions"] == PARTITIONS

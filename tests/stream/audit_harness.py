@@ -28,6 +28,7 @@ from paystream.verify.dataset import Dataset
 from paystream.verify.live import LiveSources
 from paystream.verify.result import RuleResult
 from paystream.verify.run import CHAIN_RULES, check
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import encode
 from sinks.audit.app import APP_ID, SOURCES
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, expected_entries
@@ -45,7 +46,7 @@ class AuditStack:
         self.directory = directory
         self.cluster, self._brokers = kafka.start_in(directory / "kafka")
         self.bootstrap = self.cluster.bootstrap_servers
-        topics.create_all(self.bootstrap)
+        topics.create_all(KafkaConnection(self.bootstrap))
         self.port = free_port()
         self.clickhouse: Child | None = None
         self.worker: Child | None = None

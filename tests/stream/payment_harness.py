@@ -19,6 +19,7 @@ from devstack.simulators.launch import simulator
 from devstack.traffic.card_encryption import CardEncryption
 from paystream.operations.topics import create_all
 from runtime.clock import now_ms
+from runtime.kafka_connection import KafkaConnection
 from schemas import ids
 from schemas.enums import EventType as E
 from schemas.records import PaymentCommand, PaymentEvent
@@ -99,7 +100,7 @@ CHARGED = (E.CREATED, E.AUTHORIZED, E.CAPTURE_REQUESTED, E.CAPTURED)
 @contextmanager
 def open_stack(broker: str, directory: Path) -> Iterator[Stack]:
     """Topics and network; workers are the tests' own."""
-    create_all(broker)
+    create_all(KafkaConnection(broker))
     simulated, port = directory / "network", free_port()
     simulated.mkdir()
     network = Child(network_launch(simulated, port))

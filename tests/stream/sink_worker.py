@@ -16,6 +16,7 @@ from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
 from devstack.simulators.launch import answers
 from runtime.kafka import producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import decode, encode
 from schemas.records import ApiKey, Endpoint, Merchant, PaymentEvent
 
@@ -67,7 +68,7 @@ def publish(bootstrap: str, topic: str, key: str, *records: msgspec.Struct) -> N
 
 def publish_keyed(bootstrap: str, topic: str, keyed: list[tuple[str, msgspec.Struct]]) -> None:
     """Write (key, record) pairs and wait for the broker's acknowledgement."""
-    producer = Producer(producer_settings(bootstrap))
+    producer = Producer(producer_settings(KafkaConnection(bootstrap)))
     for key, record in keyed:
         producer.produce(topic, encode(record), key)
     assert producer.flush(20) == 0
@@ -75,7 +76,11 @@ def publish_keyed(bootstrap: str, topic: str, keyed: list[tuple[str, msgspec.Str
 
 def stored(bootstrap: str, topic: str, cls: type[R], wanted: Callable[[R], bool]) -> list[R]:
     """Committed records of the topic that are wanted."""
-    found = (decode(cls, r.value) for r in read_topic(bootstrap, topic) if r.value is not None)
+    found = (
+        decode(cls, r.value)
+        for r in read_topic(KafkaConnection(bootstrap), topic)
+        if r.value is not None
+    )
     return [record for record in found if wanted(record)]
 
 

@@ -16,6 +16,7 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from runtime.clock import now_ms
 from runtime.kafka import read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import decode, encode
 from schemas.enums import EventType as E
 from schemas.records import HistoryRequest, PaymentCommand
@@ -93,7 +94,11 @@ def workers(stack: Stack, store: AuditStore) -> Iterator[None]:
 
 def last(stack: Stack, topic: str, key: str) -> tuple[bool, bytes | None]:
     """Whether the changelog ever had the key, and its last value (None: a tombstone)."""
-    values = [record.value for record in read_topic(stack.broker, topic) if record.key == key]
+    values = [
+        record.value
+        for record in read_topic(KafkaConnection(stack.broker), topic)
+        if record.key == key
+    ]
     return bool(values), values[-1] if values else None
 
 
@@ -108,12 +113,18 @@ def wait_archived(stack: Stack, payment_id: str) -> None:
 def stubs_of(stack: Stack, payment_id: str) -> list[bytes | None]:
     """Everything that ever stood in the archive for it; None is the payment's return."""
     return [
-        record.value for record in read_topic(stack.broker, ARCHIVED) if record.key == payment_id
+        record.value
+        for record in read_topic(KafkaConnection(stack.broker), ARCHIVED)
+        if record.key == payment_id
     ]
 
 
 def history_requests(stack: Stack, payment_id: str) -> list[HistoryRequest]:
-    found = (r.value for r in read_topic(stack.broker, HISTORY_REQUESTS) if r.key == payment_id)
+    found = (
+        r.value
+        for r in read_topic(KafkaConnection(stack.broker), HISTORY_REQUESTS)
+        if r.key == payment_id
+    )
     return [decode(HistoryRequest, value) for value in found if value is not None]
 
 
@@ -121,14 +132,22 @@ def as_if_it_had_never_left(stack: Stack, payment_id: str) -> PaymentState:
     """The written events are those of the commands without any archiving, byte for byte."""
     state: PaymentState | None = None
     wanted: list[bytes] = []
-    commands = (r.value for r in read_topic(stack.broker, PAYMENTS_COMMANDS) if r.key == payment_id)
+    commands = (
+        r.value
+        for r in read_topic(KafkaConnection(stack.broker), PAYMENTS_COMMANDS)
+        if r.key == payment_id
+    )
     for value in commands:
         command = decode(PaymentCommand, value or b"")
         if command.kind not in ARCHIVE_KINDS:
             decision = decide(state, command, RULES)
             state = decision.state
             wanted += map(encode, decision.events)
-    events = [r.value for r in read_topic(stack.broker, PAYMENTS_EVENTS) if r.key == payment_id]
+    events = [
+        r.value
+        for r in read_topic(KafkaConnection(stack.broker), PAYMENTS_EVENTS)
+        if r.key == payment_id
+    ]
     assert events == wanted
     assert state is not None
     return state

@@ -14,6 +14,7 @@ from polling import eventually
 from paystream.operations.topics import create_all
 from runtime.compacted_topic import CompactedTopic, FollowLimits
 from runtime.kafka import producer_settings
+from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import MerchantRegistry
 from runtime.telemetry import counter
 from schemas.codec import encode
@@ -36,7 +37,7 @@ MERCHANT = Merchant(
 
 
 def send(broker: str, topic: str, *records: dict[str, Any]) -> None:
-    producer = Producer(producer_settings(broker))
+    producer = Producer(producer_settings(KafkaConnection(broker)))
     for record in records:
         producer.produce(topic, **record)
     assert producer.flush(20) == 0
@@ -52,8 +53,8 @@ def skipped(topic: str) -> float:
 
 @pytest.fixture
 def registry(kafka_broker: str, unique_name: Callable[[str], str]) -> Iterator[MerchantRegistry]:
-    create_all(kafka_broker)
-    made = MerchantRegistry(kafka_broker, unique_name("registry")).start()
+    create_all(KafkaConnection(kafka_broker))
+    made = MerchantRegistry(KafkaConnection(kafka_broker), unique_name("registry")).start()
     yield made
     made.stop()
 
@@ -93,14 +94,18 @@ def test_a_refresh_waits_for_what_was_committed(
 ) -> None:
     name = new_topic("copy", partitions=3)
     seen: dict[bytes, bytes | None] = {}
-    copy = CompactedTopic(kafka_broker, name, unique_name("reader"), seen.__setitem__)
+    copy = CompactedTopic(
+        KafkaConnection(kafka_broker), name, unique_name("reader"), seen.__setitem__
+    )
     assert copy.age_seconds == float("inf")
     copy.start()
     try:
         assert copy.wait_ready(20)
         send(kafka_broker, name, {"key": None, "value": b"a compacted topic refuses no key"})
         for number in range(10):
-            producer = Producer(producer_settings(kafka_broker) | {"transactional.id": name})
+            producer = Producer(
+                producer_settings(KafkaConnection(kafka_broker)) | {"transactional.id": name}
+            )
             producer.init_transactions(20)
             producer.begin_transaction()
             producer.produce(name, b"%d" % number, b"%d" % number)
@@ -121,7 +126,9 @@ def test_partitions_that_are_added_are_read(
     name = new_topic("grows", partitions=1)
     seen: dict[bytes, bytes | None] = {}
     limits = FollowLimits(contact_seconds=0.2)
-    copy = CompactedTopic(kafka_broker, name, unique_name("reader"), seen.__setitem__, limits)
+    copy = CompactedTopic(
+        KafkaConnection(kafka_broker), name, unique_name("reader"), seen.__setitem__, limits
+    )
     copy.start()
     try:
         assert copy.wait_ready(20)

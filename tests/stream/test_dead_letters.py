@@ -18,6 +18,7 @@ from sink_worker import worker
 from paystream.operations.dead_letters import DecisionFailed, Letter, drop, letters, replay
 from paystream.operations.topics import create_all
 from runtime.kafka import StoredRecord, producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS
 
 pytestmark = pytest.mark.services
@@ -26,22 +27,26 @@ POISON = b"\x00\x00\x00\x00\x06not a command"
 
 @pytest.fixture
 def broker(kafka_broker: str) -> str:
-    create_all(kafka_broker)
+    create_all(KafkaConnection(kafka_broker))
     return kafka_broker
 
 
 def send_poison(broker: str, key: str) -> None:
-    producer = Producer(producer_settings(broker))
+    producer = Producer(producer_settings(KafkaConnection(broker)))
     producer.produce(PAYMENTS_COMMANDS, POISON, key, headers={"traceparent": b"00-1"})
     assert producer.flush(20) == 0
 
 
 def letters_of(broker: str, key: str) -> list[Letter]:
-    return [letter for letter in letters(broker) if letter.key == key]
+    return [letter for letter in letters(KafkaConnection(broker)) if letter.key == key]
 
 
 def commands_of(broker: str, key: str) -> list[StoredRecord]:
-    return [record for record in read_topic(broker, PAYMENTS_COMMANDS) if record.key == key]
+    return [
+        record
+        for record in read_topic(KafkaConnection(broker), PAYMENTS_COMMANDS)
+        if record.key == key
+    ]
 
 
 def cli(broker: str, *arguments: str) -> Any:
@@ -78,13 +83,13 @@ def test_a_failing_command_is_listed_shown_replayed_and_dropped(
         eventually(lambda: len(letters_of(broker, key)) == 2, "the copy's dead letter")
     [second] = [letter for letter in letters_of(broker, key) if letter.decision is None]
     assert listed(broker, key) == [second.letter_id]
-    drop(broker, [second.letter_id], "a test sent it")
+    drop(KafkaConnection(broker), [second.letter_id], "a test sent it")
     assert listed(broker, key) == []
     decisions = {row["id"]: row["decision"] for row in cli(broker, "list", "--all")}
     assert decisions[first.letter_id] == "replayed"
     assert decisions[second.letter_id] == "dropped"
     with pytest.raises(DecisionFailed, match="was replayed before"):
-        replay(broker, [first.letter_id])
+        replay(KafkaConnection(broker), [first.letter_id])
     assert len(commands_of(broker, key)) == 2
 
 
@@ -95,8 +100,8 @@ def test_one_letter_that_cannot_be_decided_leaves_the_others_alone(
     with worker("payments", broker, tmp_path, {}):
         send_poison(broker, key)
         [letter] = eventually(lambda: letters_of(broker, key), "a dead letter")
-    before = sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS))
+    before = sum(1 for _ in read_topic(KafkaConnection(broker), PAYMENTS_DEAD_LETTERS))
     with pytest.raises(DecisionFailed, match="see `dead-letters list`"):
-        replay(broker, [letter.letter_id, "0-999999"])
-    assert sum(1 for _ in read_topic(broker, PAYMENTS_DEAD_LETTERS)) == before
+        replay(KafkaConnection(broker), [letter.letter_id, "0-999999"])
+    assert sum(1 for _ in read_topic(KafkaConnection(broker), PAYMENTS_DEAD_LETTERS)) == before
     assert len(commands_of(broker, key)) == 1

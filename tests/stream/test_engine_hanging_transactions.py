@@ -16,6 +16,7 @@ from engine.settings import EngineSettings
 from engine.transactions.hanging_transactions import abort_hanging_transaction
 from runtime import consumer_lag
 from runtime.kafka import read_topic
+from runtime.kafka_connection import KafkaConnection
 
 pytestmark = pytest.mark.services
 SECONDS = 30.0
@@ -46,8 +47,15 @@ def test_others_open_transactions_and_the_groups_offsets_stay(
     assert abort_hanging_transaction(config, config.transactional_id, [(topic, 0)])
 
     other.commit_transaction(SECONDS)
-    assert [record.value for record in read_topic(kafka_broker, topic)] == [b"mine", b"theirs"]
-    (found,) = [p for p in consumer_lag.positions(kafka_broker, [topic]) if p.topic == topic]
+    assert [record.value for record in read_topic(KafkaConnection(kafka_broker), topic)] == [
+        b"mine",
+        b"theirs",
+    ]
+    (found,) = [
+        p
+        for p in consumer_lag.positions(KafkaConnection(kafka_broker), [topic])
+        if p.topic == topic
+    ]
     assert found.committed == 7
     assert found.stable_end == found.end
     member.close()

@@ -19,6 +19,7 @@ from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from runtime.consumer_lag import positions
 from runtime.kafka import read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.enums import EventType as E
 from schemas.topics import NETWORK_REQUESTS
 
@@ -62,10 +63,12 @@ def nothing_comes_again(broker: str, payments: set[str]) -> bool:
     """The calls' offsets are committed. A worker killed before that asks the first network again,
     which then approves late. Other tests show how that is reversed.
     """
-    asked = [at for at in read_topic(broker, NETWORK_REQUESTS) if at.key in payments]
+    asked = [
+        at for at in read_topic(KafkaConnection(broker), NETWORK_REQUESTS) if at.key in payments
+    ]
     next_offsets = {
         position.partition: position.next_offset
-        for position in positions(broker, ["streams-network-calls"])
+        for position in positions(KafkaConnection(broker), ["streams-network-calls"])
         if position.topic == NETWORK_REQUESTS
     }
     assert {at.key for at in asked} == payments

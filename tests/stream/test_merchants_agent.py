@@ -11,6 +11,7 @@ from polling import eventually
 from sink_worker import publish, stored, worker
 
 from paystream.operations.topics import create_all
+from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import MerchantRegistry
 from schemas.records import MerchantCommand, MerchantEvent
 from schemas.topics import MERCHANTS_COMMANDS, MERCHANTS_EVENTS
@@ -33,7 +34,7 @@ def command(merchant_id: str, kind: str, number: int, **fields: Any) -> Merchant
 def test_a_registration_reaches_every_reader_once_and_survives_a_restart(
     kafka_broker: str, tmp_path: Path, unique_name: Callable[[str], str]
 ) -> None:
-    create_all(kafka_broker)
+    create_all(KafkaConnection(kafka_broker))
     merchant_id = unique_name("mer")
     register = command(merchant_id, "register", 1, name="Shop")
     key = {"key_id": "key_1", "key_mode": "test", "key_hash": merchant_id}
@@ -47,7 +48,7 @@ def test_a_registration_reaches_every_reader_once_and_survives_a_restart(
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         return [event.type for event in events]
 
-    registry = MerchantRegistry(kafka_broker, unique_name("registry")).start()
+    registry = MerchantRegistry(KafkaConnection(kafka_broker), unique_name("registry")).start()
     try:
         with worker("merchants", kafka_broker, tmp_path, {}) as first:
             publish(kafka_broker, MERCHANTS_COMMANDS, merchant_id, register, register, rotate)

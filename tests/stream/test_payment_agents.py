@@ -25,6 +25,7 @@ from sink_worker import publish, start_worker, worker
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from runtime.kafka import producer_settings, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas.codec import decode, encode
 from schemas.enums import EventType as E
 from schemas.headers import CE_ID, TRACEPARENT
@@ -84,13 +85,17 @@ def test_a_payment_is_charged_once_however_often_its_create_arrives(stack: Stack
 def test_the_trace_goes_from_the_command_to_the_last_event(stack: Stack) -> None:
     create = stack.create("approve")
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    producer = Producer(producer_settings(stack.broker))
+    producer = Producer(producer_settings(KafkaConnection(stack.broker)))
     headers = {TRACEPARENT: trace}
     producer.produce(PAYMENTS_COMMANDS, encode(create), create.payment_id, headers=headers)
     producer.flush(10)
     stack.reaches(create.payment_id, *CHARGED)
     for topic in (PAYMENTS_EVENTS, NETWORK_REQUESTS):
-        mine = [r for r in read_topic(stack.broker, topic) if r.key == create.payment_id]
+        mine = [
+            r
+            for r in read_topic(KafkaConnection(stack.broker), topic)
+            if r.key == create.payment_id
+        ]
         assert {record.headers[TRACEPARENT] for record in mine} == {trace}
         assert all(record.headers[CE_ID].decode().startswith("pay_") for record in mine)
 
@@ -185,7 +190,7 @@ def test_manual_capture_void_and_refusals(stack: Stack) -> None:
 def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(stack: Stack) -> None:
     good, stray = stack.create("approve"), stack.create("approve")
     publish(stack.broker, PAYMENTS_COMMANDS, good.payment_id, stray)
-    producer = Producer(producer_settings(stack.broker))
+    producer = Producer(producer_settings(KafkaConnection(stack.broker)))
     producer.produce(PAYMENTS_COMMANDS, b"no avro", good.payment_id)
     producer.flush(10)
     stack.send(good)
@@ -194,7 +199,7 @@ def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(stack:
     def mine() -> list[DeadLetter]:
         return [
             letter
-            for record in read_topic(stack.broker, PAYMENTS_DEAD_LETTERS)
+            for record in read_topic(KafkaConnection(stack.broker), PAYMENTS_DEAD_LETTERS)
             if record.value is not None
             and (letter := decode(DeadLetter, record.value)).key == good.payment_id
         ]
@@ -257,7 +262,7 @@ def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
     )
     states: dict[str, PaymentState] = {}
     events: dict[str, list[bytes]] = {}
-    for record in read_topic(broker, PAYMENTS_COMMANDS):
+    for record in read_topic(KafkaConnection(broker), PAYMENTS_COMMANDS):
         if record.key not in payment_ids:
             continue
         assert record.value is not None
@@ -267,12 +272,12 @@ def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
         states[command.payment_id] = decision.state
         events.setdefault(command.payment_id, []).extend(map(encode, decision.events))
     written: dict[str, list[bytes]] = {}
-    for record in read_topic(broker, PAYMENTS_EVENTS):
+    for record in read_topic(KafkaConnection(broker), PAYMENTS_EVENTS):
         if record.key in states and record.value is not None:
             written.setdefault(record.key, []).append(record.value)
     assert written == events
     table: dict[str, PaymentState] = {}
-    for record in read_topic(broker, "streams-payments-payments-changelog"):
+    for record in read_topic(KafkaConnection(broker), "streams-payments-payments-changelog"):
         if record.key in states and record.value is not None:
             table[record.key] = decode_state(record.value)
     assert table == states

@@ -17,6 +17,7 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from paystream.operations.topics import create_all
+from runtime.kafka_connection import KafkaConnection
 from schemas.records import PayoutEvent, PayoutItem, PayoutRequest
 from schemas.topics import (
     MERCHANTS,
@@ -44,7 +45,7 @@ class Bank(NamedTuple):
 
 @pytest.fixture(scope="module")
 def broker(kafka_broker: str) -> str:
-    create_all(kafka_broker)
+    create_all(KafkaConnection(kafka_broker))
     return kafka_broker
 
 

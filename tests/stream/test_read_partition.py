@@ -9,6 +9,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import RecordsGone, read_partition
+from runtime.kafka_connection import KafkaConnection
 
 pytestmark = pytest.mark.services
 
@@ -37,7 +38,10 @@ def topic(kafka_broker: str, new_topic: Callable[..., str]) -> str:
 def test_the_stretch_is_read(
     kafka_broker: str, topic: str, first: int, end: int, offsets: list[int]
 ) -> None:
-    found = [record.offset for record in read_partition(kafka_broker, topic, 0, first, end)]
+    found = [
+        record.offset
+        for record in read_partition(KafkaConnection(kafka_broker), topic, 0, first, end)
+    ]
     assert found == offsets
 
 
@@ -46,5 +50,5 @@ def test_what_retention_took_is_gone(kafka_broker: str, topic: str) -> None:
     [deleted] = admin.delete_records([TopicPartition(topic, 0, 2)]).values()
     deleted.result(WAIT_SECONDS)
     with pytest.raises(RecordsGone, match=f"{topic}/0 from 0"):
-        list(read_partition(kafka_broker, topic, 0, 0, 8))
-    assert [r.offset for r in read_partition(kafka_broker, topic, 0, 2, 8)] == [6]
+        list(read_partition(KafkaConnection(kafka_broker), topic, 0, 0, 8))
+    assert [r.offset for r in read_partition(KafkaConnection(kafka_broker), topic, 0, 2, 8)] == [6]

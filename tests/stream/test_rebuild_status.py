@@ -25,6 +25,7 @@ from paystream.verify.dataset import Dataset
 from paystream.verify.live import LiveSources
 from paystream.verify.result import Findings
 from runtime.clock import now_ms
+from runtime.kafka_connection import KafkaConnection
 from schemas import ids
 from schemas.topics import PAYMENTS_EVENTS
 
@@ -41,7 +42,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
     store = Child(valkey.launch(tmp_path / "valkey", port, tmp_path))
     try:
         store.wait_ready()
-        create_all(cluster.bootstrap_servers)
+        create_all(KafkaConnection(cluster.bootstrap_servers))
         yield {
             "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
             "REDIS_URL": valkey.url(port),

@@ -25,6 +25,7 @@ from devstack.simulators.launch import simulator
 from devstack.traffic.card_encryption import CardEncryption
 from paystream.operations import breaks
 from runtime.clock import now_ms
+from runtime.kafka_connection import KafkaConnection
 from schemas.enums import BreakState
 from schemas.records import PaymentCommand, ReconciliationEvent, SettlementLine
 from schemas.topics import (
@@ -126,7 +127,7 @@ class Stack:
         """(operation or report, kind) of what is open."""
         return Counter(
             (e.operation_id or e.report_id or "", e.break_kind or "")
-            for e in breaks.breaks(self.bootstrap)
+            for e in breaks.breaks(KafkaConnection(self.bootstrap))
         )
 
     def injected(self) -> Counter[tuple[str, str]]:
@@ -193,14 +194,16 @@ def _killed_in_the_middle(stack: Stack) -> None:
 
 def _people_decide(stack: Stack) -> None:
     """Amounts are written off, everything else is explained; nothing is decided twice."""
-    for found in breaks.breaks(stack.bootstrap):
+    for found in breaks.breaks(KafkaConnection(stack.bootstrap)):
         kind, break_id = found.break_kind, found.break_id or ""
         state = BreakState.WRITTEN_OFF if kind == "amount" else BreakState.RESOLVED
-        moved = breaks.move(stack.bootstrap, break_id, state, "ada", "looked into")
+        moved = breaks.move(KafkaConnection(stack.bootstrap), break_id, state, "ada", "looked into")
         assert (moved.break_state, moved.actor, moved.reason) == (state, "ada", "looked into")
     with pytest.raises(breaks.BreakTransitionFailed, match="cannot become"):
-        breaks.move(stack.bootstrap, break_id, BreakState.ACKNOWLEDGED, "bob", "too late")
-    assert breaks.breaks(stack.bootstrap) == []
+        breaks.move(
+            KafkaConnection(stack.bootstrap), break_id, BreakState.ACKNOWLEDGED, "bob", "too late"
+        )
+    assert breaks.breaks(KafkaConnection(stack.bootstrap)) == []
 
 
 def _read_again_changes_nothing(stack: Stack) -> None:

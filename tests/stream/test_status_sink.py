@@ -17,6 +17,7 @@ from devstack.services import valkey
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from paystream.operations.topics import create_all
+from runtime.kafka_connection import KafkaConnection
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings
@@ -28,7 +29,7 @@ Unique = Callable[[str], str]
 
 @pytest.fixture
 def broker(kafka_broker: str) -> str:
-    create_all(kafka_broker)
+    create_all(KafkaConnection(kafka_broker))
     return kafka_broker
 
 

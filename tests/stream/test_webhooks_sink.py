@@ -31,6 +31,7 @@ from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from paystream.operations.topics import create_all
 from runtime.encryption import encrypt
+from runtime.kafka_connection import KafkaConnection
 from schemas.records import DeadLetter, Endpoint, WebhookAttempt
 from schemas.topics import (
     MERCHANTS,
@@ -78,7 +79,7 @@ class Receiver(NamedTuple):
 
 @pytest.fixture(scope="module")
 def broker(kafka_broker: str) -> str:
-    create_all(kafka_broker)
+    create_all(KafkaConnection(kafka_broker))
     return kafka_broker
 
 

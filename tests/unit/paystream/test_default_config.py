@@ -14,6 +14,7 @@ from runtime.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = (
+    "runtime",
     "engine",
     "ingest_api",
     "streams",

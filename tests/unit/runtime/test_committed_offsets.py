@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from runtime import consumer_lag
 from runtime.kafka import TopicUnreadable
+from runtime.kafka_connection import KafkaConnection
 
 
 class Answers:
@@ -32,7 +33,9 @@ def ask(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> dict[tuple[str, in
         return answers
 
     monkeypatch.setattr(consumer_lag, "Consumer", consumer)
-    return consumer_lag.committed("127.0.0.1:1", "sinks-audit", [("payments.events", 3)])
+    return consumer_lag.committed(
+        KafkaConnection("127.0.0.1:1"), "sinks-audit", [("payments.events", 3)]
+    )
 
 
 def test_a_moving_coordinator_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

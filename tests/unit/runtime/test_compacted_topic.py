@@ -9,6 +9,7 @@ import pytest
 
 from runtime import compacted_topic
 from runtime.compacted_topic import CompactedTopic, FollowLimits
+from runtime.kafka_connection import KafkaConnection
 from runtime.telemetry import counter
 
 LIMITS = FollowLimits(failures_max=4, first_pause_seconds=0.001, pause_seconds_max=0.002)
@@ -26,7 +27,9 @@ def test_a_reader_that_always_fails_ends_its_process(monkeypatch: pytest.MonkeyP
         ended.set()
 
     monkeypatch.setattr(compacted_topic, "Consumer", no_consumer)
-    copy = CompactedTopic("127.0.0.1:9", "t", "unit-reader", lambda *_: None, LIMITS, give_up)
+    copy = CompactedTopic(
+        KafkaConnection("127.0.0.1:9"), "t", "unit-reader", lambda *_: None, LIMITS, give_up
+    )
     copy.start()
     assert ended.wait(10)
     copy.stop()
