@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from ingest_api.http.problems import ApiProblem, FieldError, invalid
-from ingest_api.pan_guard import text_has_card_number
+from schemas.pan import has_card_number
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -23,7 +23,7 @@ def idempotency_key(value: str | None) -> str:
         raise invalid(
             IDEMPOTENCY_KEY, "Idempotency-Key must be 1 to 255 characters of visible ASCII"
         )
-    if text_has_card_number(value):
+    if has_card_number(value):
         raise card_number_refused(IDEMPOTENCY_KEY)
     return value
 

@@ -11,9 +11,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from ingest_api.merchants.models import MerchantDetails
-from ingest_api.pan_guard import is_compact_jwe
 from schemas.enums import CommandKind, Reversal
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
+from schemas.pan import is_compact_jwe
 
 Amount = Annotated[
     int,

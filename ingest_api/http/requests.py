@@ -20,9 +20,9 @@ from ingest_api.http.request_headers import (
     wait_seconds,
 )
 from ingest_api.http.request_models import InvalidField
-from ingest_api.pan_guard import has_card_number
 from ingest_api.services import Services
 from runtime.trace_context import parse_or_start
+from schemas.pan import document_has_card_number
 
 TRACEPARENT_STATE = "traceparent"
 
@@ -47,7 +47,7 @@ def _field_error(error: msgspec.ValidationError) -> FieldError:
 def decode_body(body: bytes, annotation: Any) -> Any:
     """The body as that type. Raises ApiProblem: no JSON, a card number in clear, a wrong field."""
     try:
-        if has_card_number(msgspec.json.decode(body)):
+        if document_has_card_number(msgspec.json.decode(body)):
             raise card_number_refused()
         return _decoder(annotation).decode(body)
     except msgspec.ValidationError as error:

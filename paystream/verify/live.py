@@ -80,7 +80,7 @@ class LiveSources:
         return stores.rows(self._need("clickhouse_url"), sql)
 
     def table_lines(self, database: str) -> Iterator[tuple[str, bytes]]:
-        """Table name and row as tab-separated text, of all tables that hold data."""
+        """Table name and a row's texts as a JSON array, of all tables that hold data."""
         return stores.table_lines(self._need("clickhouse_url"), database)
 
     def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:

@@ -41,7 +41,7 @@ class Sources(Protocol):
         """Rows of a ClickHouse query, by column name, in blocks from a stream."""
 
     def table_lines(self, database: str) -> Iterator[tuple[str, bytes]]:
-        """Table name and row as text, of every ClickHouse table that holds data."""
+        """Table name and a row's texts, as a JSON array, of every ClickHouse table."""
 
     def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Keys of Valkey that match, with their values as bytes."""

@@ -9,7 +9,7 @@ import pytest
 from devstack.simulators.cards import BY_NAME
 from devstack.traffic.plan import merchant_plans, plan
 from devstack.traffic.scenarios import SCENARIOS
-from ingest_api.pan_guard import has_card_number
+from schemas.pan import document_has_card_number
 
 
 def test_the_same_seed_gives_the_same_payments() -> None:
@@ -45,8 +45,8 @@ def test_keys_are_unique_and_cards_are_scripted() -> None:
 def test_nothing_looks_like_a_card_number(seed: int) -> None:
     intents = plan(seed, 3000, 5)
     texts = [text for i in intents for text in (i.idempotency_key, i.reference, i.amount_minor)]
-    assert not has_card_number(texts)
-    assert not has_card_number([vars(merchant) for merchant in merchant_plans(100)])
+    assert not document_has_card_number(texts)
+    assert not document_has_card_number([vars(merchant) for merchant in merchant_plans(100)])
 
 
 def test_captures_and_refunds_fit_unless_they_are_meant_not_to() -> None:

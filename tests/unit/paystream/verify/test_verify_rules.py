@@ -280,7 +280,7 @@ def _number_in_log(shop: Shop) -> None:
 
 
 def _number_in_clickhouse(shop: Shop) -> None:
-    shop.table_rows.append(("paystream_raw.payment_events", b"a\t6011111111111117\tb\n"))
+    shop.table_rows.append(("paystream_raw.payment_events", b'["a","6011111111111117","b"]\n'))
 
 
 def _settled_at_another_amount(shop: Shop) -> None:
