@@ -21,6 +21,7 @@ from devstack.services import clickhouse
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from runtime.kafka_connection import KafkaConnection
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import decode, encode
 from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
@@ -166,7 +167,7 @@ def start_clickhouse(directory: Path, port: int) -> Child:
     child = Child(clickhouse.launch(directory / "data", port, directory))
     try:
         child.wait_ready()
-        with connect(clickhouse.url(port), TIMEOUT_SECONDS) as client:
+        with connect(ClickHouseConnection(clickhouse.url(port)), TIMEOUT_SECONDS) as client:
             migrate(client)
     except BaseException:
         child.kill_group()
@@ -182,14 +183,22 @@ def ledger() -> Iterator[tuple[LedgerStore, str, Path, int]]:
         child = start_clickhouse(directory, port)
         url = clickhouse.url(port)
         try:
-            yield LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), url, directory, child.pid
+            yield (
+                LedgerStore(ClickHouseConnection(url), DatabaseNames(), TIMEOUT_SECONDS),
+                url,
+                directory,
+                child.pid,
+            )
         finally:
             child.kill_group()
 
 
 def new_checkpoint_writer(url: str, directory: Path) -> CheckpointWriter:
     """It begins where its records begin, so it asks no log."""
-    store, keys = LedgerStore(url, DatabaseNames(), TIMEOUT_SECONDS), directory / "keys"
+    store, keys = (
+        LedgerStore(ClickHouseConnection(url), DatabaseNames(), TIMEOUT_SECONDS),
+        directory / "keys",
+    )
     log_reader = ChainLogReader(KafkaConnection("127.0.0.1:1"), lambda *_: True)
     return CheckpointWriter(store, log_reader, signer(keys), public_keys(keys), lambda: 0)
 
@@ -214,7 +223,7 @@ def _figures(what: str, runs: Sequence[Run]) -> list[Figure]:
 def _merges_end(url: str) -> list[Figure]:
     """How often a row was written again by merges until now, and how long they still take."""
     began = time.perf_counter()
-    with connect(url, TIMEOUT_SECONDS) as client:
+    with connect(ClickHouseConnection(url), TIMEOUT_SECONDS) as client:
         found = client.query("SELECT event, value FROM system.events").result_rows
         counts = {str(event): int(value) for event, value in found}
         while client.query("SELECT count() FROM system.merges").result_rows[0][0]:

@@ -23,6 +23,7 @@ from devstack.services.ports import free_port
 from paystream.operations import topics
 from runtime.consumer_lag import GroupPosition, positions
 from runtime.kafka_connection import KafkaConnection
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import encode
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.app import APP_ID
@@ -150,7 +151,7 @@ class House:
 
     def check(self, produced: int) -> None:
         """Every event is there once, and the ledger balances. Raises RuntimeError."""
-        with connect(self._url, TIMEOUT_SECONDS) as client:
+        with connect(ClickHouseConnection(self._url), TIMEOUT_SECONDS) as client:
             events = "SELECT count(), uniqExact(event_id) FROM paystream.payment_events"
             if client.query(events).result_rows != [(produced, produced)]:
                 raise RuntimeError(f"not each of {produced} events is in the ledger once")

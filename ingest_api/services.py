@@ -38,7 +38,7 @@ class Services:
             settings.outstanding_records_max,
         )
         self.registry = MerchantRegistry(connections.kafka, "ingest-api-registry")
-        self.store = StatusStore(connections.redis_url, settings)
+        self.store = StatusStore(connections.valkey, settings)
         self.publisher = Publisher(self.producer)
         self.outcome_waiter = OutcomeWaiter(self.store, settings)
         self.payment_commands = PaymentCommands(self.publisher, self.store, self.outcome_waiter)

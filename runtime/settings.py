@@ -1,7 +1,8 @@
 """Settings of a process: defaults in the type, then a TOML file, then the environment.
 
 A room declares a msgspec Struct; `load(Struct, "network", env)` takes table [network] of the file
-that PAYSTREAM_CONFIG names and variables like PAYSTREAM_NETWORK_TIMEOUT_SECONDS, which win.
+that PAYSTREAM_CONFIG names and variables like PAYSTREAM_NETWORK_TIMEOUT_SECONDS, which win. Each
+variable may also come from the file that `<NAME>_FILE` names. A name without a meaning is refused.
 """
 
 import tomllib
@@ -11,7 +12,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from runtime.environment import (
+    SECTIONS,
+    UnknownName,
+    UnreadableSecret,
+    check_section,
+    check_table,
+    check_variables,
+    prefix_of,
+    value_of,
+)
 from runtime.kafka_connection import KafkaConnection, KafkaSettings, WrongKafkaSetting
+from runtime.store_connections import (
+    ClickHouseConnection,
+    ClickHouseSettings,
+    ValkeyConnection,
+    ValkeySettings,
+    WrongStoreSetting,
+    clickhouse_connection,
+    valkey_connection,
+)
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -22,7 +42,15 @@ class ConfigurationError(Exception):
 
 def load(cls: type[S], section: str, env: Mapping[str, str]) -> S:
     """The settings of one section. Raises ConfigurationError."""
-    values = {**_from_file(section, env), **_from_environment(cls, section, env)}
+    names = [field.name for field in msgspec.structs.fields(cls)]
+    try:
+        check_section(section, names, env)
+        table = config_file(env).get(section, {})
+        check_table(f"[{section}] in PAYSTREAM_CONFIG", table, names)
+        given = {name: value_of(prefix_of(section) + name.upper(), env) for name in names}
+    except (UnknownName, UnreadableSecret) as error:
+        raise ConfigurationError(str(error)) from error
+    values = {**table, **{name: value for name, value in given.items() if value is not None}}
     try:
         return msgspec.convert(values, cls, strict=False)
     except msgspec.ValidationError as error:
@@ -31,27 +59,27 @@ def load(cls: type[S], section: str, env: Mapping[str, str]) -> S:
         ) from error
 
 
-def _from_file(section: str, env: Mapping[str, str]) -> dict[str, Any]:
+def config_file(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The sections of the file that PAYSTREAM_CONFIG names. Raises ConfigurationError."""
     path = env.get("PAYSTREAM_CONFIG")
     if not path:
         return {}
     try:
-        table = tomllib.loads(Path(path).read_text()).get(section, {})
+        tables = tomllib.loads(Path(path).read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(
             f"PAYSTREAM_CONFIG={path} cannot be read: {error}. Correct the file or its path."
         ) from error
-    if not isinstance(table, dict):
-        raise ConfigurationError(
-            f"In PAYSTREAM_CONFIG={path}, [{section}] is no table. Make it one."
-        )
-    return table
-
-
-def _from_environment(cls: type[S], section: str, env: Mapping[str, str]) -> dict[str, str]:
-    prefix = f"PAYSTREAM_{section.upper()}_"
-    names = (f.name for f in msgspec.structs.fields(cls))
-    return {name: env[prefix + name.upper()] for name in names if prefix + name.upper() in env}
+    try:
+        check_table(f"PAYSTREAM_CONFIG={path}", tables, SECTIONS)
+    except UnknownName as error:
+        raise ConfigurationError(str(error)) from error
+    for section, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigurationError(
+                f"In PAYSTREAM_CONFIG={path}, [{section}] is no table. Make it one."
+            )
+    return tables
 
 
 class Connections(msgspec.Struct, frozen=True):
@@ -60,9 +88,11 @@ class Connections(msgspec.Struct, frozen=True):
     kafka_bootstrap_servers: str = ""
     """Brokers as `host:port,host:port`."""
     clickhouse_url: str = ""
-    """The ledger's ClickHouse over HTTP, as a user who may write."""
+    """The ledger's ClickHouse over HTTP, or `https://` for TLS, as a user who may write."""
+    analyst_clickhouse_url: str = ""
+    """ClickHouse as the read-only analyst, for the console and `paystream sql`."""
     redis_url: str = ""
-    """Valkey or Redis."""
+    """Valkey or Redis: `redis://`, or `rediss://` for TLS."""
     network_url: str = ""
     """The card network."""
     network_fallback_url: str = ""
@@ -86,7 +116,17 @@ class Connections(msgspec.Struct, frozen=True):
     health_port: int = 0
     """Port of `/livez`, `/readyz` and `/metrics` of this process; 0 serves none."""
     kafka: KafkaConnection = KafkaConnection("")
-    """Made of KAFKA_BOOTSTRAP_SERVERS and section [kafka]."""
+    """KAFKA_BOOTSTRAP_SERVERS with section [kafka]."""
+    clickhouse: ClickHouseConnection = ClickHouseConnection("")
+    """CLICKHOUSE_URL with section [clickhouse]."""
+    analyst: ClickHouseConnection = ClickHouseConnection("")
+    """ANALYST_CLICKHOUSE_URL, or CLICKHOUSE_URL if that is not set, with section [clickhouse]."""
+    valkey: ValkeyConnection = ValkeyConnection("")
+    """REDIS_URL with section [valkey]."""
+
+    def __repr__(self) -> str:
+        """The names of what is set: values may be secrets."""
+        return f"Connections({', '.join(name for name in VARIABLES if getattr(self, name))})"
 
     def need(self, *names: str) -> "Connections":
         """Itself, if all these are set. Raises ConfigurationError with the names of the missing."""
@@ -98,24 +138,39 @@ class Connections(msgspec.Struct, frozen=True):
         return self
 
 
-VARIABLES = tuple(f.name for f in msgspec.structs.fields(Connections) if f.name != "kafka")
+_MADE = ("kafka", "clickhouse", "analyst", "valkey")
+VARIABLES = tuple(f.name for f in msgspec.structs.fields(Connections) if f.name not in _MADE)
 """Fields of `Connections` that are environment variables, in lower case."""
 
 
 def connections(env: Mapping[str, str]) -> Connections:
     """The variables that all processes share, as values. Raises ConfigurationError."""
-    values = {name: env[name.upper()] for name in VARIABLES if env.get(name.upper())}
     try:
-        found = msgspec.convert(values, Connections, strict=False)
+        check_variables(env)
+        given = {name: value_of(name.upper(), env) for name in VARIABLES}
+        found = msgspec.convert(
+            {name: value for name, value in given.items() if value}, Connections, strict=False
+        )
+        return _with_clients(found, env)
     except msgspec.ValidationError as error:
         raise ConfigurationError(
             f"An environment variable is not valid: {error}. Correct it."
         ) from error
-    return msgspec.structs.replace(found, kafka=_kafka(found.kafka_bootstrap_servers, env))
-
-
-def _kafka(bootstrap_servers: str, env: Mapping[str, str]) -> KafkaConnection:
-    try:
-        return KafkaConnection(bootstrap_servers, load(KafkaSettings, "kafka", env).security())
-    except WrongKafkaSetting as error:
+    except (UnknownName, UnreadableSecret, WrongKafkaSetting, WrongStoreSetting) as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _with_clients(found: Connections, env: Mapping[str, str]) -> Connections:
+    security = load(KafkaSettings, "kafka", env).security()
+    stores = load(ClickHouseSettings, "clickhouse", env)
+    clickhouse = clickhouse_connection(found.clickhouse_url, stores)
+    analyst = found.analyst_clickhouse_url
+    return msgspec.structs.replace(
+        found,
+        kafka=KafkaConnection(found.kafka_bootstrap_servers, security),
+        clickhouse=clickhouse,
+        analyst=clickhouse_connection(analyst, stores, "ANALYST_CLICKHOUSE_URL")
+        if analyst
+        else clickhouse,
+        valkey=valkey_connection(found.redis_url, load(ValkeySettings, "valkey", env)),
+    )

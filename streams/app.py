@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from engine import BatchStream, EngineApp, ProducerRecord, Record, TransactionalTable
 from runtime import log
 from runtime.settings import Connections, connections, load
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import decoder
 from schemas.enums import Network
 from schemas.records import HistoryRequest, MerchantCommand, NetworkRequest, PaymentCommand
@@ -94,7 +95,7 @@ def build_network_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     async def close_clients(*_: object, **__: object) -> None:
         await asyncio.gather(*(client.close() for client in clients.values()))
 
-    _add_history(app, known.clickhouse_url, env)
+    _add_history(app, known.clickhouse, env)
     return app
 
 
@@ -107,13 +108,13 @@ def _network_clients(
             yield name, NetworkClient(url, settings.timeout_seconds, settings.in_flight_max)
 
 
-def _add_history(app: EngineApp, clickhouse_url: str, env: Mapping[str, str]) -> None:
+def _add_history(app: EngineApp, clickhouse: ClickHouseConnection, env: Mapping[str, str]) -> None:
     """Calls that fetch archived payments; without ClickHouse these stay archived."""
     settings = load(HistorySettings, "history", env)
-    if not clickhouse_url:
+    if not clickhouse.url:
         log.get("streams.history").warning("history_calls_disabled", advice="Set CLICKHOUSE_URL.")
         return
-    store = ClickHouseEvents(clickhouse_url, settings.views_database, settings.timeout_seconds)
+    store = ClickHouseEvents(clickhouse, settings.views_database, settings.timeout_seconds)
     handler = HistoryCallHandler(store, settings)
     app.parallel_consumer(
         HISTORY_REQUESTS,

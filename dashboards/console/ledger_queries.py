@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from dashboards.console.settings import ConsoleSettings
+from runtime.clickhouse import connect
+from runtime.store_connections import ClickHouseConnection
 from schemas.money import CURRENCIES
 
 Rows = list[dict[str, Any]]
@@ -79,8 +79,8 @@ PAYMENT: dict[str, str] = {
 class LedgerReader:
     """Queries ClickHouse; connects at the first query and again after each failure."""
 
-    def __init__(self, url: str, settings: ConsoleSettings) -> None:
-        self._url = url
+    def __init__(self, where: ClickHouseConnection, settings: ConsoleSettings) -> None:
+        self._where = where
         self._settings = settings
         self._client: Client | None = None
 
@@ -96,7 +96,7 @@ class LedgerReader:
 
     def _rows(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         if self._client is None:
-            self._client = _connect(self._url, self._settings.answer_seconds_max)
+            self._client = connect(self._where, self._settings.answer_seconds_max)
         try:
             answer = self._client.query(
                 sql.replace("{views}", self._settings.views_database), parameters=dict(parameters)
@@ -106,20 +106,6 @@ class LedgerReader:
             raise
         names = answer.column_names
         return [_plain(dict(zip(names, row, strict=True))) for row in answer.result_rows]
-
-
-def _connect(url: str, seconds_max: int) -> Client:
-    parts = urlsplit(url)
-    return clickhouse_connect.get_client(
-        host=parts.hostname or "127.0.0.1",
-        port=parts.port or 8123,
-        username=unquote(parts.username or "default"),
-        password=unquote(parts.password or ""),
-        secure=parts.scheme == "https",
-        connect_timeout=seconds_max,
-        send_receive_timeout=seconds_max,
-        autogenerate_session_id=False,
-    )
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

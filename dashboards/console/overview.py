@@ -28,9 +28,9 @@ class Overview:
     def __init__(self, env: Mapping[str, str], settings: ConsoleSettings) -> None:
         self._settings = settings
         self._log = log.get("dashboards.console")
-        url = env.get("ANALYST_CLICKHOUSE_URL") or env.get("CLICKHOUSE_URL", "")
-        self.ledger = LedgerReader(url, settings) if url else None
-        self._kafka = connections(env).kafka
+        at = connections(env)
+        self.ledger = LedgerReader(at.analyst, settings) if at.analyst.url else None
+        self._kafka = at.kafka
         self._metrics_urls = [u for u in env.get("PROMETHEUS_URLS", "").split(",") if u]
         self.sections: dict[str, Section] = {}
         self.taken_at_ms = 0

@@ -17,7 +17,8 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from devstack.demo.printing import print_demo_report
 from devstack.traffic.stats import TrafficResult
-from paystream.operations.clickhouse_client import connect
+from runtime import valkey
+from runtime.clickhouse import connect
 from runtime.settings import ConfigurationError, Connections, connections
 from runtime.settings import load as load_settings
 from schemas.status_keys import PAYMENT_PREFIX
@@ -85,7 +86,7 @@ def _asked(ask: Callable[[], Report]) -> Report:
 
 
 def _with_clickhouse(at: Connections, database: str, ask: Callable[[Client], Report]) -> Report:
-    client = connect(at.need("clickhouse_url").clickhouse_url, database)
+    client = connect(at.need("clickhouse_url").clickhouse, database=database)
     try:
         return ask(client)
     finally:
@@ -180,7 +181,7 @@ def _repeats(at: Connections, result: TrafficResult) -> Report:
 
 
 def _status_reads(at: Connections) -> Report:
-    with redis.Redis.from_url(at.need("redis_url").redis_url) as cache:
+    with valkey.connect(at.need("redis_url").valkey, TIMEOUT_SECONDS) as cache:
         return {"payments": sum(1 for _ in cache.scan_iter(f"{PAYMENT_PREFIX}*", count=SCAN_KEYS))}
 
 

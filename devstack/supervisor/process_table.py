@@ -52,7 +52,7 @@ def preparations(table: list[Entry], variables: Mapping[str, str], brokers: int)
     brokers_needed = tuple(name for name in names if name.startswith("kafka"))
     clickhouse_needed = tuple(name for name in names if name == "clickhouse")
     create = partial(_create_topics, variables, min(brokers, 3))
-    migrate = partial(_migrate, variables["CLICKHOUSE_URL"])
+    migrate = partial(_migrate, variables)
     return [
         InitTask(TOPICS, create, brokers_needed),
         InitTask(MIGRATIONS, migrate, clickhouse_needed),
@@ -133,9 +133,9 @@ def _create_topics(variables: Mapping[str, str], replication: int) -> None:
     create_all(connections({**os.environ, **variables}).kafka, replication)
 
 
-def _migrate(clickhouse_url: str) -> None:
-    from paystream.operations.clickhouse_client import connect
+def _migrate(variables: Mapping[str, str]) -> None:
+    from runtime.clickhouse import connect
     from sinks.audit.migrations import migrate
 
-    with connect(clickhouse_url) as client:
+    with connect(connections({**os.environ, **variables}).clickhouse) as client:
         migrate(client)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
-from paystream.operations.clickhouse_client import connect
 from paystream.operations.lag import wait_caught_up
+from runtime.clickhouse import connect
 from runtime.kafka import TopicUnreadable
 from runtime.kafka_connection import KafkaConnection
 from runtime.settings import Connections, connections
@@ -102,7 +102,7 @@ def under_way(at: Connections, database: str) -> UnderWay:
     if unread:
         return UnderWay(unread=unread)
     try:
-        client = connect(at.clickhouse_url, database)
+        client = connect(at.clickhouse, database=database)
         try:
             rows = client.query(PAYMENTS_UNDER_WAY).result_rows
             refunds = int(client.query(REFUNDS_UNDER_WAY).result_rows[0][0])

@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from ingest_api.commands.errors import StatusUnavailable
 from ingest_api.settings import ApiSettings
 from runtime import log
+from runtime.store_connections import ValkeyConnection
+from runtime.valkey import connect_async
 
 _BATCH_LOOKUPS_MAX = 256
 _Queue = Callable[["Pipeline"], Any]
@@ -32,10 +33,9 @@ class KeyReservation(NamedTuple):
 class StatusStore:
     """Reads documents by key (`schemas.status_keys`) and reserves idempotency keys."""
 
-    def __init__(self, url: str, settings: ApiSettings) -> None:
+    def __init__(self, where: ValkeyConnection, settings: ApiSettings) -> None:
         self._settings = settings
-        timeout = settings.valkey_timeout_seconds
-        self._valkey = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._valkey = connect_async(where, settings.valkey_timeout_seconds)
         self._pending: list[tuple[_Queue, asyncio.Future[list[Any]]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._paused_until = 0.0

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from paystream.cli.output import CliError
+from runtime.environment import UnreadableSecret, with_files
+from runtime.settings import VARIABLES
 
 DEFAULT_STATE_DIR = Path(".paystream")
 ENV_FILE_NAME = "paystream.env"
@@ -24,15 +26,19 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def environment(env_file: Path | None = None) -> Mapping[str, str]:
-    """The process's variables over those of the env file.
+    """The process's variables over those of the env file. Raises CliError.
 
     env_file: as given; else the one that `paystream up` left in `.paystream/`, if it is there.
     """
-    if env_file is not None:
-        return {**read_env_file(env_file), **os.environ}
-    state_dir = Path(os.environ.get("PAYSTREAM_STATE_DIR", DEFAULT_STATE_DIR))
-    left = state_dir / ENV_FILE_NAME
-    return {**(read_env_file(left) if left.exists() else {}), **os.environ}
+    if env_file is None:
+        left = Path(os.environ.get("PAYSTREAM_STATE_DIR", DEFAULT_STATE_DIR)) / ENV_FILE_NAME
+        written = read_env_file(left) if left.exists() else {}
+    else:
+        written = read_env_file(env_file)
+    try:
+        return with_files({**written, **os.environ}, (name.upper() for name in VARIABLES))
+    except UnreadableSecret as error:
+        raise CliError(str(error)) from error
 
 
 def need(env: Mapping[str, str], *names: str) -> None:

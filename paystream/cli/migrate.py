@@ -8,7 +8,7 @@ from rich.table import Table
 
 from paystream.cli.environment import environment, need
 from paystream.cli.output import CliError, console, print_json
-from paystream.operations.clickhouse_client import connect
+from runtime.clickhouse import connect
 
 
 def migrate(
@@ -28,7 +28,7 @@ def migrate(
         json: Print JSON.
         env_file: Addresses of the stack, as written by `paystream up`.
     """
-    from runtime.settings import load
+    from runtime.settings import connections, load
     from sinks.audit import migrations
     from sinks.audit.settings import AuditSettings
     from sinks.audit.storage_layout import Layout
@@ -36,7 +36,7 @@ def migrate(
     env = environment(env_file)
     need(env, "CLICKHOUSE_URL")
     names, layout = load(AuditSettings, "audit", env).databases, load(Layout, "ledger", env)
-    with connect(env["CLICKHOUSE_URL"]) as client:
+    with connect(connections(env).clickhouse) as client:
         if status:
             return _print_status(migrations.statuses(client, names), json=json)
         try:

@@ -10,7 +10,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from paystream.cli.environment import environment, need
 from paystream.cli.output import CliError
-from paystream.operations.clickhouse_client import connect
+from runtime.clickhouse import connect
+from runtime.settings import connections
 
 STATEMENT_CHARACTERS_MAX = 1_000_000
 
@@ -52,10 +53,10 @@ def sql(statement: str = "", *, format: str | None = None, env_file: Path | None
 def _client(env: Mapping[str, str]) -> Client:
     """As the analyst; with the owner's address at least unable to write."""
     need(env, "CLICKHOUSE_URL")
-    url = env.get("ANALYST_CLICKHOUSE_URL")
-    if url:
-        return connect(url, "paystream")
-    client = connect(env["CLICKHOUSE_URL"], "paystream")
+    at = connections(env)
+    client = connect(at.analyst, database="paystream")
+    if at.analyst_clickhouse_url:
+        return client
     client.set_client_setting("readonly", "2")
     return client
 

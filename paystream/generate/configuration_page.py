@@ -13,7 +13,12 @@ Addresses and secrets come from the environment. Everything else is a setting wi
 changes in `PAYSTREAM_CONFIG` (TOML), or set `PAYSTREAM_<SECTION>_<NAME>` in the environment, which wins. A setting that is a
 table, such as `[engine] extra`, can stand in the file only. The last word of a name is its unit. [`deploy/config.default.toml`](../../deploy/config.default.toml) has all settings to copy from.
 
-A value that cannot be read stops the process at its start with exit code 2. A name that is not known is ignored.
+A value that cannot be read stops the process at its start with exit code 2. So does a name that is not known: a
+variable that begins with `PAYSTREAM_`, a section of the file, or a setting in it. (What Kubernetes adds for a Service,
+such as `PAYSTREAM_API_SERVICE_HOST`, is left alone.)
+
+Every variable may come from a file instead: `<NAME>_FILE` names it, as `PAYSTREAM_MASTER_KEY_FILE=/run/secrets/master`.
+A newline at its end is not part of the value. Give secrets this way or by the environment, never on a command line.
 
 ## Environment variables
 
@@ -24,7 +29,6 @@ A value that cannot be read stops the process at its start with exit code 2. A n
 
 _MORE_VARIABLES = {
     "PAYSTREAM_CONFIG": "Path of a TOML file with the settings that differ from their defaults.",
-    "ANALYST_CLICKHOUSE_URL": "ClickHouse as the read-only analyst, for the console and `paystream sql`.",
     "PROMETHEUS_URLS": "Comma-separated `/metrics` addresses that the console reads.",
     "PAYSTREAM_LEDGER_PUBLIC_KEY": "Public key, or a directory of them, for `paystream verify --chain`.",
     "CLICKHOUSE_PASSWORD": "Password of the ClickHouse stand-in's user who may write. Local stack only.",

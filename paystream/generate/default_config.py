@@ -9,6 +9,8 @@ import msgspec
 
 SECTIONS: dict[str, tuple[str, str]] = {
     "kafka": ("runtime.kafka_connection", "KafkaSettings"),
+    "clickhouse": ("runtime.store_connections", "ClickHouseSettings"),
+    "valkey": ("runtime.store_connections", "ValkeySettings"),
     "engine": ("engine.settings", "EngineSettings"),
     "worker": ("workers.app", "WorkerSettings"),
     "api": ("ingest_api.settings", "ApiSettings"),

@@ -18,12 +18,12 @@ from typing import NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from engine import TopicPartition
-from paystream.operations.clickhouse_client import connect
 from paystream.rebuild.checksums import Bounds, Compared, checksum, examples, live_ends
 from paystream.rebuild.exchange import Fence, exchange, fed_tables
 from paystream.rebuild.log_reader import LogReader
 from paystream.rebuild.row_writer import RowWriter
 from paystream.rebuild.shadow_tables import ShadowTables, older_rows
+from runtime.clickhouse import connect
 from runtime.settings import connections, load
 from sinks.audit.app import SOURCES
 from sinks.audit.migrations import MigrationStatus, statuses
@@ -86,11 +86,11 @@ def rebuild_ledger(env: Mapping[str, str], options: RebuildOptions = RebuildOpti
             " docs/decisions/0020-rebuild-by-exchange.md."
         )
     with (
-        closing(connect(at.clickhouse_url)) as client,
+        closing(connect(at.clickhouse)) as client,
         closing(LogReader(at.kafka, list(SOURCES))) as reader,
     ):
         kept = _refuse_or_keep(client, names, reader, keep_expired=options.keep_expired)
-        side = ShadowTables(client, at.clickhouse_url, names.raw, layout)
+        side = ShadowTables(client, at.clickhouse, names.raw, layout)
         try:
             side.create()
             if kept:
@@ -98,7 +98,7 @@ def rebuild_ledger(env: Mapping[str, str], options: RebuildOptions = RebuildOpti
             rebuild = _Rebuild(client, names.raw, side, reader, options)
             tables, swapped = rebuild.run()
             if swapped:
-                rebuild.read_on(RowWriter(at.clickhouse_url, names))
+                rebuild.read_on(RowWriter(at.clickhouse, names))
             return Rebuilt(
                 tables=tables,
                 examples=rebuild.examples,

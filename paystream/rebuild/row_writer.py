@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runtime.clock import now_ms
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import UndecodableRecord, decode
 from sinks.audit.app import SOURCES
 from sinks.audit.settings import DatabaseNames
@@ -19,8 +20,8 @@ INSERT_TIMEOUT_SECONDS = 60
 class RowWriter:
     """Writes the rows that the sink would write for the same messages."""
 
-    def __init__(self, url: str, databases: DatabaseNames) -> None:
-        self._store = LedgerStore(url, databases, INSERT_TIMEOUT_SECONDS)
+    def __init__(self, where: ClickHouseConnection, databases: DatabaseNames) -> None:
+        self._store = LedgerStore(where, databases, INSERT_TIMEOUT_SECONDS)
         self.records = 0
         self.unreadable = 0
 

@@ -10,6 +10,7 @@ from engine import TopicPartition
 from paystream.rebuild.checksums import Bounds
 from paystream.rebuild.row_writer import RowWriter
 from runtime.clock import now_ms
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.storage_layout import Layout
@@ -22,13 +23,15 @@ _REPLACED = "_replaced_"
 class ShadowTables:
     """The tables that are to take the live ones' source."""
 
-    def __init__(self, client: Client, url: str, live: str, layout: Layout) -> None:
+    def __init__(
+        self, client: Client, where: ClickHouseConnection, live: str, layout: Layout
+    ) -> None:
         self._client = client
         self._live = live
         self._layout = layout
         self.database = f"{live}{_BUILDING}{now_ms()}"
         self._names = DatabaseNames(self.database, f"{self.database}_views")
-        self.writer = RowWriter(url, self._names)
+        self.writer = RowWriter(where, self._names)
 
     def create(self) -> None:
         """Empty tables as in this release; what earlier runs left behind is dropped.

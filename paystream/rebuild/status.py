@@ -44,7 +44,7 @@ async def rebuild_status(
     """
     at = connections(env).need("kafka_bootstrap_servers", "redis_url")
     settings = load(StatusSettings, "status", env)
-    store = StatusWriter(at.redis_url, settings)
+    store = StatusWriter(at.valkey, settings)
     total = Rebuilt()
     try:
         partitions = partitions_of(at.kafka, PAYMENTS_EVENTS)

@@ -16,6 +16,7 @@ from runtime import consumer_lag
 from runtime.kafka import StoredRecord, TopicUnreadable, read_topic
 from runtime.kafka_connection import KafkaConnection
 from runtime.settings import ConfigurationError, connections
+from runtime.store_connections import ClickHouseConnection
 
 ACCEPTED_LOG = Path("traffic") / "accepted.ndjson"
 CATCH_UP_SECONDS_MAX = 30.0
@@ -39,6 +40,10 @@ class LiveSources:
     def _kafka(self) -> KafkaConnection:
         self._need("kafka_bootstrap_servers")
         return self._at.kafka
+
+    def _clickhouse(self) -> ClickHouseConnection:
+        self._need("clickhouse_url")
+        return self._at.clickhouse
 
     def records(self, topic: str) -> Iterator[StoredRecord]:
         """The whole topic, read_committed."""
@@ -77,15 +82,16 @@ class LiveSources:
 
     def query(self, sql: str) -> Iterator[Mapping[str, Any]]:
         """Rows of a ClickHouse query."""
-        return stores.rows(self._need("clickhouse_url"), sql)
+        return stores.rows(self._clickhouse(), sql)
 
     def table_lines(self, database: str) -> Iterator[tuple[str, bytes]]:
         """Table name and a row's texts as a JSON array, of all tables that hold data."""
-        return stores.table_lines(self._need("clickhouse_url"), database)
+        return stores.table_lines(self._clickhouse(), database)
 
     def cache_entries(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Keys of Valkey that match, with their values."""
-        return stores.cache_entries(self._need("redis_url"), pattern)
+        self._need("redis_url")
+        return stores.cache_entries(self._at.valkey, pattern)
 
     def counterparty_log(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Lines of `GET /log` of the network, the bank or the receiver."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import clickhouse_connect
 import httpx2
 import redis
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from paystream.verify.sources import SourceUnavailable
+from runtime import valkey
+from runtime.clickhouse import UNAVAILABLE, connect
+from runtime.store_connections import ClickHouseConnection, ValkeyConnection
 
 _TIMEOUT_SECONDS = 30.0
 _SCAN_KEYS = 1_000
@@ -27,28 +28,19 @@ GROUP BY table ORDER BY table
 """
 
 
-def clickhouse(url: str) -> Client:
-    """A client for `http://user:password@host:port/database`. Raises SourceUnavailable."""
-    parts = urlsplit(url)
+def clickhouse(where: ClickHouseConnection) -> Client:
+    """A client. Raises SourceUnavailable."""
     try:
-        return clickhouse_connect.get_client(
-            host=parts.hostname or "127.0.0.1",
-            port=parts.port or 8123,
-            username=unquote(parts.username or "default"),
-            password=unquote(parts.password or ""),
-            secure=parts.scheme == "https",
-            connect_timeout=int(_TIMEOUT_SECONDS),
-            autogenerate_session_id=False,
-        )
-    except (ClickHouseError, OSError) as error:
+        return connect(where)
+    except UNAVAILABLE as error:
         raise SourceUnavailable(f"ClickHouse does not answer: {_first_line(error)}") from error
 
 
 def rows(
-    url: str, sql: str, parameters: Mapping[str, Any] | None = None
+    where: ClickHouseConnection, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Rows of a query by column name. Raises SourceUnavailable."""
-    client = clickhouse(url)
+    client = clickhouse(where)
     try:
         with client.query_row_block_stream(sql, parameters=dict(parameters or {})) as stream:
             names = stream.source.column_names
@@ -61,13 +53,13 @@ def rows(
         client.close()
 
 
-def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
+def table_lines(where: ClickHouseConnection, database: str) -> Iterator[tuple[str, bytes]]:
     """Table and a row's texts as a JSON array, of all MergeTree tables. Raises SourceUnavailable.
 
     Only columns with text: a number of 64 bits may look like anything.
     """
-    found = list(rows(url, _TEXT_COLUMNS, {"database": database}))
-    client = clickhouse(url)
+    found = list(rows(where, _TEXT_COLUMNS, {"database": database}))
+    client = clickhouse(where)
     try:
         for row in found:
             table = f"{database}.{row['table']}"
@@ -80,9 +72,9 @@ def table_lines(url: str, database: str) -> Iterator[tuple[str, bytes]]:
         client.close()
 
 
-def cache_entries(url: str, pattern: str) -> Iterator[tuple[str, bytes]]:
+def cache_entries(where: ValkeyConnection, pattern: str) -> Iterator[tuple[str, bytes]]:
     """Keys of Valkey that match, with their values of any type. Raises SourceUnavailable."""
-    client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS)
+    client = valkey.connect(where, _TIMEOUT_SECONDS)
     try:
         for key in client.scan_iter(match=pattern, count=_SCAN_KEYS):
             value = _value(client, key)

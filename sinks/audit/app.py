@@ -68,12 +68,12 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(AuditSettings, "audit", env)
     known = connections(env).need("kafka_bootstrap_servers", "clickhouse_url")
     app = new_app(APP_ID, instance_id, env, **settings.engine)
-    store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
+    store = LedgerStore(known.clickhouse, settings.databases, settings.insert_timeout_seconds)
     checkpoint_writer = new_checkpoint_writer(app, settings, env, makes_rows)
     writer = LedgerWriter(store, settings.insert_records_max, checkpoint_writer)
     attach(app, writer, settings)
     checkpoint_tails_regularly(app, writer.checkpoint_tails, settings.checkpoint_interval_seconds)
-    report_lag(app, known.clickhouse_url, settings)
+    report_lag(app, known.clickhouse, settings)
     return app
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from engine import EngineApp, TopicPartition
 from runtime import log
 from runtime.clock import now_ms
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import LedgerStore, LedgerUnavailable, RowsRefused
 from sinks.audit.tables import Table
@@ -32,12 +33,12 @@ def lag_rows(lag: Mapping[TopicPartition, int], seen_at_ms: int) -> list[LagRow]
     return [(topic, number, records, seen_at_ms) for (topic, number), records in lag.items()]
 
 
-def report_lag(app: EngineApp, url: str, settings: AuditSettings) -> None:
+def report_lag(app: EngineApp, where: ClickHouseConnection, settings: AuditSettings) -> None:
     """Give the app a timer that writes the lag of the partitions it owns.
 
     A row that cannot be written is skipped: the view then shows an older one with its age.
     """
-    store = LedgerStore(url, settings.databases, _TIMEOUT_SECONDS)
+    store = LedgerStore(where, settings.databases, _TIMEOUT_SECONDS)
 
     @app.timer(interval=settings.freshness_seconds)
     async def report() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DataError
 
 from runtime import clickhouse
 from runtime.clickhouse import UNAVAILABLE
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.tables import KafkaPosition, Row, Table
 
@@ -43,17 +43,13 @@ def rows_of(table: Table, records: Iterable[DecodedRecord]) -> list[Row]:
     return [row for value, position in records for row in table.rows(value, position)]
 
 
-def connect(url: str, timeout_seconds: int) -> Client:
-    """A client for CLICKHOUSE_URL; its inserts are synchronous even if the server's default is not.
+def connect(where: ClickHouseConnection, timeout_seconds: int) -> Client:
+    """A client; its inserts are synchronous even if the server's default is not.
 
     Raises LedgerUnavailable.
     """
-    if not urlsplit(url).hostname:
-        raise LedgerUnavailable(
-            f"CLICKHOUSE_URL={url!r} names no host. Set it to a URL such as http://host:8123."
-        )
     try:
-        return clickhouse.connect(url, timeout_seconds)
+        return clickhouse.connect(where, timeout_seconds)
     except UNAVAILABLE as error:
         raise LedgerUnavailable(f"ClickHouse does not respond: {error}") from error
 
@@ -61,15 +57,17 @@ def connect(url: str, timeout_seconds: int) -> Client:
 class LedgerStore:
     """Inserts rows; connects at the first use and again after an error. Not thread-safe."""
 
-    def __init__(self, url: str, databases: DatabaseNames, timeout_seconds: int) -> None:
-        self._url = url
+    def __init__(
+        self, where: ClickHouseConnection, databases: DatabaseNames, timeout_seconds: int
+    ) -> None:
+        self._where = where
         self._databases = databases
         self._timeout_seconds = timeout_seconds
         self._client: Client | None = None
 
     def new_connection(self) -> LedgerStore:
         """The same with a connection of its own, for another thread."""
-        return LedgerStore(self._url, self._databases, self._timeout_seconds)
+        return LedgerStore(self._where, self._databases, self._timeout_seconds)
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """All rows in one statement, acknowledged.
@@ -151,5 +149,5 @@ class LedgerStore:
 
     def _connected(self) -> Client:
         if self._client is None:
-            self._client = connect(self._url, self._timeout_seconds)
+            self._client = connect(self._where, self._timeout_seconds)
         return self._client

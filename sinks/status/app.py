@@ -24,7 +24,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(StatusSettings, "status", env)
     known = connections(env).need("kafka_bootstrap_servers", "redis_url")
     app = new_app(GROUP, instance_id, env)
-    store = StatusWriter(known.redis_url, settings)
+    store = StatusWriter(known.valkey, settings)
     logger = log.get("sinks.status")
 
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))

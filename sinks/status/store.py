@@ -5,9 +5,10 @@ from importlib.resources import files
 from itertools import islice
 from typing import TypeVar, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from runtime.store_connections import ValkeyConnection
+from runtime.valkey import connect_async
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings
 
@@ -22,10 +23,9 @@ class StatusStoreUnavailable(Exception):
 class StatusWriter:
     """Every method raises StatusStoreUnavailable if Valkey fails; writes may be repeated."""
 
-    def __init__(self, url: str, settings: StatusSettings) -> None:
+    def __init__(self, where: ValkeyConnection, settings: StatusSettings) -> None:
         self._settings = settings
-        timeout = settings.valkey_timeout_seconds
-        self._valkey = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._valkey = connect_async(where, settings.valkey_timeout_seconds)
         source = files("sinks.status").joinpath("set_if_newer.lua").read_text()
         self._set_if_newer = self._valkey.register_script(source)
 

@@ -8,6 +8,7 @@ from threading import Lock
 from clickhouse_connect.driver.client import Client
 
 from runtime.clickhouse import UNAVAILABLE, connect
+from runtime.store_connections import ClickHouseConnection
 
 _EVENTS = """
 SELECT record FROM {views}.payment_events
@@ -24,8 +25,10 @@ class EventStoreUnavailable(Exception):
 class ClickHouseEvents:
     """The view `payment_events`; connects at the first query and again after each failure."""
 
-    def __init__(self, url: str, views_database: str, timeout_seconds: int) -> None:
-        self._url = url
+    def __init__(
+        self, where: ClickHouseConnection, views_database: str, timeout_seconds: int
+    ) -> None:
+        self._where = where
         self._sql = _EVENTS.format(views=views_database)
         self._timeout_seconds = timeout_seconds
         self._client: Client | None = None
@@ -53,7 +56,7 @@ class ClickHouseEvents:
         with self._lock:  # one connection, one query at a time
             try:
                 if self._client is None:
-                    self._client = connect(self._url, self._timeout_seconds)
+                    self._client = connect(self._where, self._timeout_seconds)
                 rows = self._client.query(self._sql, parameters=parameters).result_rows
                 return [b64decode(str(record), validate=True) for (record,) in rows]
             except (*UNAVAILABLE, NotBase64) as error:

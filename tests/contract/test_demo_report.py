@@ -16,8 +16,9 @@ from simulator_process import Start
 from devstack.demo.report import demo_report, print_demo_report
 from devstack.traffic.drain import under_way
 from devstack.traffic.stats import Tally, result_of
-from paystream.operations.clickhouse_client import connect
+from runtime.clickhouse import connect
 from runtime.settings import connections
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore
@@ -31,9 +32,9 @@ RESULT = result_of(Tally(10), 1.0)
 def views(clickhouse_url: str, unique_name: Callable[[str], str]) -> Iterator[str]:
     """Name of a database of views over a day at the shop."""
     databases = DatabaseNames(unique_name("raw"), unique_name("views"))
-    client = connect(clickhouse_url)
+    client = connect(ClickHouseConnection(clickhouse_url))
     migrate(client, databases)
-    store = LedgerStore(clickhouse_url, databases, 60)
+    store = LedgerStore(ClickHouseConnection(clickhouse_url), databases, 60)
     insert(store, a_day_at_the_shop())
     yield databases.views
     store.close()

@@ -21,6 +21,7 @@ from paystream.verify.live import LiveSources
 from paystream.verify.result import RuleResult
 from paystream.verify.run import CHAIN_RULES, check
 from runtime.kafka import RecordsGone, StoredRecord
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import encode
 from schemas.enums import EventType
 from schemas.records import ReconciliationEvent
@@ -81,9 +82,9 @@ class Stack:
 
     def __init__(self, url: str, databases: DatabaseNames, directory: Path) -> None:
         self.databases, self.directory = databases, directory
-        self.client: Client = connect(url, 60)
+        self.client: Client = connect(ClickHouseConnection(url), 60)
         migrate(self.client, databases)
-        self.store = LedgerStore(url, databases, 60)
+        self.store = LedgerStore(ClickHouseConnection(url), databases, 60)
         self.shop = a_day_at_the_shop()
         self.log = Log()
         self.published: list[Checkpoint] = []

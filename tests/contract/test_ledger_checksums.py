@@ -10,6 +10,7 @@ from contract.ledger_scenario import NEXT_DAY_MS, a_day_at_the_shop, insert, rec
 
 from paystream.rebuild.checksums import Bounds, checksum, examples, live_ends
 from paystream.rebuild.exchange import fed_tables
+from runtime.store_connections import ClickHouseConnection
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
@@ -24,11 +25,13 @@ LIVE, REBUILT = "sums_live_raw", "sums_rebuilt_raw"
 @pytest.fixture
 def client(clickhouse_url: str) -> Iterator[Client]:
     """Two databases with the same shop; one in pieces of another size, twice, at another time."""
-    with connect(clickhouse_url, 60) as made:
+    with connect(ClickHouseConnection(clickhouse_url), 60) as made:
         names = [DatabaseNames(raw, f"{raw}_views") for raw in (LIVE, REBUILT)]
         for each in names:
             migrate(made, each)
-        live, rebuilt = (LedgerStore(clickhouse_url, each, 60) for each in names)
+        live, rebuilt = (
+            LedgerStore(ClickHouseConnection(clickhouse_url), each, 60) for each in names
+        )
         insert(live, a_day_at_the_shop())
         insert(rebuilt, a_day_at_the_shop(), NEXT_DAY_MS + 5)
         events = records_of(a_day_at_the_shop(), NEXT_DAY_MS + 9)[PAYMENTS_EVENTS]

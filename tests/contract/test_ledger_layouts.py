@@ -19,6 +19,7 @@ from devstack.services import clickhouse
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from paystream.generate.views_page import views
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.migrations import load_migrations, migrate, plan, rendered_statements
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.storage_layout import ONE_SERVER, Layout
@@ -57,13 +58,13 @@ class Server:
         self.child = Child(clickhouse.launch(data, port, directory, config))
         self.child.wait_ready()
         self.url = clickhouse.url(port)
-        self.client: Client = connect(self.url, 60)
+        self.client: Client = connect(ClickHouseConnection(self.url), 60)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.client.query(sql).result_rows]
 
     def shop(self, names: DatabaseNames, ingested_at_ms: int = NEXT_DAY_MS) -> None:
-        store = LedgerStore(self.url, names, 60)
+        store = LedgerStore(ClickHouseConnection(self.url), names, 60)
         insert(store, a_day_at_the_shop(), ingested_at_ms)
         store.close()
 

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from contract.ledger_scenario import a_day_at_the_shop, insert
 
 from paystream.generate.views_page import views, views_page
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.ledger import CHART
 from sinks.audit.migrations import migrate
 from sinks.audit.settings import DatabaseNames
@@ -30,9 +31,9 @@ QUESTIONS = QUESTION.findall((DOCS / "questions.md").read_text())
 def analyst(clickhouse_url: str) -> Iterator[Client]:
     """A client in the views' database of a shop's ledger."""
     databases = DatabaseNames("questions_raw", "questions")
-    with connect(clickhouse_url, 60) as client:
+    with connect(ClickHouseConnection(clickhouse_url), 60) as client:
         migrate(client, databases)
-        store = LedgerStore(clickhouse_url, databases, 60)
+        store = LedgerStore(ClickHouseConnection(clickhouse_url), databases, 60)
         insert(store, a_day_at_the_shop())
         store.close()
         client.database = databases.views
@@ -86,7 +87,7 @@ def test_the_page_shows_the_chart_of_accounts() -> None:
 
 
 def test_the_read_only_user_reads_every_view_and_no_table(clickhouse_url: str) -> None:
-    with connect(clickhouse_url, 60) as client:
+    with connect(ClickHouseConnection(clickhouse_url), 60) as client:
         migrate(client)
     names = DatabaseNames()
     with clickhouse_connect.get_client(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore, connect
 from sinks.audit.tables import Table
@@ -24,11 +25,13 @@ class Text(str):
 
 @pytest.fixture
 def store(clickhouse_url: str, clickhouse_database: str) -> Iterator[LedgerStore]:
-    with connect(clickhouse_url, 60) as client:
+    with connect(ClickHouseConnection(clickhouse_url), 60) as client:
         client.command(
             f"CREATE TABLE {clickhouse_database}.texts (text String) ENGINE = MergeTree ORDER BY ()"
         )
-    made = LedgerStore(clickhouse_url, DatabaseNames(raw=clickhouse_database), 60)
+    made = LedgerStore(
+        ClickHouseConnection(clickhouse_url), DatabaseNames(raw=clickhouse_database), 60
+    )
     yield made
     made.close()
 

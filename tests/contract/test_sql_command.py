@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from paystream.cli.sql_prompt import completion
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.migrations import migrate
 from sinks.audit.store import connect
 
@@ -28,7 +29,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @pytest.fixture
 def env(clickhouse_url: str, tmp_path: Path) -> dict[str, str]:
-    with connect(clickhouse_url, 60) as client:
+    with connect(ClickHouseConnection(clickhouse_url), 60) as client:
         migrate(client)
     return {
         **os.environ,

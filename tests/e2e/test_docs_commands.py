@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from e2e.conftest import RunningStack
 
-from paystream.operations.clickhouse_client import connect
+from runtime.clickhouse import connect
+from runtime.store_connections import ClickHouseConnection
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
@@ -55,7 +56,9 @@ def shell(command: str, folder: Path, env: dict[str, str]) -> subprocess.Complet
 @pytest.fixture(scope="module")
 def payment_id(settled_stack: RunningStack) -> str:
     """Some payment of the running stack."""
-    with connect(settled_stack.env["CLICKHOUSE_URL"], "paystream") as client:
+    with connect(
+        ClickHouseConnection(settled_stack.env["CLICKHOUSE_URL"]), database="paystream"
+    ) as client:
         return str(client.query("SELECT payment_id FROM payments LIMIT 1").result_rows[0][0])
 
 

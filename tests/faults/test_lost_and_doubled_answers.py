@@ -20,8 +20,9 @@ from devstack.services.child import Child, Launch
 from devstack.traffic.drain import wait_until_drained
 from devstack.traffic.runner import TrafficSettings, run
 from paystream.cli.environment import read_env_file
-from paystream.operations.clickhouse_client import connect
 from paystream.verify.run import run_verify
+from runtime.clickhouse import connect
+from runtime.store_connections import ClickHouseConnection
 
 PAYMENTS = int(os.environ.get("PAYSTREAM_TEST_PAYMENTS", "2000"))
 RATE = float(os.environ.get("PAYSTREAM_TEST_RATE", "50"))
@@ -98,7 +99,7 @@ def test_no_card_is_charged_twice_and_no_payment_is_stuck(env: dict[str, str]) -
 def settle_actions(env: dict[str, str]) -> None:
     """Customers who stayed away are given up on; then nobody waits for anything."""
     limit = float(SETTINGS["PAYSTREAM_PAYMENTS_ACTION_TIMEOUT_SECONDS"]) + 30
-    with connect(env["CLICKHOUSE_URL"], "paystream") as client:
+    with connect(ClickHouseConnection(env["CLICKHOUSE_URL"]), database="paystream") as client:
         last: list[object] = []
         for _ in range(int(limit)):
             last = list(client.query(WAITING).result_rows)
@@ -131,5 +132,5 @@ def charges_of(network_url: str) -> Counter[str]:
 def unknown_outcomes(env: dict[str, str]) -> int:
     """How many operations stood without an outcome for a while: the test would be idle without."""
     sql = "SELECT count() FROM payment_events WHERE type = 'payment.outcome_unknown'"
-    with connect(env["CLICKHOUSE_URL"], "paystream") as client:
+    with connect(ClickHouseConnection(env["CLICKHOUSE_URL"]), database="paystream") as client:
         return int(client.query(sql).result_rows[0][0])

@@ -29,6 +29,7 @@ from paystream.verify.live import LiveSources
 from paystream.verify.result import RuleResult
 from paystream.verify.run import CHAIN_RULES, check
 from runtime.kafka_connection import KafkaConnection
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import encode
 from sinks.audit.app import APP_ID, SOURCES
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, expected_entries
@@ -62,7 +63,7 @@ class AuditStack:
             clickhouse.launch(self.directory / "clickhouse", self.port, self.directory)
         )
         self.clickhouse.wait_ready()
-        with connect(self.url, 60) as client:
+        with connect(ClickHouseConnection(self.url), 60) as client:
             migrate(client)
 
     def kill_clickhouse(self) -> None:
@@ -207,7 +208,7 @@ class AuditStack:
                 child.kill_group()
 
     def _client(self) -> Client:
-        return connect(self.url, 60)
+        return connect(ClickHouseConnection(self.url), 60)
 
     def until(self, condition: Any) -> None:
         deadline = time.monotonic() + WAIT_SECONDS

@@ -17,6 +17,7 @@ from devstack.services.ports import free_port
 from runtime.clock import now_ms
 from runtime.kafka import read_topic
 from runtime.kafka_connection import KafkaConnection
+from runtime.store_connections import ClickHouseConnection
 from schemas.codec import decode, encode
 from schemas.enums import EventType as E
 from schemas.records import HistoryRequest, PaymentCommand
@@ -57,7 +58,7 @@ class AuditStore:
         launch = clickhouse.launch(self.directory / "clickhouse", self.port, self.directory)
         self.child = Child(launch)
         self.child.wait_ready()
-        with connect(self.url, 60) as client:
+        with connect(ClickHouseConnection(self.url), 60) as client:
             migrate(client)
 
 

@@ -13,6 +13,7 @@ import pytest
 from contract.ledger_scenario import Shop, a_day_at_the_shop
 from stream.audit_harness import AuditStack, another_shop
 
+from runtime.store_connections import ClickHouseConnection
 from sinks.audit.ledger import expected_entries
 from sinks.audit.store import connect
 
@@ -51,7 +52,7 @@ class Reader:
             self._thread.join()
 
     def _read(self) -> None:
-        with connect(self._url, 60) as client:
+        with connect(ClickHouseConnection(self._url), 60) as client:
             while not self._over.is_set():
                 self._look(
                     [tuple(row) for row in client.query(TOTALS).result_rows],

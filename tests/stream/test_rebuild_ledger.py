@@ -24,6 +24,7 @@ from paystream.rebuild.ledger import (
     Rebuilt,
     rebuild_ledger,
 )
+from runtime.store_connections import ClickHouseConnection
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.audit.store import connect
 
@@ -148,7 +149,7 @@ def test_a_row_that_kafka_never_had_is_a_difference(stack: AuditStack) -> None:
 
 def test_a_fence_that_was_left_behind_ends_by_itself(stack: AuditStack) -> None:
     shop = another_shop(a_day_at_the_shop(), 5)
-    with connect(stack.url, 60) as client:
+    with connect(ClickHouseConnection(stack.url), 60) as client:
         Fence(client, "paystream_raw", COMPARED, 3).enable()
         until = time.monotonic() + 2.0
         stack.produce(shop)

@@ -18,6 +18,7 @@ from devstack.services.child import Child
 from devstack.services.ports import free_port
 from paystream.operations.topics import create_all
 from runtime.kafka_connection import KafkaConnection
+from runtime.store_connections import ValkeyConnection
 from schemas.topics import PAYMENTS_EVENTS
 from sinks.status.documents import Document
 from sinks.status.settings import StatusSettings
@@ -142,7 +143,7 @@ async def test_an_older_document_never_takes_the_place_of_a_newer_one(
     valkey_url: str, client: redis.Redis, unique_name: Unique
 ) -> None:
     key = unique_name("payment")
-    store = StatusWriter(valkey_url, StatusSettings(pipeline_keys_max=2))
+    store = StatusWriter(ValkeyConnection(valkey_url), StatusSettings(pipeline_keys_max=2))
 
     def document(sequence: int) -> Document:
         return Document(key, sequence, json.dumps({"sequence": sequence}).encode())

@@ -51,7 +51,7 @@ def new_checkpoint_writer(
         signing, keys = signer(directory), public_keys(directory)
     except (InvalidKey, OSError) as error:
         raise ConfigurationError(f"[audit] chain_key_dir: {error}") from error
-    store = LedgerStore(known.clickhouse_url, settings.databases, settings.insert_timeout_seconds)
+    store = LedgerStore(known.clickhouse, settings.databases, settings.insert_timeout_seconds)
     reader = ChainLogReader(known.kafka, makes_rows)
     return CheckpointWriter(store, reader, signing, keys, lambda: app.generation)
 

@@ -22,15 +22,15 @@ class Sample(msgspec.Struct, frozen=True):
 
 def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("[sample]\ntimeout_seconds = 5.0\nattempts_max = 9\n")
-    env = {"PAYSTREAM_CONFIG": str(file), "PAYSTREAM_SAMPLE_ATTEMPTS_MAX": "7"}
-    assert load(Sample, "sample", {}) == Sample()
-    assert load(Sample, "sample", env) == Sample(timeout_seconds=5.0, attempts_max=7)
+    file.write_text("[network]\ntimeout_seconds = 5.0\nattempts_max = 9\n")
+    env = {"PAYSTREAM_CONFIG": str(file), "PAYSTREAM_NETWORK_ATTEMPTS_MAX": "7"}
+    assert load(Sample, "network", {}) == Sample()
+    assert load(Sample, "network", env) == Sample(timeout_seconds=5.0, attempts_max=7)
 
 
 def test_a_bad_setting_is_named() -> None:
     with pytest.raises(ConfigurationError, match="attempts_max"):
-        load(Sample, "sample", {"PAYSTREAM_SAMPLE_ATTEMPTS_MAX": "many"})
+        load(Sample, "network", {"PAYSTREAM_NETWORK_ATTEMPTS_MAX": "many"})
 
 
 def test_a_missing_connection_is_named() -> None:
