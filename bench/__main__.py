@@ -8,7 +8,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import api, domain, latency, ledger, memory, outage, restore, takeover, throughput
+from bench import (
+    admission,
+    api,
+    domain,
+    latency,
+    ledger,
+    memory,
+    outage,
+    restore,
+    takeover,
+    throughput,
+)
 from bench.broker import BenchBroker, bench_broker
 from bench.figures import RESULTS, Figure, machine, print_table, write_json
 from bench.options import Options
@@ -26,6 +37,7 @@ ALONE: dict[str, Callable[[Options], list[Figure]]] = {
     "domain": domain.measure_domain,
     "ledger": ledger.measure,
     "memory": memory.measure_memory,
+    "admission": admission.measure,
 }
 
 

@@ -19,7 +19,16 @@ SECTIONS = (
         "history",
         "kafka",
     ),
-    *("ledger", "merchants", "network", "payments", "payouts", "reconciliation", "status"),
+    *(
+        "admission",
+        "ledger",
+        "merchants",
+        "network",
+        "payments",
+        "payouts",
+        "reconciliation",
+        "status",
+    ),
     *("valkey", "webhooks", "worker"),
     *("bank_simulator", "network_simulator", "receiver_simulator"),  # of the local stack
 )

@@ -20,14 +20,18 @@ class Source(StrEnum):
     API = "api"
     PRODUCER = "producer"
     NETWORK = "network"
+    NETWORK_NOTIFICATION = "network_notification"
     DEADLINES = "deadlines"
     OPERATOR = "operator"
     BANK = "bank"
     RECONCILIATION = "reconciliation"
     ARCHIVE = "archive"
+    HISTORY = "history"
 
 
-SYSTEM_SOURCES = frozenset({Source.NETWORK, Source.DEADLINES, Source.RECONCILIATION})
+SYSTEM_SOURCES = frozenset(
+    {Source.NETWORK, Source.NETWORK_NOTIFICATION, Source.DEADLINES, Source.RECONCILIATION}
+)
 """Issuers of commands that the system sends to itself: no caller waits for their outcome.
 
 Such commands have no outcome document. This is about who issued a command; what a payment remembers
@@ -228,6 +232,21 @@ class RejectionReason(StrEnum):
     PAYMENT_ID_MISMATCH = "payment_id_mismatch"
     NOT_DUE = "not_due"
     TOO_MANY_COMMANDS = "too_many_commands"
+    UNDECODABLE = "undecodable"
+    KEY_MISMATCH = "key_mismatch"
+    WRONG_PARTITION = "wrong_partition"
+    KIND_NOT_ACCEPTED = "kind_not_accepted"
+    TIME_OUT_OF_BOUNDS = "time_out_of_bounds"
+    CARD_NUMBER_IN_CLEAR = "card_number_in_clear"
+    CARD_NOT_ENCRYPTED = "card_not_encrypted"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    COMMAND_ID_MISMATCH = "command_id_mismatch"
+    FINGERPRINT_MISMATCH = "fingerprint_mismatch"
+    SIGNATURE_MISSING = "signature_missing"
+    SIGNATURE_INVALID = "signature_invalid"
+    KEY_NOT_GRANTED = "key_not_granted"
+    MERCHANT_SUSPENDED = "merchant_suspended"
+    MODE_NOT_ALLOWED = "mode_not_allowed"
     NO_SUCH_MERCHANT = "no_such_merchant"
     NO_SUCH_ENDPOINT = "no_such_endpoint"
     TOO_MANY_ENDPOINTS = "too_many_endpoints"

@@ -40,7 +40,8 @@ class Message(NamedTuple):
 def to_message(record: Struct, source: str, trace: _Trace = None) -> Message:
     """The record on its topic; `source` names the writer, `trace` is a W3C traceparent.
 
-    Raises KeyError for a record whose topic file has no envelope.
+    Raises KeyError for a record whose topic file has no envelope, and for a command that no topic
+    accepts from its source.
     """
     return _MESSAGES[type(record)](record, source, trace)
 
@@ -87,6 +88,40 @@ def _network_request(record: NetworkRequest, source: str, trace: _Trace) -> Mess
     return Message("network.requests", record.payment_id, encode(record), headers)
 
 
+_PAYMENT_COMMAND_TOPICS = {
+    ("history", "history"): "history.results",
+    ("api", "create"): "payments.commands",
+    ("api", "complete_action"): "payments.commands",
+    ("api", "capture"): "payments.commands",
+    ("api", "void"): "payments.commands",
+    ("api", "refund"): "payments.commands",
+    ("deadlines", "resolve_unknown"): "payments.deadlines",
+    ("deadlines", "capture_due"): "payments.deadlines",
+    ("deadlines", "action_timed_out"): "payments.deadlines",
+    ("deadlines", "expire"): "payments.deadlines",
+    ("deadlines", "settlement_due"): "payments.deadlines",
+    ("archive", "archive"): "payments.deadlines",
+    ("network_notification", "network_result"): "payments.network_notifications",
+    ("network_notification", "open_dispute"): "payments.network_notifications",
+    ("network_notification", "win_dispute"): "payments.network_notifications",
+    ("network_notification", "lose_dispute"): "payments.network_notifications",
+    ("network", "network_result"): "payments.network_results",
+    ("operator", "capture"): "payments.operator_commands",
+    ("operator", "void"): "payments.operator_commands",
+    ("operator", "refund"): "payments.operator_commands",
+    ("operator", "resolve_unknown"): "payments.operator_commands",
+    ("operator", "open_dispute"): "payments.operator_commands",
+    ("operator", "win_dispute"): "payments.operator_commands",
+    ("operator", "lose_dispute"): "payments.operator_commands",
+    ("producer", "create"): "payments.producer_commands",
+    ("producer", "complete_action"): "payments.producer_commands",
+    ("producer", "capture"): "payments.producer_commands",
+    ("producer", "void"): "payments.producer_commands",
+    ("producer", "refund"): "payments.producer_commands",
+    ("reconciliation", "settle"): "payments.settlements",
+}
+
+
 def _payment_command(record: PaymentCommand, source: str, trace: _Trace) -> Message:
     record_id = record.command_id
     record_type = record.kind
@@ -94,7 +129,8 @@ def _payment_command(record: PaymentCommand, source: str, trace: _Trace) -> Mess
         record_type = f"PaymentCommand.{record.kind}"
     time_ms = record.issued_at_ms
     headers = record_headers(record_id, record_type, time_ms, source, trace)
-    return Message("payments.commands", record.payment_id, encode(record), headers)
+    topic = _PAYMENT_COMMAND_TOPICS[record.source, record.kind]
+    return Message(topic, record.payment_id, encode(record), headers)
 
 
 def _payment_event(record: PaymentEvent, source: str, trace: _Trace) -> Message:

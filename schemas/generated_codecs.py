@@ -22,6 +22,7 @@ from schemas.records import (
     ProducerKey,
     ReconciliationEvent,
     ReconciliationRequest,
+    Rejection,
     SettlementLine,
     WebhookAttempt,
     WebhookDelivery,
@@ -4848,6 +4849,287 @@ def write_ReconciliationRequest(record: ReconciliationRequest) -> bytes:
     return "".join(('\x00\x00\x00\x00\x13', LONGS[len(f_request_id)], f_request_id, LONGS[len(f_subject_id)], f_subject_id, LONGS[len(f_kind)], f_kind, LONGS[f_issued_at_ms], LONGS[len(f_source)], f_source, t_line_id, t_report_id, t_network, t_line_kind, t_operation_id, t_network_reference, t_currency, t_gross_minor, t_fee_minor, t_published_at_ms, t_report_lines, t_report_net_minor, t_page, t_break_id, t_break_state, t_actor, t_reason)).encode("latin-1")
 
 
+def read_Rejection(data: bytes) -> Rejection:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_rejection_id = text[start:at]
+    if not f_rejection_id.isascii():
+        f_rejection_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_topic = text[start:at]
+    if not f_topic.isascii():
+        f_topic = data[start:at].decode()
+    f_partition = data[at]
+    if f_partition < 128:
+        f_partition = (f_partition >> 1) ^ -(f_partition & 1)
+        at += 1
+    else:
+        f_partition, at = long_at(data, at)
+    f_offset = data[at]
+    if f_offset < 128:
+        f_offset = (f_offset >> 1) ^ -(f_offset & 1)
+        at += 1
+    else:
+        f_offset, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_reason = text[start:at]
+    if not f_reason.isascii():
+        f_reason = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_detail = text[start:at]
+    if not f_detail.isascii():
+        f_detail = data[start:at].decode()
+    f_value_bytes = data[at]
+    if f_value_bytes < 128:
+        f_value_bytes = (f_value_bytes >> 1) ^ -(f_value_bytes & 1)
+        at += 1
+    else:
+        f_value_bytes, at = long_at(data, at)
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_value_sha256 = text[start:at]
+    if not f_value_sha256.isascii():
+        f_value_sha256 = data[start:at].decode()
+    f_recorded_at_ms = data[at]
+    if f_recorded_at_ms < 128:
+        f_recorded_at_ms = (f_recorded_at_ms >> 1) ^ -(f_recorded_at_ms & 1)
+        at += 1
+    else:
+        f_recorded_at_ms, at = long_at(data, at)
+    f_rejected_at_ms = data[at]
+    if f_rejected_at_ms < 128:
+        f_rejected_at_ms = (f_rejected_at_ms >> 1) ^ -(f_rejected_at_ms & 1)
+        at += 1
+    else:
+        f_rejected_at_ms, at = long_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_command_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_command_id = text[start:at]
+        if not f_command_id.isascii():
+            f_command_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_fingerprint = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_fingerprint = text[start:at]
+        if not f_fingerprint.isascii():
+            f_fingerprint = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_payment_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_payment_id = text[start:at]
+        if not f_payment_id.isascii():
+            f_payment_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    if len(data) - at == 4 and not any(data[at:]):
+        return Rejection(f_rejection_id, f_topic, f_partition, f_offset, f_reason, f_detail, f_value_bytes, f_value_sha256, f_recorded_at_ms, f_rejected_at_ms, f_command_id, f_fingerprint, f_payment_id)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_merchant_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_merchant_id = text[start:at]
+        if not f_merchant_id.isascii():
+            f_merchant_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_mode = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_mode = text[start:at]
+        if not f_mode.isascii():
+            f_mode = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_kind = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_kind = text[start:at]
+        if not f_kind.isascii():
+            f_kind = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_signature_key_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_signature_key_id = text[start:at]
+        if not f_signature_key_id.isascii():
+            f_signature_key_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    end_at(data, at)
+    return Rejection(f_rejection_id, f_topic, f_partition, f_offset, f_reason, f_detail, f_value_bytes, f_value_sha256, f_recorded_at_ms, f_rejected_at_ms, f_command_id, f_fingerprint, f_payment_id, f_merchant_id, f_mode, f_kind, f_signature_key_id)
+
+
+def write_Rejection(record: Rejection) -> bytes:
+    f_rejection_id = record.rejection_id
+    if not f_rejection_id.isascii():
+        f_rejection_id = wide(f_rejection_id)
+    f_topic = record.topic
+    if not f_topic.isascii():
+        f_topic = wide(f_topic)
+    f_partition = record.partition
+    f_offset = record.offset
+    f_reason = record.reason
+    if not f_reason.isascii():
+        f_reason = wide(f_reason)
+    f_detail = record.detail
+    if not f_detail.isascii():
+        f_detail = wide(f_detail)
+    f_value_bytes = record.value_bytes
+    f_value_sha256 = record.value_sha256
+    if not f_value_sha256.isascii():
+        f_value_sha256 = wide(f_value_sha256)
+    f_recorded_at_ms = record.recorded_at_ms
+    f_rejected_at_ms = record.rejected_at_ms
+    f_command_id = record.command_id
+    if f_command_id is None:
+        t_command_id = "\0"
+    else:
+        if not f_command_id.isascii():
+            f_command_id = wide(f_command_id)
+        t_command_id = "".join(("\2", LONGS[len(f_command_id)], f_command_id))
+    f_fingerprint = record.fingerprint
+    if f_fingerprint is None:
+        t_fingerprint = "\0"
+    else:
+        if not f_fingerprint.isascii():
+            f_fingerprint = wide(f_fingerprint)
+        t_fingerprint = "".join(("\2", LONGS[len(f_fingerprint)], f_fingerprint))
+    f_payment_id = record.payment_id
+    if f_payment_id is None:
+        t_payment_id = "\0"
+    else:
+        if not f_payment_id.isascii():
+            f_payment_id = wide(f_payment_id)
+        t_payment_id = "".join(("\2", LONGS[len(f_payment_id)], f_payment_id))
+    f_merchant_id = record.merchant_id
+    if f_merchant_id is None:
+        t_merchant_id = "\0"
+    else:
+        if not f_merchant_id.isascii():
+            f_merchant_id = wide(f_merchant_id)
+        t_merchant_id = "".join(("\2", LONGS[len(f_merchant_id)], f_merchant_id))
+    f_mode = record.mode
+    if f_mode is None:
+        t_mode = "\0"
+    else:
+        if not f_mode.isascii():
+            f_mode = wide(f_mode)
+        t_mode = "".join(("\2", LONGS[len(f_mode)], f_mode))
+    f_kind = record.kind
+    if f_kind is None:
+        t_kind = "\0"
+    else:
+        if not f_kind.isascii():
+            f_kind = wide(f_kind)
+        t_kind = "".join(("\2", LONGS[len(f_kind)], f_kind))
+    f_signature_key_id = record.signature_key_id
+    if f_signature_key_id is None:
+        t_signature_key_id = "\0"
+    else:
+        if not f_signature_key_id.isascii():
+            f_signature_key_id = wide(f_signature_key_id)
+        t_signature_key_id = "".join(("\2", LONGS[len(f_signature_key_id)], f_signature_key_id))
+    return "".join(('\x00\x00\x00\x00\x18', LONGS[len(f_rejection_id)], f_rejection_id, LONGS[len(f_topic)], f_topic, LONGS[f_partition], LONGS[f_offset], LONGS[len(f_reason)], f_reason, LONGS[len(f_detail)], f_detail, LONGS[f_value_bytes], LONGS[len(f_value_sha256)], f_value_sha256, LONGS[f_recorded_at_ms], LONGS[f_rejected_at_ms], t_command_id, t_fingerprint, t_payment_id, t_merchant_id, t_mode, t_kind, t_signature_key_id)).encode("latin-1")
+
+
 def read_SettlementLine(data: bytes) -> SettlementLine:
     text = data.decode("latin-1")
     at = 5
@@ -5335,6 +5617,7 @@ READERS: dict[type, Callable[[Any], Any]] = {
     PayoutRequest: read_PayoutRequest,
     ReconciliationEvent: read_ReconciliationEvent,
     ReconciliationRequest: read_ReconciliationRequest,
+    Rejection: read_Rejection,
     SettlementLine: read_SettlementLine,
     WebhookAttempt: read_WebhookAttempt,
     WebhookDelivery: read_WebhookDelivery,
@@ -5356,6 +5639,7 @@ WRITERS: dict[type, Callable[[Any], Any]] = {
     PayoutRequest: write_PayoutRequest,
     ReconciliationEvent: write_ReconciliationEvent,
     ReconciliationRequest: write_ReconciliationRequest,
+    Rejection: write_Rejection,
     SettlementLine: write_SettlementLine,
     WebhookAttempt: write_WebhookAttempt,
     WebhookDelivery: write_WebhookDelivery,

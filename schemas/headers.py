@@ -7,6 +7,9 @@ CE_TIME = "ce_time"
 CE_SOURCE = "ce_source"
 CE_SPECVERSION = "ce_specversion"
 CONTENT_TYPE = "content-type"
+SIGNATURE_KEY_ID = "signature_key_id"
+SIGNATURE = "signature"
+SIGNATURE_PATH = "signature_path"
 
 _AVRO = b"application/vnd.confluent.avro"
 

@@ -75,6 +75,12 @@ CATALOGUE: dict[str, Metric] = {
             "paystream_duplicate_commands_total", "counter", "Repeated commands that were absorbed."
         ),
         Metric(
+            "paystream_rejections_total",
+            "counter",
+            "Clients' records that were not accepted as commands.",
+            ("topic", "reason"),
+        ),
+        Metric(
             "paystream_network_calls_total",
             "counter",
             "Calls to the card network.",

@@ -57,7 +57,12 @@ def to_network_result(
 
 
 def result_command(
-    asked: RequestedOperation, answer: NetworkResult, issued_at_ms: int, card: str | None = None
+    asked: RequestedOperation,
+    answer: NetworkResult,
+    issued_at_ms: int,
+    card: str | None = None,
+    *,
+    source: Source,
 ) -> PaymentCommand:
     """The answer as a command; its id is derived, so that a repeated call reports it once."""
     meaning = {
@@ -78,7 +83,7 @@ def result_command(
         kind=CommandKind.NETWORK_RESULT,
         fingerprint=fingerprint(meaning),
         issued_at_ms=issued_at_ms,
-        source=Source.NETWORK,
+        source=source,
         refund_id=asked.refund_id,
         operation=asked.operation,
         operation_id=asked.operation_id,

@@ -7,6 +7,8 @@ Ids are passed over: a UUID, a hash or a W3C `traceparent` has such digits by ch
 rule. Numbers of the published test cards count wherever they stand.
 """
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from itertools import accumulate
@@ -141,8 +143,26 @@ def is_card_number(digits: str) -> bool:
 
 
 def is_compact_jwe(text: str) -> bool:
-    """Five parts of base64url as RFC 7516 section 3.1 has it; the encrypted key may be empty."""
-    return _JWE.fullmatch(text) is not None
+    """Five parts of base64url as RFC 7516 section 3.1 has it; the encrypted key may be empty.
+
+    The first part must be a header that names its algorithms, and no part may be digits alone:
+    five words with dots between them could hold a card number in clear.
+    """
+    if _JWE.fullmatch(text) is None:
+        return False
+    parts = text.split(".")
+    return not any(map(str.isdecimal, parts)) and _is_header(parts[0])
+
+
+def _is_header(protected_header: str) -> bool:
+    padded = protected_header + "=" * (-len(protected_header) % 4)
+    try:
+        header = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(header, dict) or not {"alg", "enc"} <= header.keys():
+        return False
+    return not document_has_card_number(header)
 
 
 class _Plain(dict[int, str]):

@@ -372,6 +372,28 @@ class ReconciliationRequest(Struct, frozen=True, gc=False):
     reason: str | None = None
 
 
+class Rejection(Struct, frozen=True, gc=False):
+    """A client's record on a topic of payment commands that was not accepted, and why. It holds nothing of the value. Key: rejection_id."""
+
+    rejection_id: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    value_bytes: int
+    value_sha256: str
+    recorded_at_ms: int
+    rejected_at_ms: int
+    command_id: str | None = None
+    fingerprint: str | None = None
+    payment_id: str | None = None
+    merchant_id: str | None = None
+    mode: str | None = None
+    kind: str | None = None
+    signature_key_id: str | None = None
+
+
 class SettlementLine(Struct, frozen=True, gc=False):
     """One line of a card network's settlement report: money of one operation. Key: line_id. Reading a report again writes the same lines again."""
 

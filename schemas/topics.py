@@ -6,6 +6,14 @@ from typing import Literal
 import msgspec
 
 PAYMENTS_COMMANDS = "payments.commands"
+PAYMENTS_PRODUCER_COMMANDS = "payments.producer_commands"
+PAYMENTS_NETWORK_RESULTS = "payments.network_results"
+PAYMENTS_NETWORK_NOTIFICATIONS = "payments.network_notifications"
+PAYMENTS_DEADLINES = "payments.deadlines"
+PAYMENTS_SETTLEMENTS = "payments.settlements"
+PAYMENTS_OPERATOR_COMMANDS = "payments.operator_commands"
+HISTORY_RESULTS = "history.results"
+PAYMENTS_REJECTIONS = "payments.rejections"
 PAYMENTS_EVENTS = "payments.events"
 NETWORK_REQUESTS = "network.requests"
 HISTORY_REQUESTS = "history.requests"
@@ -55,6 +63,8 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention_ms: int
     envelope: Envelope | None = None
     """None where a writer sets key and headers itself."""
+    commands: dict[str, str] = {}
+    """Kind -> source: the commands that are accepted from this topic, and who has issued them."""
 
     def broker_settings(self) -> dict[str, str]:
         """Topic settings as Kafka's CreateTopics takes them."""
@@ -76,3 +86,21 @@ def _load() -> dict[str, Topic]:
 
 TOPICS: dict[str, Topic] = _load()
 """Topic name -> topic."""
+
+PAYMENT_COMMAND_TOPICS: tuple[str, ...] = (
+    PAYMENTS_NETWORK_RESULTS,
+    PAYMENTS_NETWORK_NOTIFICATIONS,
+    PAYMENTS_SETTLEMENTS,
+    HISTORY_RESULTS,
+    PAYMENTS_DEADLINES,
+    PAYMENTS_OPERATOR_COMMANDS,
+    PAYMENTS_COMMANDS,
+    PAYMENTS_PRODUCER_COMMANDS,
+)
+"""Topics of payment commands, in the order in which one poll's records of a payment are decided.
+
+What has happened comes before what is asked for: a capture sees the authorization that is there.
+"""
+
+CLIENT_COMMAND_TOPICS = frozenset({PAYMENTS_COMMANDS, PAYMENTS_PRODUCER_COMMANDS})
+"""Topics whose records come from outside: what is not accepted there becomes a rejection."""

@@ -5,24 +5,30 @@ from collections.abc import Iterator, Mapping
 
 from engine import BatchStream, EngineApp, ProducerRecord, Record, TransactionalTable
 from runtime import log
+from runtime.compacted_topic import CompactedTopic
 from runtime.settings import Connections, connections, load
 from runtime.store_connections import ClickHouseConnection
 from schemas.codec import decoder
 from schemas.enums import Network
 from schemas.records import HistoryRequest, MerchantCommand, NetworkRequest, PaymentCommand
 from schemas.topics import (
+    CLIENT_COMMAND_TOPICS,
     HISTORY_REQUESTS,
+    MERCHANTS,
     MERCHANTS_COMMANDS,
     NETWORK_REQUESTS,
-    PAYMENTS_COMMANDS,
+    PAYMENT_COMMAND_TOPICS,
 )
 from streams.agents import merchants, network, payments
+from streams.agents.admission import Admission, client_command_decoder, named_merchants
 from streams.agents.archiving import ArchiveScheduler
 from streams.agents.deadlines import deadline_commands
 from streams.agents.event_store import ClickHouseEvents
 from streams.agents.history import HistoryCallHandler
+from streams.agents.merchant_terms import Merchants, TermsTable
 from streams.agents.network_client import NetworkClient
 from streams.domain import next_due_at_ms
+from streams.domain.admission import AdmissionPolicy
 from streams.settings import (
     ArchiveSettings,
     DeadlineSettings,
@@ -44,17 +50,53 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         "payments", encode=encode_state, decode=decode_state, due_ms=next_due_at_ms
     )
     archive = app.transactional_table("archived", encode=encode_archived, decode=decode_archived)
-    agent = payments.PaymentsAgent(policy(env), load(WorkerSettings, "worker", env).partitions)
+    merchants_known = _follow_merchants(app, env)
+    admission = Admission(
+        merchants_known.get,
+        load(AdmissionPolicy, "admission", env),
+        load(WorkerSettings, "worker", env).partitions,
+    )
+    agent = payments.PaymentsAgent(policy(env), admission)
 
-    @app.agent(app.batch_topic(PAYMENTS_COMMANDS, decode=decoder(PaymentCommand)))
-    async def handle_commands(stream: BatchStream) -> None:
-        async for batch in stream:
-            agent.handle(batch, table.partition(batch), archive.partition(batch))
+    def handle_topic(name: str) -> None:
+        """One agent per topic; all of them write the same tables."""
+        is_client = name in CLIENT_COMMAND_TOPICS
+        decode = client_command_decoder() if is_client else decoder(PaymentCommand)
 
+        @app.agent(app.batch_topic(name, decode=decode), name=name)
+        async def handle_commands(stream: BatchStream) -> None:
+            async for batch in stream:
+                if is_client:
+                    await merchants_known.prepare(named_merchants(batch))
+                agent.handle(batch, table.partition(batch), archive.partition(batch))
+
+    for name in PAYMENT_COMMAND_TOPICS:
+        handle_topic(name)
     deadlines = deadline_commands(table, app.produce, settings)
     run_regularly(app, settings.interval_seconds, deadlines.run_due, "streams.deadlines")
     _add_archiving(app, table, env)
     return app
+
+
+def _follow_merchants(app: EngineApp, env: Mapping[str, str]) -> Merchants:
+    """Terms of all merchants; the follower's thread starts and stops with the app."""
+    table = TermsTable()
+    topic = CompactedTopic(
+        connections(env).kafka,
+        MERCHANTS,
+        f"{payments.GROUP}-merchants",
+        table.apply,
+    )
+
+    @app.task
+    async def follow_merchants() -> None:
+        topic.start()
+
+    @app.on_before_shutdown.connect
+    async def stop(*_: object, **__: object) -> None:
+        await asyncio.to_thread(topic.stop)
+
+    return Merchants(table, topic, load(AdmissionPolicy, "admission", env))
 
 
 def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, str]) -> None:

@@ -27,11 +27,17 @@ from runtime.merchant_registry import key_hash
 from schemas.codec import decode, encode
 from schemas.enums import Mode
 from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, PaymentCommand
-from schemas.topics import MERCHANTS, MERCHANTS_COMMANDS, PAYMENTS_COMMANDS, TOPICS
+from schemas.topics import (
+    MERCHANTS,
+    MERCHANTS_COMMANDS,
+    PAYMENTS_COMMANDS,
+    PAYMENTS_NETWORK_NOTIFICATIONS,
+    TOPICS,
+)
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
 ADMIN_TOKEN = "operator-token-of-tests"
-JWE = "eyJhbGciOiJFQ0RILUVTIn0..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
+JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
 PAYMENT = {"amount": 1999, "currency": "EUR", "card": JWE}
 WAIT_SECONDS = 20.0
 
@@ -149,10 +155,11 @@ def known_shop(api: RunningApi, bootstrap: str, **changes: object) -> Shop:
 
 
 def stored_commands(bootstrap: str, payment_id: str) -> list[tuple[StoredRecord, PaymentCommand]]:
-    """What stands on payments.commands for this payment, in order."""
+    """What the API wrote for this payment, each topic in its order."""
     return [
         (record, decode(PaymentCommand, record.value or b""))
-        for record in read_topic(KafkaConnection(bootstrap), PAYMENTS_COMMANDS)
+        for topic in (PAYMENTS_COMMANDS, PAYMENTS_NETWORK_NOTIFICATIONS)
+        for record in read_topic(KafkaConnection(bootstrap), topic)
         if record.key == payment_id
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from engine.types import TopicPartition
@@ -51,11 +51,15 @@ class BatchSlice:
 
 
 def batch_slices(
-    messages: Iterable[Any], merge_partitions: Container[str] = ()
+    messages: Iterable[Any],
+    merge_partitions: Container[str] = (),
+    topics: Sequence[str] = (),
 ) -> list[BatchSlice]:
-    """One per partition, one per topic in `merge_partitions`; by first appearance, order kept.
+    """One per partition, one per topic in `merge_partitions`; offset order is kept.
 
-    In a slice of several partitions the records of each partition are together.
+    Slices are in the order of their partition's number and then of `topics`, so that the order is a
+    function of the records alone, not of the way in which brokers answered. In a slice of several
+    partitions the records of each partition are together.
     """
     groups: dict[tuple[str, int], list[Any]] = {}
     for message in messages:
@@ -72,4 +76,11 @@ def batch_slices(
             found[topic, partition].messages += group
         else:
             found[topic, partition] = BatchSlice(topic, partition, group)
-    return list(found.values())
+    rank = {name: at for at, name in enumerate(topics)}
+    return sorted(
+        found.values(),
+        key=lambda slice_: (
+            -1 if slice_.partition is None else slice_.partition,
+            rank.get(slice_.topic, len(rank)),
+        ),
+    )

@@ -42,7 +42,7 @@ class PollBatch:
         self._expires = any(table.expires_ms is not None for table in self._tables)
         self._dead_letters = dead_letters
         merge_partitions = {name for name, topic in topics.items() if topic.merge_partitions}
-        self._pending = deque(batch_slices(messages, merge_partitions))
+        self._pending = deque(batch_slices(messages, merge_partitions, tuple(topics)))
 
     @property
     def done(self) -> bool:

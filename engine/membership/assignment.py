@@ -78,6 +78,7 @@ class Assignment:
 
     async def run(self) -> None:
         """Until drained or cancelled; raises what must end the worker."""
+        self._check_copartitioned()
         while not self._draining.is_set():
             try:
                 await self._restore_and_assign()
@@ -86,6 +87,22 @@ class Assignment:
                 await self._after_abort(abort)
             finally:
                 self.processing = False
+
+    def _check_copartitioned(self) -> None:
+        """Agents of several topics may write one table: its partition has one owner.
+
+        Raises `EngineError`.
+        """
+        if not self._context.tables:
+            return
+        for number in self._numbers:
+            for topic in self._context.topics:
+                if TopicPartition(topic, number) not in self._sources:
+                    raise EngineError(
+                        f"Partition {number} of {topic} is assigned to another worker than the "
+                        f"partition {number} of this app's other topics. Start all workers of this "
+                        "app with the same topics and the same number of partitions."
+                    )
 
     def _set_phase(self, phase: str) -> None:
         self.phase, self.phase_at = phase, time.monotonic()

@@ -3,6 +3,7 @@
 from ingest_api.commands.payment_reader import PaymentReader
 from ingest_api.commands.publisher import Publisher
 from runtime.clock import now_ms
+from schemas.enums import Source
 from schemas.network_results import NetworkResult, RequestedOperation, result_command
 
 
@@ -31,5 +32,5 @@ class NetworkNotifications:
             operation_id=operation_id,
             attempt=1,  # the network does not count our attempts: only the first is certain
         )
-        command = result_command(requested, result, now_ms())
+        command = result_command(requested, result, now_ms(), source=Source.NETWORK_NOTIFICATION)
         await self._publisher.publish(command, traceparent)

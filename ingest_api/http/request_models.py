@@ -1,8 +1,4 @@
-"""What requests may contain: strict types, bounds, no unknown field (pure).
-
-A fingerprint covers `fingerprint_fields()`: everything that was requested, after defaults, except
-the ciphertext of the card, which differs at each encryption of the same card.
-"""
+"""What requests may contain: strict types, bounds, no unknown field (pure)."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -11,7 +7,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from ingest_api.merchants.models import MerchantDetails
-from schemas.enums import CommandKind, Reversal
+from schemas.enums import Reversal
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
 from schemas.pan import is_compact_jwe
 
@@ -93,18 +89,6 @@ class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if not is_compact_jwe(self.card):
             raise InvalidField("card", "must be a compact JWE: five base64url parts joined by dots")
 
-    def fingerprint_fields(self) -> dict[str, object]:
-        """What the fingerprint covers."""
-        return {
-            "kind": CommandKind.CREATE.value,
-            "amount": self.amount,
-            "currency": self.currency,
-            "capture_method": self.capture_method,
-            "capture_delay_seconds": self.capture_delay_seconds,
-            "reference": self.reference,
-            "return_url": self.return_url,
-        }
-
 
 class CapturePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Without an amount: all that is left. `final` releases the rest of the authorization."""
@@ -112,19 +96,11 @@ class CapturePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     amount: Amount | None = None
     final: bool | None = None
 
-    def fingerprint_fields(self) -> dict[str, object]:
-        """What the fingerprint covers."""
-        return {"kind": CommandKind.CAPTURE.value, "amount": self.amount, "final": self.final}
-
 
 class RefundPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Without an amount: all that was captured and not yet refunded."""
 
     amount: Amount | None = None
-
-    def fingerprint_fields(self) -> dict[str, object]:
-        """What the fingerprint covers."""
-        return {"kind": CommandKind.REFUND.value, "amount": self.amount}
 
 
 class EmptyBody(Struct, frozen=True, forbid_unknown_fields=True):

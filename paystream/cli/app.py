@@ -12,6 +12,7 @@ from paystream.cli.output import print_error
 _KNOWN_ERRORS = frozenset(
     {
         "paystream.cli.output.CliError",
+        "paystream.operations.payment_commands.CommandNotSent",
         "paystream.operations.topics.TopicsNotCreated",
         "paystream.verify.sources.SourceUnavailable",
         "engine.errors.EngineError",
@@ -43,6 +44,7 @@ _COMMANDS = {
     "rebuild": "paystream.cli.rebuild:rebuild",
     "dead-letters": "paystream.cli.dead_letters:dead_letters",
     "breaks": "paystream.cli.breaks:breaks",
+    "decide": "paystream.cli.decide:decide",
     "worker": "paystream.cli.worker:worker",
     "api": "paystream.cli.api:api",
 }

@@ -15,6 +15,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "worker": ("workers.app", "WorkerSettings"),
     "api": ("ingest_api.settings", "ApiSettings"),
     "payments": ("streams.domain.policy", "Policy"),
+    "admission": ("streams.domain.admission", "AdmissionPolicy"),
     "deadlines": ("streams.settings", "DeadlineSettings"),
     "archive": ("streams.settings", "ArchiveSettings"),
     "history": ("streams.settings", "HistorySettings"),

@@ -10,7 +10,7 @@ _PROSE = """\
 
 `streams.domain.decide(state, command, policy)` says what a command does; `evolve(state, event)`
 the state after it. A state is the fold of the payment's events and nothing else, so every payment
-can be rebuilt from `payments.events`, and every event can be recomputed from `payments.commands`,
+can be rebuilt from `payments.events`, and every event can be recomputed from the commands,
 byte for byte: decisions know no clock and no chance, only `issued_at_ms`.
 
 ## One command, one outcome

@@ -55,7 +55,7 @@ def explain(env: Mapping[str, str], payment_id: str) -> PaymentTimeline:
         except SourceUnavailable as error:
             story[name], story["missing"][name] = [], str(error)
 
-    gather("commands", _records(sources, topics.PAYMENTS_COMMANDS, PaymentCommand, payment_id))
+    gather("commands", _commands(sources, payment_id))
     gather("events", _records(sources, topics.PAYMENTS_EVENTS, PaymentEvent, payment_id))
     gather("requests", _records(sources, topics.NETWORK_REQUESTS, NetworkRequest, payment_id))
     gather("network", _network(sources, payment_id))
@@ -87,6 +87,11 @@ def _records(
         fields = msgspec.to_builtins(record)
         if fields["payment_id"] == payment_id:
             yield {"at": where, **_plain(fields)}
+
+
+def _commands(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
+    for topic in topics.PAYMENT_COMMAND_TOPICS:
+        yield from _records(sources, topic, PaymentCommand, payment_id)
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:

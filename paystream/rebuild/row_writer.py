@@ -10,9 +10,9 @@ from runtime.clock import now_ms
 from runtime.store_connections import ClickHouseConnection
 from schemas.codec import UndecodableRecord, decode
 from sinks.audit.app import SOURCES
+from sinks.audit.raw_table import KafkaPosition, Row, Table
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import DecodedRecord, LedgerStore, rows_of
-from sinks.audit.tables import KafkaPosition, Row, Table
 
 INSERT_TIMEOUT_SECONDS = 60
 

@@ -18,7 +18,8 @@ from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain.chain import LEAF_BYTES, SEGMENT_OFFSETS, Leaves, Offsets
 from sinks.audit.ledger import ENTRY_COLUMNS_SQL, EntryRow, expected_entries
-from sinks.audit.tables import PAYMENT_EVENTS, PAYOUT_EVENTS, RECONCILED, KafkaPosition, Table
+from sinks.audit.raw_table import KafkaPosition, Table
+from sinks.audit.tables import PAYMENT_EVENTS, PAYOUT_EVENTS, RECONCILED
 
 Event = type[PaymentEvent] | type[PayoutEvent] | type[ReconciliationEvent]
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from paystream.verify.sources import Sources
 from runtime.kafka import StoredRecord
@@ -28,6 +29,7 @@ from schemas.records import (
     PayoutItem,
     ReconciliationEvent,
     ReconciliationRequest,
+    Rejection,
     SettlementLine,
     WebhookAttempt,
     WebhookDelivery,
@@ -44,6 +46,7 @@ class Located(msgspec.Struct, Generic[R], frozen=True):
     partition: int
     offset: int
     record: R
+    topic: str = ""
 
 
 class Dataset:
@@ -64,12 +67,33 @@ class Dataset:
             except UndecodableRecord:
                 self.undecodable[topic].append(stored)
                 continue
-            yield Located(stored.partition, stored.offset, record)
+            yield Located(stored.partition, stored.offset, record, topic)
 
     @cached_property
     def commands(self) -> dict[int, list[Located[PaymentCommand]]]:
-        """Payment commands by partition, in offset order."""
-        return _by_partition(self._decoded(topics.PAYMENTS_COMMANDS, PaymentCommand))
+        """Accepted payment commands by partition: topic after topic, each in offset order.
+
+        Each has the source that its topic gives it. What was refused or given up is left out.
+        """
+        return _by_partition(self._accepted_commands())
+
+    def _accepted_commands(self) -> Iterator[Located[PaymentCommand]]:
+        refused = {(found.topic, found.partition, found.offset) for found in self.rejections}
+        for topic in topics.PAYMENT_COMMAND_TOPICS:
+            gone = self.dead_lettered(topic)
+            sources = topics.TOPICS[topic].commands
+            for found in self._decoded(topic, PaymentCommand):
+                if (topic, found.partition, found.offset) in refused:
+                    continue
+                if (found.partition, found.offset) in gone:
+                    continue
+                source = sources.get(found.record.kind, found.record.source)
+                yield replace(found, record=replace(found.record, source=source))
+
+    @cached_property
+    def rejections(self) -> list[Rejection]:
+        """Clients' records that were not accepted as commands."""
+        return [f.record for f in self._decoded(topics.PAYMENTS_REJECTIONS, Rejection)]
 
     @cached_property
     def events(self) -> dict[int, list[Located[PaymentEvent]]]:
@@ -191,6 +215,10 @@ class Dataset:
         """Partition and offset of the topic's records that were given up."""
         found = self.dead_letters
         return {(letter.partition, letter.offset) for letter in found if letter.topic == topic}
+
+    def commands_cut_off(self) -> set[int]:
+        """Partitions in which retention took the oldest commands of some topic."""
+        return {part for topic in topics.PAYMENT_COMMAND_TOPICS for part in self.cut_off(topic)}
 
     def cut_off(self, topic: str) -> dict[int, int]:
         """Partition -> first offset left, of partitions whose beginning retention took."""

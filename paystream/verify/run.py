@@ -18,7 +18,7 @@ from paystream.verify.live import LiveSources
 from paystream.verify.offsets import offsets_at_end
 from paystream.verify.outcomes import accepted_has_outcome
 from paystream.verify.payouts import paid_once
-from paystream.verify.recomputation import events_are_recomputable
+from paystream.verify.recomputation import events_are_recomputable, sources_are_right
 from paystream.verify.reconciliation import reconciliation
 from paystream.verify.result import Findings, RuleResult, VerifyReport
 from paystream.verify.sequences import sequence_without_gaps
@@ -67,6 +67,12 @@ RULES = (
         "events_are_recomputable",
         "events = the pure state machine applied to the commands",
         events_are_recomputable,
+        Tier.LOG,
+    ),
+    Rule(
+        "sources_are_right",
+        "no event was caused by a command from the wrong source",
+        sources_are_right,
         Tier.LOG,
     ),
     Rule(

@@ -33,7 +33,8 @@ class Message(NamedTuple):
 def to_message(record: Struct, source: str, trace: _Trace = None) -> Message:
     """The record on its topic; `source` names the writer, `trace` is a W3C traceparent.
 
-    Raises KeyError for a record whose topic file has no envelope.
+    Raises KeyError for a record whose topic file has no envelope, and for a command that no topic
+    accepts from its source.
     """
     return _MESSAGES[type(record)](record, source, trace)
 '''
@@ -41,17 +42,26 @@ def to_message(record: Struct, source: str, trace: _Trace = None) -> Message:
 
 def envelopes_text() -> str:
     """Source text of envelopes.py."""
-    topics = sorted((t for t in TOPICS.values() if t.envelope), key=lambda topic: topic.record)
-    names = ",\n    ".join(topic.record for topic in topics)
-    functions = "".join(_function(topic) for topic in topics)
-    table = "".join(f"    {topic.record}: _{_snake(topic.record)},\n" for topic in topics)
+    by_record: dict[str, list[Topic]] = {}
+    for topic in sorted((t for t in TOPICS.values() if t.envelope), key=lambda t: t.record):
+        by_record.setdefault(topic.record, []).append(topic)
+    names = ",\n    ".join(by_record)
+    functions = "".join(_function(topics) for topics in by_record.values())
+    table = "".join(f"    {record}: _{_snake(record)},\n" for record in by_record)
     kind = "dict[type[Struct], Callable[[Any, str, _Trace], Message]]"
     return f"{_HEAD.format(names=names)}{functions}\n\n_MESSAGES: {kind} = {{\n{table}}}\n"
 
 
-def _function(topic: Topic) -> str:
+def _function(topics: list[Topic]) -> str:
+    """How one record becomes a message; with several topics, its source and kind choose one."""
+    topic = topics[0]
     envelope = topic.envelope
     assert envelope is not None
+    address, lookup, choices = f'"{topic.name}"', [], ""
+    if len(topics) > 1:
+        table = f"_{_snake(topic.record).upper()}_TOPICS"
+        address, lookup = "topic", [f"    topic = {table}[record.source, record.kind]"]
+        choices = _choices(table, topics)
     parameters = f"record: {topic.record}, source: str, trace: _Trace"
     lines = [
         f"def _{_snake(topic.record)}({parameters}) -> Message:",
@@ -59,9 +69,22 @@ def _function(topic: Topic) -> str:
         *_type_lines(envelope),
         f"    time_ms = {_expression(envelope.time)}",
         "    headers = record_headers(record_id, record_type, time_ms, source, trace)",
-        f'    return Message("{topic.name}", {_text(envelope.key)}, encode(record), headers)',
+        *lookup,
+        f"    return Message({address}, {_text(envelope.key)}, encode(record), headers)",
     ]
-    return "\n\n" + "\n".join(lines) + "\n"
+    return choices + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _choices(table: str, topics: list[Topic]) -> str:
+    """(source, kind) -> topic, as source text. Raises ValueError if two topics accept the same."""
+    found: dict[tuple[str, str], str] = {}
+    for topic in topics:
+        for kind, source in topic.commands.items():
+            if (source, kind) in found:
+                raise ValueError(f"{topic.name} and {found[source, kind]} accept {source}'s {kind}")
+            found[source, kind] = topic.name
+    rows = "".join(f'    ("{s}", "{k}"): "{name}",\n' for (s, k), name in found.items())
+    return f"\n\n{table} = {{\n{rows}}}\n"
 
 
 def _type_lines(envelope: Envelope) -> list[str]:

@@ -1,4 +1,4 @@
-"""Composition root of the audit sink: five topics in, rows in ClickHouse out.
+"""Composition root of the audit sink: six topics in, rows in ClickHouse out.
 
 Offsets are committed after ClickHouse acknowledged the rows; a batch that comes again inserts the
 same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md).
@@ -19,11 +19,13 @@ from schemas.records import (
     PaymentEvent,
     PayoutEvent,
     ReconciliationEvent,
+    Rejection,
     WebhookAttempt,
 )
 from schemas.topics import (
     PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
+    PAYMENTS_REJECTIONS,
     PAYOUTS_EVENTS,
     RECONCILIATION_EVENTS,
     WEBHOOKS_ATTEMPTS,
@@ -33,17 +35,16 @@ from sinks.audit.chain.setup import checkpoint_tails_regularly, new_checkpoint_w
 from sinks.audit.freshness import report_lag
 from sinks.audit.inserts import BuildInserts, payments_by_column, row_by_row
 from sinks.audit.ledger import UnbalancedTransaction
+from sinks.audit.raw_table import KafkaPosition, Table
+from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import DecodedRecord, LedgerStore, LedgerUnavailable, rows_of
 from sinks.audit.tables import (
-    DEAD_LETTERS,
     LEDGER_ENTRIES,
     PAYMENT_EVENTS,
     PAYOUT_EVENTS,
     RECONCILED,
     WEBHOOK_ATTEMPTS,
-    KafkaPosition,
-    Table,
 )
 from workers.app import new_app
 
@@ -54,6 +55,7 @@ SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
     WEBHOOKS_ATTEMPTS: (WebhookAttempt, (WEBHOOK_ATTEMPTS,)),
     PAYMENTS_DEAD_LETTERS: (DeadLetter, (DEAD_LETTERS,)),
     RECONCILIATION_EVENTS: (ReconciliationEvent, (RECONCILED, LEDGER_ENTRIES)),
+    PAYMENTS_REJECTIONS: (Rejection, (REJECTIONS,)),
 }
 """Topic -> the record in it and the tables that its records make rows of."""
 

@@ -7,9 +7,9 @@ from engine import EngineApp, TopicPartition
 from runtime import log
 from runtime.clock import now_ms
 from runtime.store_connections import ClickHouseConnection
+from sinks.audit.raw_table import Table
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import LedgerStore, LedgerUnavailable, RowsRefused
-from sinks.audit.tables import Table
 
 LagRow = tuple[str, int, int, int]
 SOURCE_LAG = Table(

@@ -13,8 +13,9 @@ from schemas.records import PaymentEvent
 from sinks.audit.columns.avro import ColumnsRefused
 from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.payments import COLUMN_BATCH_RECORDS, Block, payment_blocks
+from sinks.audit.raw_table import KafkaPosition, Row, Table
 from sinks.audit.store import DecodedRecord, rows_of
-from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, KafkaPosition, Row, Table
+from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
 _LOG = log.get(__name__)
 

@@ -12,8 +12,8 @@ from clickhouse_connect.driver.exceptions import DataError
 from runtime import clickhouse
 from runtime.clickhouse import UNAVAILABLE
 from runtime.store_connections import ClickHouseConnection
+from sinks.audit.raw_table import KafkaPosition, Row, Table
 from sinks.audit.settings import DatabaseNames
-from sinks.audit.tables import KafkaPosition, Row, Table
 
 _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible

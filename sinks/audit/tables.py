@@ -3,57 +3,26 @@
 Times are epoch milliseconds, which is what a DateTime64(3) column takes; absent text is empty.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
 
 from schemas.codec import encode
 from schemas.money import CURRENCIES
 from schemas.records import (
-    DeadLetter,
     PaymentEvent,
     PayoutEvent,
     ReconciliationEvent,
     WebhookAttempt,
 )
 from sinks.audit.ledger import entry_rows, transaction_for
-
-Row = tuple[Any, ...]
-Columns = tuple[tuple[str, str], ...]
-
-_LOW_CARDINALITY = "LowCardinality(String)"
-_TIME = "DateTime64(3, 'UTC')"
-_POSITION_COLUMNS: Columns = (
-    ("kafka_topic", _LOW_CARDINALITY),
-    ("kafka_partition", "Int32"),
-    ("kafka_offset", "Int64"),
-    ("ingested_at", _TIME),
+from sinks.audit.raw_table import (
+    LOW_CARDINALITY,
+    POSITION_COLUMNS,
+    TIME,
+    KafkaPosition,
+    Row,
+    Table,
 )
-
-
-class KafkaPosition(NamedTuple):
-    """Where a record was read, when its rows are inserted (epoch milliseconds), and its bytes.
-
-    Without the bytes a row holds what the record is in the newest version of its contract.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    ingested_at_ms: int
-    record: bytes = b""
-
-    @property
-    def columns(self) -> Row:
-        """Values of the columns that every raw table ends with."""
-        return (self.topic, self.partition, self.offset, self.ingested_at_ms)
-
-
-class Table(NamedTuple):
-    """A raw table and how a record becomes its rows (none, one or several)."""
-
-    name: str
-    columns: Columns
-    rows: Callable[[Any, KafkaPosition], Iterable[Row]]
+from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 
 
 def _decimals(currency: str) -> int:
@@ -154,22 +123,6 @@ def _webhook_attempt_rows(attempt: WebhookAttempt, position: KafkaPosition) -> I
     )
 
 
-def _dead_letter_rows(letter: DeadLetter, position: KafkaPosition) -> Iterable[Row]:
-    yield (
-        letter.source_app,
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        letter.key or "",
-        letter.reason_code,
-        letter.detail,
-        {name: text.decode("utf-8", "backslashreplace") for name, text in letter.headers.items()},
-        letter.value,
-        letter.failed_at_ms,
-        *position.columns,
-    )
-
-
 def _reconciliation_event_rows(
     event: ReconciliationEvent, position: KafkaPosition
 ) -> Iterable[Row]:
@@ -214,15 +167,15 @@ PAYMENT_EVENTS = Table(
         ("event_id", "String"),
         ("payment_id", "String"),
         ("merchant_id", "String"),
-        ("mode", _LOW_CARDINALITY),
+        ("mode", LOW_CARDINALITY),
         ("sequence", "UInt64"),
-        ("type", _LOW_CARDINALITY),
-        ("status", _LOW_CARDINALITY),
+        ("type", LOW_CARDINALITY),
+        ("status", LOW_CARDINALITY),
         ("command_id", "String"),
-        ("command_kind", _LOW_CARDINALITY),
-        ("source", _LOW_CARDINALITY),
-        ("occurred_at", _TIME),
-        ("currency", _LOW_CARDINALITY),
+        ("command_kind", LOW_CARDINALITY),
+        ("source", LOW_CARDINALITY),
+        ("occurred_at", TIME),
+        ("currency", LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("amount_minor", "Int64"),
         ("fee_minor", "Int64"),
@@ -231,41 +184,43 @@ PAYMENT_EVENTS = Table(
         ("captured_minor", "Int64"),
         ("refunded_minor", "Int64"),
         ("fees_minor", "Int64"),
-        ("capture_method", _LOW_CARDINALITY),
+        ("capture_method", LOW_CARDINALITY),
         ("idempotency_key", "String"),
         ("reference", "String"),
-        ("operation", _LOW_CARDINALITY),
+        ("operation", LOW_CARDINALITY),
         ("operation_id", "String"),
         ("attempt", "Int32"),
         ("network_reference", "String"),
-        ("decline_code", _LOW_CARDINALITY),
+        ("decline_code", LOW_CARDINALITY),
         ("refund_id", "String"),
         ("dispute_id", "String"),
-        ("reason", _LOW_CARDINALITY),
-        ("due_at", f"Nullable({_TIME})"),
+        ("reason", LOW_CARDINALITY),
+        ("due_at", f"Nullable({TIME})"),
         ("record", "String"),
-        *_POSITION_COLUMNS,
+        *POSITION_COLUMNS,
     ),
     _payment_event_rows,
 )
+
+
 LEDGER_ENTRIES = Table(
     "ledger_entries",
     (
         ("entry_id", "String"),
         ("transaction_id", "String"),
         ("leg", "UInt8"),
-        ("transaction_type", _LOW_CARDINALITY),
-        ("account", _LOW_CARDINALITY),
-        ("state", _LOW_CARDINALITY),
+        ("transaction_type", LOW_CARDINALITY),
+        ("account", LOW_CARDINALITY),
+        ("state", LOW_CARDINALITY),
         ("merchant_id", "String"),
         ("payment_id", "String"),
         ("payout_id", "String"),
-        ("mode", _LOW_CARDINALITY),
-        ("currency", _LOW_CARDINALITY),
+        ("mode", LOW_CARDINALITY),
+        ("currency", LOW_CARDINALITY),
         ("amount_minor", "Int64"),
-        ("occurred_at", _TIME),
+        ("occurred_at", TIME),
         ("currency_exponent", "UInt8"),
-        *_POSITION_COLUMNS,
+        *POSITION_COLUMNS,
     ),
     _ledger_rows,
 )
@@ -275,23 +230,23 @@ PAYOUT_EVENTS = Table(
         ("event_id", "String"),
         ("payout_id", "String"),
         ("merchant_id", "String"),
-        ("mode", _LOW_CARDINALITY),
+        ("mode", LOW_CARDINALITY),
         ("sequence", "UInt64"),
-        ("type", _LOW_CARDINALITY),
-        ("status", _LOW_CARDINALITY),
-        ("currency", _LOW_CARDINALITY),
+        ("type", LOW_CARDINALITY),
+        ("status", LOW_CARDINALITY),
+        ("currency", LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("amount_minor", "Int64"),
         ("item_count", "UInt32"),
         ("items", "Array(String)"),
         ("request_id", "String"),
-        ("occurred_at", _TIME),
+        ("occurred_at", TIME),
         ("bank_account", "String"),
         ("bank_reference", "String"),
         ("attempt", "Int32"),
-        ("reason", _LOW_CARDINALITY),
+        ("reason", LOW_CARDINALITY),
         ("record", "String"),
-        *_POSITION_COLUMNS,
+        *POSITION_COLUMNS,
     ),
     _payout_event_rows,
 )
@@ -305,32 +260,15 @@ WEBHOOK_ATTEMPTS = Table(
         ("event_id", "String"),
         ("payment_id", "String"),
         ("attempt", "UInt32"),
-        ("result", _LOW_CARDINALITY),
+        ("result", LOW_CARDINALITY),
         ("http_status", "UInt16"),
         ("error", "String"),
         ("latency_ms", "Int64"),
-        ("attempted_at", _TIME),
+        ("attempted_at", TIME),
         ("retry_after_seconds", "Nullable(Int64)"),
-        *_POSITION_COLUMNS,
+        *POSITION_COLUMNS,
     ),
     _webhook_attempt_rows,
-)
-DEAD_LETTERS = Table(
-    "dead_letters",
-    (
-        ("source_app", _LOW_CARDINALITY),
-        ("source_topic", _LOW_CARDINALITY),
-        ("source_partition", "Int32"),
-        ("source_offset", "Int64"),
-        ("source_key", "String"),
-        ("reason_code", _LOW_CARDINALITY),
-        ("detail", "String"),
-        ("headers", "Map(String, String)"),
-        ("value", "String"),
-        ("failed_at", _TIME),
-        *_POSITION_COLUMNS,
-    ),
-    _dead_letter_rows,
 )
 RECONCILED = Table(
     "reconciliation_events",
@@ -338,34 +276,34 @@ RECONCILED = Table(
         ("event_id", "String"),
         ("subject_id", "String"),
         ("sequence", "UInt64"),
-        ("type", _LOW_CARDINALITY),
-        ("occurred_at", _TIME),
+        ("type", LOW_CARDINALITY),
+        ("occurred_at", TIME),
         ("merchant_id", "String"),
         ("payment_id", "String"),
-        ("mode", _LOW_CARDINALITY),
+        ("mode", LOW_CARDINALITY),
         ("line_id", "String"),
         ("report_id", "String"),
-        ("network", _LOW_CARDINALITY),
-        ("line_kind", _LOW_CARDINALITY),
+        ("network", LOW_CARDINALITY),
+        ("line_kind", LOW_CARDINALITY),
         ("operation_id", "String"),
         ("network_reference", "String"),
-        ("currency", _LOW_CARDINALITY),
+        ("currency", LOW_CARDINALITY),
         ("currency_exponent", "UInt8"),
         ("gross_minor", "Int64"),
         ("fee_minor", "Int64"),
-        ("expected_currency", _LOW_CARDINALITY),
+        ("expected_currency", LOW_CARDINALITY),
         ("own_exponent", "UInt8"),
         ("expected_minor", "Int64"),
         ("corrects", "String"),
         ("break_id", "String"),
-        ("break_kind", _LOW_CARDINALITY),
-        ("break_state", _LOW_CARDINALITY),
+        ("break_kind", LOW_CARDINALITY),
+        ("break_state", LOW_CARDINALITY),
         ("break_version", "UInt32"),
-        ("found_at", f"Nullable({_TIME})"),
+        ("found_at", f"Nullable({TIME})"),
         ("actor", "String"),
         ("reason", "String"),
         ("record", "String"),
-        *_POSITION_COLUMNS,
+        *POSITION_COLUMNS,
     ),
     _reconciliation_event_rows,
 )
@@ -376,5 +314,6 @@ TABLES = (
     WEBHOOK_ATTEMPTS,
     DEAD_LETTERS,
     RECONCILED,
+    REJECTIONS,
 )
 """Every raw table that the sink writes."""

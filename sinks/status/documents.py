@@ -13,8 +13,9 @@ from schemas.public_view import (
     last_command,
     public_view,
 )
-from schemas.records import PaymentEvent
+from schemas.records import PaymentEvent, Rejection
 from schemas.status_keys import command_key, payment_key
+from schemas.topics import PAYMENTS_COMMANDS
 
 
 class Document(NamedTuple):
@@ -61,6 +62,28 @@ def outcomes(events: Iterable[PaymentEvent]) -> list[Document]:
             "sequence": event.sequence,
         }
     return [_document(key, outcome) for key, outcome in latest.items()]
+
+
+def refusals(rejections: Iterable[Rejection]) -> list[Document]:
+    """Outcomes of the API's commands that were not accepted.
+
+    A producer's record may name any command id, so that its rejection is nobody's outcome.
+    """
+    return [
+        _document(
+            command_key(each.command_id),
+            {
+                "id": each.command_id,
+                "result": "rejected",
+                "reason": each.reason,
+                "payment_id": each.payment_id,
+                "fingerprint": each.fingerprint,
+                "sequence": 0,
+            },
+        )
+        for each in rejections
+        if each.topic == PAYMENTS_COMMANDS and each.command_id is not None
+    ]
 
 
 def _readable(text: bytes | None) -> View | None:

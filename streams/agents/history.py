@@ -11,7 +11,7 @@ from runtime import log
 from runtime.backoff import Backoff, backoff_seconds
 from runtime.clock import now_ms
 from runtime.telemetry import counter
-from schemas.enums import ArchiveCommandKind
+from schemas.enums import ArchiveCommandKind, Source
 from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
 from schemas.records import HistoryRequest
@@ -19,8 +19,9 @@ from streams.agents.event_store import EventStoreUnavailable
 from streams.domain.archive import archive_control_command
 from streams.domain.history_codec import pack
 from streams.settings import HistorySettings
+from workers.catalogue import WORKERS
 
-SOURCE = "streams-history"
+SOURCE = WORKERS["network"].group
 _MS = 1000
 _LOG = log.get("streams.history")
 
@@ -91,7 +92,7 @@ class HistoryCallHandler:
 def history_record(
     request: HistoryRequest, records: list[bytes], issued_at_ms: int, trace: bytes | None
 ) -> ProducerRecord:
-    """The history as a record for payments.commands. Raises HistoryTooLarge."""
+    """The history as a record for its topic. Raises HistoryTooLarge."""
     subject = f"{request.sequence}#{request.attempt}"
     history = pack(records)
     command = archive_control_command(
@@ -99,6 +100,7 @@ def history_record(
         ArchiveCommandKind.HISTORY,
         subject,
         issued_at_ms,
+        Source.HISTORY,
         attempt=request.attempt,
         history=history,
     )

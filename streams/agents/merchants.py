@@ -8,7 +8,7 @@ from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
 from schemas.records import MerchantCommand
 from schemas.topics import MERCHANTS
-from streams.agents.payments import KeyMismatch
+from streams.agents.admission import MisplacedCommand
 from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
 from workers.catalogue import WORKERS
 
@@ -34,7 +34,7 @@ class MerchantsAgent:
         self._policy = policy
 
     def handle(self, batch: Batch, merchants: TableView[MerchantState]) -> None:
-        """Handle every command of the batch, in order. Raises KeyMismatch."""
+        """Handle every command of the batch, in order. Raises MisplacedCommand."""
         for record in batch:
             self._handle(batch, merchants, record)
 
@@ -42,7 +42,7 @@ class MerchantsAgent:
         command: MerchantCommand = record.value
         merchant_id = command.merchant_id
         if record.key != merchant_id:
-            raise KeyMismatch(
+            raise MisplacedCommand(
                 f"The command for {merchant_id!r} has the key {record.key!r}. "
                 "Produce it with the merchant id as its key."
             )

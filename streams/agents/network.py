@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from engine import ProducerRecord, Record, Retry
 from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge, histogram
-from schemas.enums import Network, Operation, Outcome
+from schemas.enums import Network, Operation, Outcome, Source
 from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
 from schemas.network_results import NetworkResult, RequestedOperation, result_command
@@ -189,7 +189,9 @@ def requested_operation(request: NetworkRequest) -> RequestedOperation:
 def result_record(
     request: NetworkRequest, answer: NetworkResult, issued_at_ms: int, trace: bytes | None
 ) -> ProducerRecord:
-    """The command as a record for payments.commands."""
+    """The command as a record for its topic."""
     card = request.card if answer.outcome == Outcome.NOT_PROCESSED else None
-    command = result_command(requested_operation(request), answer, issued_at_ms, card)
+    command = result_command(
+        requested_operation(request), answer, issued_at_ms, card, source=Source.NETWORK
+    )
     return ProducerRecord(*to_message(command, GROUP, trace))

@@ -5,31 +5,26 @@ from typing import Any
 from engine import Batch, Record, TableView
 from runtime import log
 from runtime.telemetry import counter
-from schemas.enums import CommandKind
+from schemas.enums import PaymentStatus, RejectionReason
 from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
-from schemas.partitioning import partition_of
 from schemas.records import PaymentCommand
+from schemas.topics import CLIENT_COMMAND_TOPICS
+from streams.agents.admission import Admission
 from streams.domain import ArchivedPayment, Decision, Handled, PaymentState, Policy, Stored, handle
+from streams.domain.admission import Refusal
 from workers.catalogue import WORKERS
 
 GROUP = WORKERS["payments"].group
 _LOG = log.get("streams.payments")
 
 
-class KeyMismatch(Exception):
-    """A command has another key, or is in another partition, than its payment's.
-
-    Two partitions could each hold the payment if it were handled: it goes to the dead letters.
-    """
-
-
 class PaymentsAgent:
-    """Handles batches of payments.commands; `partitions` is that topic's number of partitions."""
+    """Handles batches of the topics of payment commands; `admission` says which are commands."""
 
-    def __init__(self, policy: Policy, partitions: int) -> None:
+    def __init__(self, policy: Policy, admission: Admission) -> None:
         self._policy = policy
-        self._partitions = partitions
+        self._admission = admission
         self._duplicates = counter("paystream_duplicate_commands_total")
         self._events = counter("paystream_payment_events_total")
         self._archive_operations = counter("paystream_archive_operations_total")
@@ -37,9 +32,17 @@ class PaymentsAgent:
     def handle(
         self, batch: Batch, payments: TableView[PaymentState], archive: TableView[ArchivedPayment]
     ) -> None:
-        """Handle every command of the batch, in order. Raises KeyMismatch, TooManyWaiting."""
+        """Handle every command of the batch, in order. Raises MisplacedCommand, TooManyWaiting."""
         for record in batch:
-            self._handle(batch, payments, archive, record)
+            found = self._admission.admit(batch.topic, record)
+            if isinstance(found, PaymentCommand):
+                self._handle(batch, payments, archive, record, found)
+            else:
+                self._reject(batch, record, found)
+
+    def _reject(self, batch: Batch, record: Record, found: Refusal) -> None:
+        rejection = self._admission.rejection(record, found)
+        batch.emit(rejection.topic, rejection.key, rejection.value, rejection.headers)
 
     def _handle(
         self,
@@ -47,19 +50,15 @@ class PaymentsAgent:
         payments: TableView[PaymentState],
         archive: TableView[ArchivedPayment],
         record: Record,
+        command: PaymentCommand,
     ) -> None:
-        command: PaymentCommand = record.value
         payment_id, trace = command.payment_id, record.headers.get(TRACEPARENT)
-        if record.key != payment_id:
-            raise KeyMismatch(
-                f"The command for {payment_id!r} has the key {record.key!r}. "
-                "Produce it with the payment id as its key."
-            )
         stored: Stored = payments.get(payment_id)
         if stored is None:
             stored = archive.get(payment_id)
-            if stored is None and command.kind == CommandKind.CREATE:
-                self._check_partition(record, payment_id)
+        if batch.topic in CLIENT_COMMAND_TOPICS and not _is_owner(stored, command):
+            self._reject(batch, record, _NOT_THEIRS)
+            return
         handled = handle(stored, command, self._policy, trace)
         _store(payments, archive, payment_id, stored, handled.stored)
         for decision, decision_trace in handled.decisions:
@@ -93,15 +92,18 @@ class PaymentsAgent:
         for request in decision.requests:
             batch.emit(*to_message(request, GROUP, trace))
 
-    def _check_partition(self, record: Record, payment_id: str) -> None:
-        """A payment is created in the partition to which every other copy of its create goes."""
-        expected = partition_of(payment_id, self._partitions)
-        if record.partition != expected:
-            raise KeyMismatch(
-                f"{payment_id} belongs to partition {expected}, but its command is in partition "
-                f"{record.partition}. Produce with the murmur2 partitioner of the Java client "
-                "(librdkafka: partitioner=murmur2_random)."
-            )
+
+_NOT_THEIRS = Refusal(
+    RejectionReason.NO_SUCH_PAYMENT,
+    "The merchant has no such payment in this mode. Check payment_id, merchant_id and mode.",
+)
+
+
+def _is_owner(stored: Stored, command: PaymentCommand) -> bool:
+    """Whether the payment is the merchant's, or nobody's yet: a stranger leaves no trace in it."""
+    if stored is None or stored.status == PaymentStatus.NEW:
+        return True
+    return (stored.merchant_id, stored.mode) == (command.merchant_id, command.mode)
 
 
 def _store(payments: Any, archive: Any, key: str, before: Stored, after: Stored) -> None:

@@ -66,7 +66,11 @@ def archive_command(state: PaymentState, now_ms: int, policy: Policy) -> Payment
     if due_at_ms is None or now_ms < due_at_ms:
         return None
     return archive_control_command(
-        state, ArchiveCommandKind.ARCHIVE, f"{state.sequence}@{due_at_ms}", now_ms
+        state,
+        ArchiveCommandKind.ARCHIVE,
+        f"{state.sequence}@{due_at_ms}",
+        now_ms,
+        Source.ARCHIVE,
     )
 
 
@@ -75,6 +79,7 @@ def archive_control_command(
     kind: ArchiveCommandKind,
     subject: str,
     now_ms: int,
+    source: Source,
     **fields: Any,
 ) -> PaymentCommand:
     """A command about where the payment is kept; `subject` distinguishes it from others."""
@@ -86,7 +91,7 @@ def archive_control_command(
         kind=kind,
         fingerprint=fingerprint({"kind": kind.value, "subject": subject}),
         issued_at_ms=now_ms,
-        source=Source.ARCHIVE,
+        source=source,
         **fields,
     )
 

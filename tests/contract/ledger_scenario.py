@@ -28,8 +28,8 @@ from schemas.topics import (
     WEBHOOKS_ATTEMPTS,
 )
 from sinks.audit.app import SOURCES
+from sinks.audit.raw_table import KafkaPosition
 from sinks.audit.store import DecodedRecord, LedgerStore, rows_of
-from sinks.audit.tables import KafkaPosition
 from streams.domain.decide import decide
 from streams.domain.policy import Policy
 from streams.domain.state import PaymentState

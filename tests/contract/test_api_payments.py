@@ -33,7 +33,7 @@ from schemas.topics import PAYMENTS_COMMANDS, TOPICS
 pytestmark = pytest.mark.services
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-OTHER_JWE = "eyJhbGciOiJFQ0RILUVTIn0..b3RoZXI.b3RoZXJ0ZXh0.b3RoZXI"
+OTHER_JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..b3RoZXI.b3RoZXJ0ZXh0.b3RoZXI"
 
 
 @pytest.fixture(scope="module")

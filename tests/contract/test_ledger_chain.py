@@ -33,9 +33,9 @@ from sinks.audit.chain.keys import public_keys, signer
 from sinks.audit.chain.setup import record_of
 from sinks.audit.inserts import positions_of
 from sinks.audit.migrations import migrate
+from sinks.audit.raw_table import KafkaPosition
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import DecodedRecord, LedgerStore, connect, rows_of
-from sinks.audit.tables import KafkaPosition
 
 pytestmark = pytest.mark.services
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.store_connections import ClickHouseConnection
+from sinks.audit.raw_table import Table
 from sinks.audit.settings import DatabaseNames
 from sinks.audit.store import LedgerStore, connect
-from sinks.audit.tables import Table
 
 pytestmark = pytest.mark.services
 TEXTS = Table("texts", (("text", "String"),), lambda *_: ())

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from engine import Retry
 from runtime.clock import now_ms
+from schemas.enums import Source
 from schemas.network_results import result_command
 from schemas.records import NetworkRequest
 from streams.agents.network import NetworkCallHandler, requested_operation
@@ -226,7 +227,8 @@ async def test_the_same_outcome_is_the_same_command_whenever_it_is_reported(
 ) -> None:
     answer = await agent.resolve_outcome(request())
     first, second = (
-        result_command(requested_operation(request()), answer, at_ms) for at_ms in (1, 2)
+        result_command(requested_operation(request()), answer, at_ms, source=Source.NETWORK)
+        for at_ms in (1, 2)
     )
     assert (first.command_id, first.fingerprint) == (second.command_id, second.fingerprint)
     assert (first.kind, first.operation_id, first.attempt) == (

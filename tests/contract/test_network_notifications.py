@@ -23,6 +23,7 @@ from simulator_process import Start
 from standardwebhooks import Webhook
 
 from runtime.clock import now_ms
+from schemas.enums import Source
 from schemas.network_results import NetworkResult, result_command
 from schemas.records import NetworkRequest, PaymentCommand
 from streams.agents.network import requested_operation
@@ -100,7 +101,12 @@ def test_a_notification_is_the_same_command_as_the_answer(
     )
     answer = NetworkResult(outcome="approved", network_reference="net_1")
     [told_command] = results(kafka_broker, create.payment_id)
-    wanted = result_command(requested_operation(request), answer, told_command.issued_at_ms)
+    wanted = result_command(
+        requested_operation(request),
+        answer,
+        told_command.issued_at_ms,
+        source=Source.NETWORK_NOTIFICATION,
+    )
     assert told_command == wanted
 
 

@@ -161,5 +161,7 @@ def test_a_card_of_the_catalogue(shop: Shop, card: Card) -> None:
 def test_a_number_outside_of_the_catalogue_and_no_card_at_all(shop: Shop) -> None:
     unknown = shop.pay(shop.cards.number("4999999999999996"))["id"]
     shop.reaches(unknown, status="declined", decline_code="generic_decline")
-    nothing = shop.pay("eyJhbGciOiJFQ0RILUVTIn0..aXZpdml2.Y2lwaGVydGV4dA.dGFn")["id"]
+    nothing = shop.pay(
+        "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
+    )["id"]
     shop.reaches(nothing, status="declined", decline_code="card_not_readable")

@@ -22,8 +22,9 @@ from sinks.audit.columns.payments import payment_blocks
 from sinks.audit.inserts import TableInsert, payments_by_column
 from sinks.audit.ledger import PAYMENT_RULES, transaction_for
 from sinks.audit.ledger.vectorized_rules import AMOUNTS, vectorized_rules
+from sinks.audit.raw_table import KafkaPosition, Table
 from sinks.audit.store import DecodedRecord, rows_of
-from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS, KafkaPosition, Table
+from sinks.audit.tables import LEDGER_ENTRIES, PAYMENT_EVENTS
 
 TOPIC, AT_MS = "payments.events", 1_795_000_000_000
 LONG = st.integers(-(2**54), 2**54)

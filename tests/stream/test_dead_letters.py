@@ -19,7 +19,7 @@ from paystream.operations.dead_letters import DecisionFailed, Letter, drop, lett
 from paystream.operations.topics import create_all
 from runtime.kafka import StoredRecord, producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
-from schemas.topics import PAYMENTS_COMMANDS, PAYMENTS_DEAD_LETTERS
+from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_NETWORK_RESULTS
 
 pytestmark = pytest.mark.services
 POISON = b"\x00\x00\x00\x00\x06not a command"
@@ -33,7 +33,7 @@ def broker(kafka_broker: str) -> str:
 
 def send_poison(broker: str, key: str) -> None:
     producer = Producer(producer_settings(KafkaConnection(broker)))
-    producer.produce(PAYMENTS_COMMANDS, POISON, key, headers={"traceparent": b"00-1"})
+    producer.produce(PAYMENTS_NETWORK_RESULTS, POISON, key, headers={"traceparent": b"00-1"})
     assert producer.flush(20) == 0
 
 
@@ -44,7 +44,7 @@ def letters_of(broker: str, key: str) -> list[Letter]:
 def commands_of(broker: str, key: str) -> list[StoredRecord]:
     return [
         record
-        for record in read_topic(KafkaConnection(broker), PAYMENTS_COMMANDS)
+        for record in read_topic(KafkaConnection(broker), PAYMENTS_NETWORK_RESULTS)
         if record.key == key
     ]
 

@@ -15,31 +15,35 @@ from payment_harness import (
     CHARGED,
     POLICY,
     Stack,
+    decided_commands,
     network_environment,
     network_launch,
     open_stack,
 )
 from polling import eventually
-from sink_worker import publish, start_worker, worker
+from sink_worker import merchant, publish, start_worker, worker
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from runtime.kafka import producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
+from schemas import ids
 from schemas.codec import decode, encode
 from schemas.enums import EventType as E
 from schemas.headers import CE_ID, TRACEPARENT
-from schemas.records import DeadLetter, PaymentCommand
+from schemas.records import PaymentCommand, Rejection
 from schemas.topics import (
+    MERCHANTS,
     NETWORK_REQUESTS,
     PAYMENTS_COMMANDS,
-    PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
+    PAYMENTS_REJECTIONS,
 )
 from streams.domain import PaymentState, Policy, decide
 from streams.state_codec import decode_state
 
 pytestmark = pytest.mark.services
+UNREADABLE_JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +122,7 @@ def test_declines_have_stable_codes(stack: Stack, card: str, code: str) -> None:
 @both
 def test_a_card_that_cannot_be_read_is_declined(stack: Stack) -> None:
     create = stack.create("approve")
-    stack.send(replace(create, card="not.a.jwe"))
+    stack.send(replace(create, card=UNREADABLE_JWE))
     events = stack.reaches(create.payment_id, E.CREATED, E.DECLINED)
     assert events[-1].decline_code == "card_not_readable"
 
@@ -187,7 +191,7 @@ def test_manual_capture_void_and_refusals(stack: Stack) -> None:
 
 
 @both
-def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(stack: Stack) -> None:
+def test_what_cannot_be_accepted_of_a_client_is_a_rejection_once(stack: Stack) -> None:
     good, stray = stack.create("approve"), stack.create("approve")
     publish(stack.broker, PAYMENTS_COMMANDS, good.payment_id, stray)
     producer = Producer(producer_settings(KafkaConnection(stack.broker)))
@@ -195,20 +199,38 @@ def test_what_stands_under_a_wrong_key_or_cannot_be_read_is_a_dead_letter(stack:
     producer.flush(10)
     stack.send(good)
     stack.reaches(good.payment_id, *CHARGED)
-
-    def mine() -> list[DeadLetter]:
-        return [
-            letter
-            for record in read_topic(KafkaConnection(stack.broker), PAYMENTS_DEAD_LETTERS)
-            if record.value is not None
-            and (letter := decode(DeadLetter, record.value)).key == good.payment_id
-        ]
-
-    letters = mine()
-    assert [letter.value for letter in letters] == [encode(stray), b"no avro"]
-    assert "KeyMismatch" in letters[0].detail
-    assert {letter.source_app for letter in letters} == {"streams-payments"}
+    places = {
+        f"{PAYMENTS_COMMANDS}/{record.partition}/{record.offset}": record.value
+        for record in read_topic(KafkaConnection(stack.broker), PAYMENTS_COMMANDS)
+        if record.key == good.payment_id
+    }
+    rejections = [
+        rejection
+        for record in read_topic(KafkaConnection(stack.broker), PAYMENTS_REJECTIONS)
+        if (rejection := decode(Rejection, record.value or b"")).rejection_id in places
+    ]
+    found = {each.reason: places[each.rejection_id] for each in rejections}
+    assert found == {"key_mismatch": encode(stray), "undecodable": b"no avro"}
+    assert len(rejections) == len(places) - 1
     assert stack.events(stray.payment_id) == []
+
+
+@both
+def test_a_merchant_that_registers_and_pays_at_once_is_known(stack: Stack) -> None:
+    """The copy of all merchants may be behind: it reads on before it says no."""
+    merchant_id = f"mer_{time.time_ns()}"
+    create = stack.create("approve")
+    key = create.idempotency_key or ""
+    payment_id = ids.payment_id(merchant_id, "test", key)
+    theirs = replace(
+        create,
+        merchant_id=merchant_id,
+        payment_id=payment_id,
+        command_id=ids.command_id(payment_id, "create", key),
+    )
+    publish(stack.broker, MERCHANTS, merchant_id, merchant(merchant_id))
+    stack.send(theirs)
+    assert stack.reaches(payment_id, *CHARGED)[0].fee_basis_points == 100
 
 
 def test_network_down_and_workers_killed_lose_nothing_and_charge_once(
@@ -262,11 +284,7 @@ def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
     )
     states: dict[str, PaymentState] = {}
     events: dict[str, list[bytes]] = {}
-    for record in read_topic(KafkaConnection(broker), PAYMENTS_COMMANDS):
-        if record.key not in payment_ids:
-            continue
-        assert record.value is not None
-        command = decode(PaymentCommand, record.value)
+    for command in decided_commands(broker, payment_ids):
         decision = decide(states.get(command.payment_id), command, policy)
         assert decision.state is not None
         states[command.payment_id] = decision.state

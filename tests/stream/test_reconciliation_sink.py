@@ -30,8 +30,8 @@ from schemas.enums import BreakState
 from schemas.records import PaymentCommand, ReconciliationEvent, SettlementLine
 from schemas.topics import (
     NETWORK_SETTLEMENTS,
-    PAYMENTS_COMMANDS,
     PAYMENTS_EVENTS,
+    PAYMENTS_SETTLEMENTS,
     RECONCILIATION_EVENTS,
 )
 
@@ -139,7 +139,7 @@ class Stack:
         return {
             command.payment_id
             for command in stored(
-                self.bootstrap, PAYMENTS_COMMANDS, PaymentCommand, lambda c: c.kind == "settle"
+                self.bootstrap, PAYMENTS_SETTLEMENTS, PaymentCommand, lambda c: c.kind == "settle"
             )
         }
 

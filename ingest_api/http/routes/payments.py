@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
+from msgspec.structs import replace
 
 from ingest_api.commands.documents import Payment
 from ingest_api.commands.payment_reader import Owner, PaymentReader
@@ -20,6 +21,8 @@ from ingest_api.http.response_models import AcceptedCommand, NewPayment, Pending
 from runtime.clock import now_ms
 from schemas import ids
 from schemas.enums import CommandKind, PaymentStatus, Source
+from schemas.payment_commands import command_fingerprint
+from schemas.payment_commands import refund_id as derived_refund_id
 from schemas.records import PaymentCommand
 
 _PAYMENT_ID = re.compile(r"pay_[0-9a-z]{26}")
@@ -73,8 +76,6 @@ async def create_payment(
         payment_id,
         CommandKind.CREATE,
         key,
-        data.fingerprint_fields(),
-        idempotency_key=key,
         amount_minor=data.amount,
         currency=data.currency,
         capture_method=data.capture_method,
@@ -148,7 +149,6 @@ async def capture_payment(
         payment_commands,
         payment_id,
         CommandKind.CAPTURE,
-        asked.fingerprint_fields(),
         amount_minor=asked.amount,
         final=asked.final,
     )
@@ -169,9 +169,7 @@ async def void_payment(
     data: JSONBody[EmptyBody | None] = None,
 ) -> Response[AcceptedCommand]:
     """Nothing of it may be captured."""
-    return await _submit(
-        request, payment_commands, payment_id, CommandKind.VOID, {"kind": CommandKind.VOID.value}
-    )
+    return await _submit(request, payment_commands, payment_id, CommandKind.VOID)
 
 
 @post(
@@ -190,13 +188,12 @@ async def refund_payment(
 ) -> Response[AcceptedCommand]:
     """All that is captured and not refunded, or an amount of it."""
     asked = data or RefundPayment()
-    refund_id = ids.derived_id("ref_", payment_id, request.idempotency_key)
+    refund_id = derived_refund_id(payment_id, request.idempotency_key)
     return await _submit(
         request,
         payment_commands,
         payment_id,
         CommandKind.REFUND,
-        asked.fingerprint_fields(),
         amount_minor=asked.amount,
         refund_id=refund_id,
     )
@@ -217,8 +214,7 @@ async def complete_action(
     data: JSONBody[EmptyBody | None] = None,
 ) -> Response[AcceptedCommand]:
     """The customer came back from action_url: the network is asked for the answer."""
-    kind = CommandKind.COMPLETE_ACTION
-    return await _submit(request, payment_commands, payment_id, kind, {"kind": kind.value})
+    return await _submit(request, payment_commands, payment_id, CommandKind.COMPLETE_ACTION)
 
 
 def _check_id(payment_id: str) -> None:
@@ -231,21 +227,22 @@ def _command(
     payment_id: str,
     kind: CommandKind,
     key: str,
-    fingerprint_fields: dict[str, object],
     **fields: Any,
 ) -> PaymentCommand:
     merchant, mode = caller.require_merchant()
-    return PaymentCommand(
+    command = PaymentCommand(
         command_id=ids.command_id(payment_id, kind.value, key),
         payment_id=payment_id,
         merchant_id=merchant.merchant_id,
         mode=mode,
         kind=kind.value,
-        fingerprint=ids.fingerprint(fingerprint_fields),
+        fingerprint="",
         issued_at_ms=now_ms(),
         source=Source.API.value,
+        idempotency_key=key,
         **fields,
     )
+    return replace(command, fingerprint=command_fingerprint(command))
 
 
 async def _submit(
@@ -253,13 +250,12 @@ async def _submit(
     payment_commands: PaymentCommands,
     payment_id: str,
     kind: CommandKind,
-    fingerprint_fields: dict[str, object],
     **fields: Any,
 ) -> Response[Any]:
     """Submits a command about an existing payment, and waits if the caller prefers to."""
     _check_id(payment_id)
     key = request.idempotency_key
-    command = _command(request.caller, payment_id, kind, key, fingerprint_fields, **fields)
+    command = _command(request.caller, payment_id, kind, key, **fields)
     accepted = AcceptedCommand(
         command_id=command.command_id,
         payment_id=payment_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sinks.audit.chain.chain import SEGMENT_OFFSETS, Segment
-from sinks.audit.tables import Row, Table
+from sinks.audit.raw_table import Row, Table
 
 CHECKPOINTS = Table(
     "ledger_checkpoints",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -295,4 +296,19 @@ def test_merged_topics_and_partitions_in_one_poll() -> None:
     messages += [FakeMessage(5, topic="b", partition=1), FakeMessage(1, topic="a")]
     slices = batch_slices(messages, "b")
     found = [(made.topic, made.partition, len(made.messages)) for made in slices]
-    assert found == [("a", 0, 2), ("b", None, 2), ("in", 1, 1)]
+    assert found == [("b", None, 2), ("a", 0, 2), ("in", 1, 1)]
+
+
+def test_slices_are_in_the_order_of_partitions_and_then_of_topics() -> None:
+    """Whatever order the brokers answered in: the same records are always decided the same way."""
+    messages = [
+        FakeMessage(offset, topic=topic, partition=partition)
+        for offset in range(2)
+        for topic in ("asked", "happened")
+        for partition in range(3)
+    ]
+    wanted = [(topic, number) for number in range(3) for topic in ("happened", "asked")]
+    for arrival in permutations(messages[:6]):
+        made = batch_slices([*arrival, *messages[6:]], topics=("happened", "asked"))
+        assert [(slice_.topic, slice_.partition) for slice_ in made] == wanted
+        assert all([m.offset() for m in slice_.messages] == [0, 1] for slice_ in made)

@@ -53,7 +53,7 @@ def test_asyncapi_references_lead_somewhere() -> None:
 def test_outside_programs_send_payment_commands_only() -> None:
     operations = asyncapi.document()["operations"].values()
     sent = [o["channel"]["$ref"] for o in operations if o["action"] == "send"]
-    assert sent == ["#/channels/payments_commands"]
+    assert sent == ["#/channels/payments_producer_commands"]
 
 
 def test_subjects_by_topic_and_by_record() -> None:

@@ -8,12 +8,12 @@ import pytest
 from schemas import records
 from schemas.codec import decode
 from schemas.envelopes import to_message
-from schemas.topics import TOPICS
+from schemas.topics import PAYMENT_COMMAND_TOPICS, TOPICS
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TIME = b"2026-01-02T03:04:05.006Z"
 TIME_MS = 1_767_323_045_006
-WITHOUT_ENVELOPE = {"DeadLetter", "LedgerCheckpoint", "Merchant"}
+WITHOUT_ENVELOPE = {"DeadLetter", "LedgerCheckpoint", "Merchant", "Rejection"}
 """Their writers set key and headers: a dead letter's are those of what failed, for instance."""
 
 EXPECTED = {
@@ -45,8 +45,8 @@ EXPECTED = {
         "payments.commands",
         "<payment_id>",
         "<command_id>",
-        "<kind>",
-        "PaymentCommand.<kind>",
+        "create",
+        "PaymentCommand.create",
     ),
     "PaymentEvent": ("payments.events", "<payment_id>", "<event_id>", "<type>", None),
     "PayoutEvent": ("payouts.events", "<merchant_id>", "<event_id>", "<type>", None),
@@ -90,6 +90,8 @@ def sample(name: str) -> msgspec.Struct:
     fields = {field.name: value(field.name, field.type) for field in msgspec.structs.fields(cls)}
     if name == "WebhookAttempt":
         fields |= {"attempted_at_ms": TIME_MS + 7, "latency_ms": 7}
+    if name == "PaymentCommand":
+        fields |= {"source": "api", "kind": "create"}
     record: msgspec.Struct = cls(**fields)
     return record
 
@@ -132,3 +134,16 @@ def test_key_and_headers_are_these_bytes(name: str, source: str) -> None:
         "traceparent": TRACE,
     }
     assert "traceparent" not in to_message(record, source).headers
+
+
+@pytest.mark.parametrize("name", PAYMENT_COMMAND_TOPICS)
+def test_a_command_goes_to_the_topic_that_accepts_it_from_its_source(name: str) -> None:
+    for kind, source in TOPICS[name].commands.items():
+        command = msgspec.structs.replace(sample("PaymentCommand"), kind=kind, source=source)
+        assert to_message(command, "writer").topic == name
+
+
+def test_a_command_that_no_topic_accepts_has_no_message() -> None:
+    command = msgspec.structs.replace(sample("PaymentCommand"), kind="settle", source="api")
+    with pytest.raises(KeyError):
+        to_message(command, "ingest_api")

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas import ids
 from schemas.enums import CommandKind, Source
+from schemas.payment_commands import CLIENT_COMMAND_KINDS, command_fingerprint
 from schemas.records import NetworkRequest, PaymentCommand, PaymentEvent
 from streams.domain import Decision, PaymentState, Policy, deadline_command, decide, evolve
 
@@ -17,9 +19,15 @@ START_MS = 1_700_000_000_000
 
 
 class PaymentTimeline:
-    """Sends commands to one payment and keeps what came of them; time moves 1 s per command."""
+    """Sends commands to one payment and keeps what came of them; time moves 1 s per command.
 
-    def __init__(self, policy: Policy | None = None, key: str = "order-1") -> None:
+    `identified`: ids and fingerprints are those that the agent computes again.
+    """
+
+    def __init__(
+        self, policy: Policy | None = None, key: str = "order-1", *, identified: bool = False
+    ) -> None:
+        self.identified = identified
         self.policy = policy or Policy()
         self.key = key
         self.payment_id = ids.payment_id(MERCHANT, "test", key)
@@ -32,6 +40,8 @@ class PaymentTimeline:
     def command(self, kind: str, **fields: Any) -> PaymentCommand:
         self.now_ms += 1000
         name = fields.pop("name", f"{kind}-{len(self.commands)}")
+        if self.identified and kind in CLIENT_COMMAND_KINDS:
+            fields = {"idempotency_key": name, **fields}
         defaults = {
             "command_id": ids.command_id(self.payment_id, kind, name),
             "payment_id": self.payment_id,
@@ -42,7 +52,10 @@ class PaymentTimeline:
             "issued_at_ms": self.now_ms,
             "source": Source.API,
         }
-        return PaymentCommand(**{**defaults, **fields})
+        command = PaymentCommand(**{**defaults, **fields})
+        if self.identified and kind in CLIENT_COMMAND_KINDS and "fingerprint" not in fields:
+            return replace(command, fingerprint=command_fingerprint(command))
+        return command
 
     def send(self, command: PaymentCommand) -> Decision:
         before = self.state

@@ -44,7 +44,7 @@ class Sent(list[PaymentCommand]):
     async def __call__(
         self, topic: str, key: str, value: bytes, headers: Mapping[str, bytes]
     ) -> None:
-        assert topic == "payments.commands"
+        assert topic == "payments.deadlines"
         self.append(decode(PaymentCommand, value))
         assert self[-1].payment_id == key
 

@@ -76,9 +76,9 @@ async def test_the_whole_history_becomes_one_command(story: Any) -> None:
     agent = HistoryCallHandler(Store(records), SETTINGS)
     [out] = await agent.call(asked(len(records), attempt=1))  # type: ignore[arg-type] # as above
     command = decode(PaymentCommand, out.value or b"")
-    assert (out.topic, out.key) == ("payments.commands", "pay_1")
+    assert (out.topic, out.key) == ("history.results", "pay_1")
     assert out.headers["traceparent"] == b"00-t"
-    assert (command.kind, command.source, command.attempt) == ("history", "archive", 1)
+    assert (command.kind, command.source, command.attempt) == ("history", "history", 1)
     assert unpack(command.history) == story.events
 
 

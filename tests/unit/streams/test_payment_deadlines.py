@@ -41,7 +41,7 @@ class Broker:
         if self.down:
             raise ConnectionError("no broker")
         command = decode(PaymentCommand, value)
-        assert (topic, key) == ("payments.commands", command.payment_id)
+        assert (topic, key) == ("payments.deadlines", command.payment_id)
         assert headers[CE_ID] == command.command_id.encode()
         self.sent.append(command)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import MERCHANTS, PAYMENTS_COMMANDS, TOPICS
+from schemas.topics import MERCHANTS, TOPICS
 from workers.catalogue import WORKERS, Worker
 
 NOWHERE = "127.0.0.1:9"
@@ -50,7 +50,3 @@ def test_the_topic_files_list_what_the_app_reads(name: str, tmp_path: Path) -> N
     listed = {topic.name for topic in TOPICS.values() if worker.group in topic.readers}
     # `merchants` is read by a registry of its own in each process, outside the consumer group.
     assert listed - {MERCHANTS} == topics_read(worker, tmp_path)
-
-
-def test_reconciliation_is_a_writer_of_commands() -> None:
-    assert "sinks-reconciliation" in TOPICS[PAYMENTS_COMMANDS].writers

@@ -21,9 +21,10 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = {worker.group: worker.builder for worker in WORKERS.values()} | {
     "ingest_api": "ingest_api.http.app:build_app",
     "CLI": "paystream.operations.breaks:move",
-    "operators": "paystream.operations.dead_letters:replay",
+    "operators": "paystream.operations.payment_commands:send_operator_command"
+    " paystream.operations.dead_letters:replay",
 }
-"""Writer in the topic files -> where its program starts."""
+"""Writer in the topic files -> where its program starts, or its programs."""
 PRODUCERS = "producers"
 """Merchants' own programs."""
 EVERY_WORKER = "every agent"
@@ -87,7 +88,7 @@ def names_its_topic(arguments: list[ast.expr]) -> bool:
     ],
 )
 def test_an_added_write_is_found(writer: str, planted: str, topic: str) -> None:
-    module, function = PROGRAMS[writer].split(":")
+    module, function = PROGRAMS[writer].split()[0].split(":")
 
     def with_planted(name: str) -> str | None:
         source = source_of(name)

@@ -18,7 +18,15 @@ ROOMS = {"schemas", "runtime", "workers", "streams", "sinks", "ingest_api", "pay
 """Rooms whose definitions are followed; the engine writes what they give to it."""
 CONTRACTS = {"schemas.records", "schemas.codec", "schemas.generated_codecs", "schemas.registry"}
 ENVELOPES = "schemas.envelopes"
-TOPIC_OF = {topic.record: name for name, topic in TOPICS.items() if topic.envelope}
+TOPIC_OF = {
+    topic.record: name for name, topic in TOPICS.items() if topic.envelope and not topic.commands
+}
+COMMAND_MAKERS = {"PaymentCommand", "result_command", "archive_control_command"}
+"""What makes a payment command; `Source.X` beside it says on which topics it goes."""
+TOPICS_OF_SOURCE: dict[str, set[str]] = {}
+for topic in TOPICS.values():
+    for source in topic.commands.values():
+        TOPICS_OF_SOURCE.setdefault(source, set()).add(topic.name)
 CONSTANTS = {
     key: value for key, value in vars(topics).items() if isinstance(value, str) and value in TOPICS
 }
@@ -89,9 +97,10 @@ class Program:
         self._has_envelopes = False
         self._records: set[str] = set()
         self._topics: set[str] = set()
-        module, name = start.split(":")
-        assert name in self._module(module).definitions, f"There is no {start}."
-        self._waiting = [Symbol(module, name)]
+        self._sources: set[str] = set()
+        self._waiting = [Symbol(*each.split(":")) for each in start.split()]
+        for module, name in self._waiting:
+            assert name in self._module(module).definitions, f"There is no {module}:{name}."
         while self._waiting:
             self._reach(self._waiting.pop())
 
@@ -99,7 +108,8 @@ class Program:
     def topics(self) -> set[str]:
         """The topics that the program writes."""
         enveloped = {TOPIC_OF[name] for name in self._records if self._has_envelopes}
-        return self._topics | enveloped
+        commands = [TOPICS_OF_SOURCE.get(s, set()) for s in self._sources if self._has_envelopes]
+        return self._topics.union(enveloped, *commands)
 
     def _module(self, name: str) -> Module:
         if name not in self._modules:
@@ -123,6 +133,7 @@ class Program:
 
     def _read(self, module_name: str, module: Module, statement: ast.stmt) -> None:
         ignored = {id(node) for node in _not_values(statement)}
+        self._sources |= _sources_of_commands(statement)
         for node in ast.walk(statement):
             if isinstance(node, ast.Name):
                 symbol = self._resolved(Symbol(module_name, node.id))
@@ -168,6 +179,21 @@ def _not_values(statement: ast.stmt) -> Iterator[ast.AST]:
                 yield from ast.walk(argument)
         elif isinstance(node, ast.Subscript | ast.BinOp):  # list[Record], Record | None
             yield from ast.walk(node)
+
+
+def _sources_of_commands(statement: ast.stmt) -> set[str]:
+    """Sources that a definition names, if it makes payment commands."""
+    makes = any(
+        isinstance(n, ast.Call) and called(n) in COMMAND_MAKERS for n in ast.walk(statement)
+    )
+    return {
+        node.attr.lower()
+        for node in ast.walk(statement)
+        if makes
+        and isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "Source"
+    }
 
 
 def called(call: ast.Call) -> str:

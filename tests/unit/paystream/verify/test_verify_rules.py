@@ -15,6 +15,7 @@ from paystream.verify.result import OFFENDERS_MAX, RuleResult
 from paystream.verify.run import RULES, Tier, check, rules_of, verify
 from runtime.kafka import StoredRecord
 from schemas import topics
+from schemas.codec import encode
 from schemas.enums import CommandKind, EventType, Operation, Outcome
 from schemas.partitioning import partition_of
 from streams.state_codec import decode_state, encode_state
@@ -315,6 +316,34 @@ def _paid_and_not_settled(shop: Shop) -> None:
     shop.events = [event for event in shop.events if event.type != "payment.settled"]
 
 
+def _event_of_another_source(shop: Shop) -> None:
+    """A create that came through the API counts as a producer's."""
+    shop.events[0] = replace(shop.events[0], source="producer")
+
+
+def _event_of_a_kind_that_its_source_may_not_say(shop: Shop) -> None:
+    at = next(n for n, e in enumerate(shop.events) if e.command_kind == "network_result")
+    shop.events[at] = replace(shop.events[at], source="api")
+
+
+def _command_on_a_topic_that_may_not_say_it(shop: Shop) -> None:
+    """A forged result on the clients' topic that had an effect: the real one is gone."""
+    at = next(n for n, c in enumerate(shop.commands) if c.kind == "network_result")
+    forged = shop.commands.pop(at)
+    stored = StoredRecord(
+        topics.PAYMENTS_COMMANDS,
+        partition_of(forged.payment_id, PARTITIONS),
+        10_000,
+        forged.payment_id,
+        encode(forged),
+        {},
+        0,
+    )
+    shop.extra_records[topics.PAYMENTS_COMMANDS] = [stored]
+    at = next(n for n, e in enumerate(shop.events) if e.command_id == forged.command_id)
+    shop.events[at] = replace(shop.events[at], source="api")
+
+
 PLANTS: dict[str, tuple[Inject, ...]] = {
     "charged_once": (
         _charged_under_another_key,
@@ -331,6 +360,11 @@ PLANTS: dict[str, tuple[Inject, ...]] = {
         _event_is_missing,
         _event_from_nowhere,
         _duplicate_event,
+    ),
+    "sources_are_right": (
+        _event_of_another_source,
+        _event_of_a_kind_that_its_source_may_not_say,
+        _command_on_a_topic_that_may_not_say_it,
     ),
     "sequence_without_gaps": (
         _sequence_gap,

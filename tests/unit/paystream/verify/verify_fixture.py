@@ -18,6 +18,7 @@ from runtime.kafka import StoredRecord
 from schemas import topics
 from schemas.codec import encode
 from schemas.enums import CommandKind, MerchantEventType, Outcome, Source
+from schemas.envelopes import to_message
 from schemas.ids import command_id, fingerprint, payment_id
 from schemas.partitioning import partition_of
 from schemas.public_view import public_view
@@ -356,7 +357,10 @@ class ShopSources:
     def _topic(self, topic: str) -> list[Any]:
         shop = self._shop
         contents: dict[str, list[Any]] = {
-            topics.PAYMENTS_COMMANDS: shop.commands,
+            **{
+                name: [c for c in shop.commands if to_message(c, "test").topic == name]
+                for name in topics.PAYMENT_COMMAND_TOPICS
+            },
             topics.PAYMENTS_EVENTS: shop.events,
             topics.NETWORK_REQUESTS: shop.requests,
             topics.MERCHANTS_EVENTS: shop.merchants,

@@ -11,19 +11,19 @@ from schemas.records import (
     PaymentEvent,
     PayoutEvent,
     ReconciliationEvent,
+    Rejection,
     WebhookAttempt,
 )
+from sinks.audit.raw_table import KafkaPosition, Table
+from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 from sinks.audit.store import DecodedRecord, rows_of
 from sinks.audit.tables import (
-    DEAD_LETTERS,
     LEDGER_ENTRIES,
     PAYMENT_EVENTS,
     PAYOUT_EVENTS,
     RECONCILED,
     TABLES,
     WEBHOOK_ATTEMPTS,
-    KafkaPosition,
-    Table,
 )
 
 ORIGIN = KafkaPosition("payments.events", 3, 17, 1_795_000_000_000)
@@ -80,6 +80,19 @@ ATTEMPT = WebhookAttempt(
     latency_ms=3,
     attempted_at_ms=1,
 )
+REJECTION = Rejection(
+    rejection_id="payments.producer_commands/3/7",
+    topic="payments.producer_commands",
+    partition=3,
+    offset=7,
+    reason="signature_invalid",
+    detail="The signature is not of this value and key.",
+    value_bytes=300,
+    value_sha256="0" * 64,
+    recorded_at_ms=1 << 60,
+    rejected_at_ms=1_700_000_000_000,
+    merchant_id="mer_1",
+)
 LETTER = DeadLetter(
     source_app="sinks-audit",
     topic="payments.events",
@@ -114,6 +127,7 @@ RECORDS: list[tuple[Table, Any]] = [
     (LEDGER_ENTRIES, CREATED),
     (WEBHOOK_ATTEMPTS, ATTEMPT),
     (DEAD_LETTERS, LETTER),
+    (REJECTIONS, REJECTION),
     (RECONCILED, SETTLED),
     (LEDGER_ENTRIES, SETTLED),
 ]
