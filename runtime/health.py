@@ -1,5 +1,6 @@
 """/livez, /readyz and /metrics of a worker, from a thread so that a busy loop still answers."""
 
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,24 @@ Check = Callable[[], bool]
 _REQUEST_TIMEOUT_SECONDS = 5.0
 
 
-class HealthServer:
-    """Answers on loopback until `stop`; port 0 takes a free one (see `port`)."""
+class PortTaken(Exception):
+    """The health server cannot listen; a sentence that names the address."""
 
-    def __init__(self, port: int, ready: Check, live: Check = lambda: True) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(ready, live))
+
+class HealthServer:
+    """Answers on `host` until `stop`; port 0 takes a free one (see `port`). Raises PortTaken."""
+
+    def __init__(
+        self, port: int, ready: Check, live: Check = lambda: True, host: str = "127.0.0.1"
+    ) -> None:
+        server = _IPv6Server if ":" in host else ThreadingHTTPServer
+        try:
+            self._server = server((host, port), _handler(ready, live))
+        except (OSError, OverflowError) as error:
+            raise PortTaken(
+                f"This process cannot listen on {host}, port {port}: {error}. Correct HEALTH_HOST"
+                " or HEALTH_PORT, or end what listens there."
+            ) from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -32,6 +46,10 @@ class HealthServer:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _IPv6Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
 
 
 def _handler(ready: Check, live: Check) -> type[BaseHTTPRequestHandler]:

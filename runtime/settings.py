@@ -113,6 +113,8 @@ class Connections(msgspec.Struct, frozen=True):
     """Verifies the card network's notifications."""
     paystream_state_dir: str = ""
     """Directory for local files: instance locks, chain keys, logs of the local stack."""
+    health_host: str = "127.0.0.1"
+    """Address on which a worker serves `HEALTH_PORT`; 0.0.0.0 where a probe comes from outside."""
     health_port: int = 0
     """Port of `/livez`, `/readyz` and `/metrics` of this process; 0 serves none."""
     kafka: KafkaConnection = KafkaConnection("")

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from engine import EngineApp, run_worker
 from runtime import log
-from runtime.health import HealthServer
+from runtime.health import HealthServer, PortTaken
 from runtime.settings import ConfigurationError, connections
 from workers.catalogue import WORKERS
 from workers.metrics import EngineMetricsCollector
@@ -30,12 +30,13 @@ def run(name: str, instance_id: str, env: Mapping[str, str]) -> int:
     log.configure(f"{name}-{instance_id}")
     try:
         app = build(name, instance_id, env)
-        port = connections(env).health_port
-    except ConfigurationError as error:
+        at = connections(env)
+        health = HealthServer(at.health_port, ready=lambda: app.ready, host=at.health_host)
+    except (ConfigurationError, PortTaken) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     REGISTRY.register(EngineMetricsCollector(name, instance_id, app))
-    health = HealthServer(port, ready=lambda: app.ready).start()
+    health.start()
     try:
         return run_worker(app)
     finally:

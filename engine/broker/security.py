@@ -10,9 +10,12 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from faust.auth import SASLCredentials, SSLCredentials
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+from engine.broker.oauth import ClientCredentialsTokens
+
+OAUTHBEARER = "OAUTHBEARER"
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER)
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
@@ -30,13 +33,15 @@ def faust_credentials(extra: Mapping[str, Any]) -> Any:
     return _sasl(extra, context) if protocol.startswith("SASL") else None
 
 
-def _sasl(extra: Mapping[str, Any], context: ssl.SSLContext | None) -> SASLCredentials:
+def _sasl(extra: Mapping[str, Any], context: ssl.SSLContext | None) -> Any:
     mechanism = extra.get("sasl.mechanism", extra.get("sasl.mechanisms", "GSSAPI"))
     if mechanism not in MECHANISMS:
         raise ValueError(
             f"sasl.mechanism {mechanism!r} does not work for the group member: choose one of "
             f"{', '.join(MECHANISMS)}"
         )
+    if mechanism == OAUTHBEARER:
+        return OAuthCredentials(oauth_cb=ClientCredentialsTokens(extra), ssl_context=context)
     missing = [name for name in ("sasl.username", "sasl.password") if not extra.get(name)]
     if missing:
         raise ValueError(f"{' and '.join(missing)} must be set with sasl.mechanism {mechanism}")
