@@ -13,6 +13,7 @@ _KNOWN_ERRORS = frozenset(
     {
         "paystream.cli.output.CliError",
         "paystream.operations.payment_commands.CommandNotSent",
+        "paystream.operations.acls.AclsUnavailable",
         "paystream.operations.topics.TopicsNotCreated",
         "paystream.verify.sources.SourceUnavailable",
         "engine.errors.EngineError",
@@ -40,6 +41,7 @@ _COMMANDS = {
     "explain": "paystream.cli.explain:explain",
     "sql": "paystream.cli.sql:sql",
     "topics": "paystream.cli.topics:topics",
+    "acls": "paystream.cli.acls:acls",
     "migrate": "paystream.cli.migrate:migrate",
     "rebuild": "paystream.cli.rebuild:rebuild",
     "dead-letters": "paystream.cli.dead_letters:dead_letters",
