@@ -14,13 +14,16 @@ _ACCEPTED_FROM = {Source.API, Source.PRODUCER, Source.OPERATOR}
 
 
 def accepted_has_outcome(dataset: Dataset, findings: Findings) -> None:
-    """Every accepted command is on the topic and caused an event, or repeats one that did.
+    """Every accepted command is on its topic and caused an event, or repeats one that did.
+
+    A rejection is an outcome too: its record says what the sender should do.
 
     A payment that waits is a known state, if it waits with a due time. Commands of our own
     processes (network results, deadlines) were promised to nobody: `events_are_recomputable`
     covers them.
     """
     known = {command.command_id for command in dataset.all_commands()}
+    known |= {rejection.command_id for rejection in dataset.rejections if rejection.command_id}
     caused = {event.command_id for event in dataset.all_events()}
     for command_id, payment_id in _accepted(dataset, findings):
         on_topic = command_id in known or command_id in caused

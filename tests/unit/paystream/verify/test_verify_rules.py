@@ -18,6 +18,7 @@ from schemas import topics
 from schemas.codec import encode
 from schemas.enums import CommandKind, EventType, Operation, Outcome
 from schemas.partitioning import partition_of
+from schemas.records import Rejection
 from streams.state_codec import decode_state, encode_state
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -638,3 +639,47 @@ def test_breaks_at_a_real_network_are_no_violation() -> None:
     shop.injected = None
     report = verify(shop.dataset())
     assert report.violated == ()
+
+
+def _refused(shop: Shop, value: bytes) -> Rejection:
+    """A client's record that was refused, and its rejection."""
+    topic = topics.PAYMENTS_PRODUCER_COMMANDS
+    shop.extra_records[topic] = [StoredRecord(topic, 0, 50, "pay_1", value, {}, 0)]
+    rejection = Rejection(
+        rejection_id=f"{topic}/0/50",
+        topic=topic,
+        partition=0,
+        offset=50,
+        reason="card_number_in_clear",
+        detail="A field holds a card number in clear.",
+        value_bytes=len(value),
+        value_sha256="0" * 64,
+        recorded_at_ms=0,
+        rejected_at_ms=0,
+    )
+    stored = StoredRecord(topics.PAYMENTS_REJECTIONS, 0, 0, "", encode(rejection), {}, 0)
+    shop.extra_records[topics.PAYMENTS_REJECTIONS] = [stored]
+    return rejection
+
+
+def test_a_refused_number_is_noted_where_it_stands_and_a_violation_elsewhere() -> None:
+    shop = open_shop()
+    number = b"4242 4242 4242 4242"
+    _refused(shop, number)
+    result = run("no_card_numbers", shop)
+    assert result.held
+    assert result.notes == ("1 refused records hold a number until retention",)
+    shop.extra_records[topics.PAYMENTS_DEAD_LETTERS] = [
+        StoredRecord(topics.PAYMENTS_DEAD_LETTERS, 0, 0, "", number, {}, 0)
+    ]
+    assert not run("no_card_numbers", shop).held
+
+
+def test_a_refused_command_has_its_outcome_and_no_event() -> None:
+    shop = open_shop()
+    forged = replace(shop.commands[0], command_id="cmd_forged", source="producer")
+    _refused(shop, encode(forged))
+    for name in ("accepted_has_outcome", "events_are_recomputable", "sources_are_right"):
+        assert run(name, shop).held, name
+    del shop.extra_records[topics.PAYMENTS_REJECTIONS]
+    assert not run("events_are_recomputable", shop).held
