@@ -21,7 +21,7 @@ from devstack.services import valkey
 from devstack.services.child import Child, Launch
 from devstack.services.http_probe import answers_ok
 from devstack.services.ports import free_port
-from ingest_api.merchants.registration import new_api_key
+from ingest_api.merchants.keys import new_api_key
 from paystream.operations import topics
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings

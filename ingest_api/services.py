@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from ingest_api.card_encryption_key import CardKey
+from ingest_api.commands.idempotency import IdempotencyKeys
 from ingest_api.commands.network_notifications import NetworkNotifications
 from ingest_api.commands.outcome_waiter import OutcomeWaiter
 from ingest_api.commands.payment_reader import PaymentReader
@@ -14,12 +15,16 @@ from ingest_api.commands.submission import PaymentCommands
 from ingest_api.http.authentication import Authenticator
 from ingest_api.http.notification_signature import NotificationGuard
 from ingest_api.http.rate_limit import RateLimiter
+from ingest_api.merchants.administration import Administration
+from ingest_api.merchants.keys import MerchantKeys
+from ingest_api.merchants.merchant_commands import MerchantCommands
 from ingest_api.merchants.registration import Registration
 from ingest_api.settings import ApiSettings
 from runtime import telemetry
 from runtime.kafka import producer_settings
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import Connections, connections, load
+from schemas.urls import TargetRules
 
 
 class Services:
@@ -45,12 +50,18 @@ class Services:
         self.payment_reader = PaymentReader(self.store)
         self.notifications = NetworkNotifications(self.publisher, self.payment_reader)
         self.authenticator = Authenticator(self.registry, connections.admin_token)
+        commands = MerchantCommands(
+            self.publisher, self.registry, settings.registration_wait_seconds
+        )
         self.registration = Registration(
-            self.publisher,
-            self.registry,
-            connections.paystream_master_key,
-            settings.registration_wait_seconds,
-            is_open=settings.open_registration,
+            commands, connections.paystream_master_key, is_open=settings.open_registration
+        )
+        self.merchant_keys = MerchantKeys(commands)
+        self.administration = Administration(commands)
+        self.idempotency_keys = IdempotencyKeys(self.store)
+        self.target_rules = TargetRules(
+            allow_loopback=settings.allow_loopback,
+            allow_private_addresses=settings.allow_private_addresses,
         )
         self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
         self.notification_guard = NotificationGuard(

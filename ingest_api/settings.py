@@ -26,6 +26,11 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     open_registration: bool = True
     """Whether anybody may register a merchant; otherwise the operators' token is needed."""
     registration_wait_seconds: float = 10.0
+    """How long the answer waits until this process knows what was registered."""
+    allow_loopback: bool = False
+    """For development: webhook and return URLs on this machine, also with plain http."""
+    allow_private_addresses: bool = False
+    """Webhook and return URLs whose host is an address of a private network."""
     requests_per_second: float = 0.0
     """Rate limit of each merchant and mode; 0 means none."""
     request_burst: int = 500

@@ -8,6 +8,7 @@ from msgspec import Struct
 from schemas.codec import encode
 from schemas.headers import record_headers
 from schemas.records import (
+    AuditAction,
     BankLine,
     HistoryRequest,
     MerchantCommand,
@@ -44,6 +45,14 @@ def to_message(record: Struct, source: str, trace: _Trace = None) -> Message:
     accepts from its source.
     """
     return _MESSAGES[type(record)](record, source, trace)
+
+
+def _audit_action(record: AuditAction, source: str, trace: _Trace) -> Message:
+    record_id = record.action_id
+    record_type = record.action
+    time_ms = record.occurred_at_ms
+    headers = record_headers(record_id, record_type, time_ms, source, trace)
+    return Message("audit.actions", record.subject_id, encode(record), headers)
 
 
 def _bank_line(record: BankLine, source: str, trace: _Trace) -> Message:
@@ -208,6 +217,7 @@ def _webhook_delivery(record: WebhookDelivery, source: str, trace: _Trace) -> Me
 
 
 _MESSAGES: dict[type[Struct], Callable[[Any, str, _Trace], Message]] = {
+    AuditAction: _audit_action,
     BankLine: _bank_line,
     HistoryRequest: _history_request,
     MerchantCommand: _merchant_command,

@@ -27,6 +27,12 @@ CATALOGUE: dict[str, Problem] = {
             "forbidden", 403, "The API key does not permit this", "Use a key with the needed role."
         ),
         Problem(
+            "scope_missing",
+            403,
+            "The API key lacks a scope",
+            "Use a key with the scope that is named, or issue one: POST /v1/api_keys.",
+        ),
+        Problem(
             "not_found", 404, "The resource does not exist", "Check the id and the key's mode."
         ),
         Problem(
@@ -54,7 +60,19 @@ CATALOGUE: dict[str, Problem] = {
             "The payment rejected the command",
             "Get the payment. Its last_command has the reason.",
         ),
+        Problem(
+            "too_many_keys",
+            409,
+            "The merchant has as many keys as it may have",
+            "Revoke a key of this mode, then send the request again.",
+        ),
         Problem("body_too_large", 413, "The body is too large", "Send less than 64 KiB."),
+        Problem(
+            "unsupported_media_type",
+            415,
+            "The body is not JSON in UTF-8",
+            "Send Content-Type: application/json and an uncompressed body.",
+        ),
         Problem(
             "card_number_in_clear",
             422,

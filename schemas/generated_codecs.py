@@ -5,6 +5,7 @@ from typing import Any
 
 from schemas.records import (
     ApiKey,
+    AuditAction,
     BankLine,
     DeadLetter,
     Endpoint,
@@ -28,6 +29,283 @@ from schemas.records import (
     WebhookDelivery,
 )
 from schemas.varint import LONGS, end_at, items_at, long_at, size_at, wide
+
+
+def read_AuditAction(data: bytes) -> AuditAction:
+    text = data.decode("latin-1")
+    at = 5
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_action_id = text[start:at]
+    if not f_action_id.isascii():
+        f_action_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_subject_id = text[start:at]
+    if not f_subject_id.isascii():
+        f_subject_id = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_action = text[start:at]
+    if not f_action.isascii():
+        f_action = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_outcome = text[start:at]
+    if not f_outcome.isascii():
+        f_outcome = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_actor = text[start:at]
+    if not f_actor.isascii():
+        f_actor = data[start:at].decode()
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_source = text[start:at]
+    if not f_source.isascii():
+        f_source = data[start:at].decode()
+    f_occurred_at_ms = data[at]
+    if f_occurred_at_ms < 128:
+        f_occurred_at_ms = (f_occurred_at_ms >> 1) ^ -(f_occurred_at_ms & 1)
+        at += 1
+    else:
+        f_occurred_at_ms, at = long_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_merchant_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_merchant_id = text[start:at]
+        if not f_merchant_id.isascii():
+            f_merchant_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_mode = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_mode = text[start:at]
+        if not f_mode.isascii():
+            f_mode = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_key_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_key_id = text[start:at]
+        if not f_key_id.isascii():
+            f_key_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_endpoint_id = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_endpoint_id = text[start:at]
+        if not f_endpoint_id.isascii():
+            f_endpoint_id = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_justification = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_justification = text[start:at]
+        if not f_justification.isascii():
+            f_justification = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_reason = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_reason = text[start:at]
+        if not f_reason.isascii():
+            f_reason = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
+    f_changes: dict[str, str] = {}
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_changes_key = text[start:at]
+            if not f_changes_key.isascii():
+                f_changes_key = data[start:at].decode()
+            size = data[at]
+            if size & 129:  # longer than a byte, or negative
+                size, start = size_at(data, at)
+                at = start + size
+            else:
+                start = at + 1
+                at = start + (size >> 1)
+            f_changes_item = text[start:at]
+            if not f_changes_item.isascii():
+                f_changes_item = data[start:at].decode()
+            f_changes[f_changes_key] = f_changes_item
+        count, at = items_at(data, at)
+    end_at(data, at)
+    return AuditAction(f_action_id, f_subject_id, f_action, f_outcome, f_actor, f_source, f_occurred_at_ms, f_merchant_id, f_mode, f_key_id, f_endpoint_id, f_justification, f_reason, f_changes)
+
+
+def write_AuditAction(record: AuditAction) -> bytes:
+    f_action_id = record.action_id
+    if not f_action_id.isascii():
+        f_action_id = wide(f_action_id)
+    f_subject_id = record.subject_id
+    if not f_subject_id.isascii():
+        f_subject_id = wide(f_subject_id)
+    f_action = record.action
+    if not f_action.isascii():
+        f_action = wide(f_action)
+    f_outcome = record.outcome
+    if not f_outcome.isascii():
+        f_outcome = wide(f_outcome)
+    f_actor = record.actor
+    if not f_actor.isascii():
+        f_actor = wide(f_actor)
+    f_source = record.source
+    if not f_source.isascii():
+        f_source = wide(f_source)
+    f_occurred_at_ms = record.occurred_at_ms
+    f_merchant_id = record.merchant_id
+    if f_merchant_id is None:
+        t_merchant_id = "\0"
+    else:
+        if not f_merchant_id.isascii():
+            f_merchant_id = wide(f_merchant_id)
+        t_merchant_id = "".join(("\2", LONGS[len(f_merchant_id)], f_merchant_id))
+    f_mode = record.mode
+    if f_mode is None:
+        t_mode = "\0"
+    else:
+        if not f_mode.isascii():
+            f_mode = wide(f_mode)
+        t_mode = "".join(("\2", LONGS[len(f_mode)], f_mode))
+    f_key_id = record.key_id
+    if f_key_id is None:
+        t_key_id = "\0"
+    else:
+        if not f_key_id.isascii():
+            f_key_id = wide(f_key_id)
+        t_key_id = "".join(("\2", LONGS[len(f_key_id)], f_key_id))
+    f_endpoint_id = record.endpoint_id
+    if f_endpoint_id is None:
+        t_endpoint_id = "\0"
+    else:
+        if not f_endpoint_id.isascii():
+            f_endpoint_id = wide(f_endpoint_id)
+        t_endpoint_id = "".join(("\2", LONGS[len(f_endpoint_id)], f_endpoint_id))
+    f_justification = record.justification
+    if f_justification is None:
+        t_justification = "\0"
+    else:
+        if not f_justification.isascii():
+            f_justification = wide(f_justification)
+        t_justification = "".join(("\2", LONGS[len(f_justification)], f_justification))
+    f_reason = record.reason
+    if f_reason is None:
+        t_reason = "\0"
+    else:
+        if not f_reason.isascii():
+            f_reason = wide(f_reason)
+        t_reason = "".join(("\2", LONGS[len(f_reason)], f_reason))
+    f_changes = record.changes
+    t_changes: list[str] = []
+    if f_changes:
+        t_changes.append(LONGS[len(f_changes)])
+        for f_changes_key, f_changes_item in f_changes.items():
+            if not f_changes_key.isascii():
+                f_changes_key = wide(f_changes_key)
+            if not f_changes_item.isascii():
+                f_changes_item = wide(f_changes_item)
+            t_changes += LONGS[len(f_changes_key)], f_changes_key, LONGS[len(f_changes_item)], f_changes_item,
+    t_changes.append("\0")
+    return "".join(('\x00\x00\x00\x00\x19', LONGS[len(f_action_id)], f_action_id, LONGS[len(f_subject_id)], f_subject_id, LONGS[len(f_action)], f_action, LONGS[len(f_outcome)], f_outcome, LONGS[len(f_actor)], f_actor, LONGS[len(f_source)], f_source, LONGS[f_occurred_at_ms], t_merchant_id, t_mode, t_key_id, t_endpoint_id, t_justification, t_reason, *t_changes)).encode("latin-1")
 
 
 def read_BankLine(data: bytes) -> BankLine:
@@ -5602,6 +5880,7 @@ def write_WebhookDelivery(record: WebhookDelivery) -> bytes:
     return "".join(('\x00\x00\x00\x00\x0c', LONGS[len(f_delivery_id)], f_delivery_id, LONGS[len(f_endpoint_id)], f_endpoint_id, LONGS[len(f_merchant_id)], f_merchant_id, LONGS[len(f_event_id)], f_event_id, LONGS[len(f_payment_id)], f_payment_id, LONGS[f_sequence], LONGS[len(f_event_type)], f_event_type, LONGS[len(f_body)], f_body.decode("latin-1"), LONGS[f_created_at_ms])).encode("latin-1")
 
 READERS: dict[type, Callable[[Any], Any]] = {
+    AuditAction: read_AuditAction,
     BankLine: read_BankLine,
     DeadLetter: read_DeadLetter,
     HistoryRequest: read_HistoryRequest,
@@ -5624,6 +5903,7 @@ READERS: dict[type, Callable[[Any], Any]] = {
 }
 
 WRITERS: dict[type, Callable[[Any], Any]] = {
+    AuditAction: write_AuditAction,
     BankLine: write_BankLine,
     DeadLetter: write_DeadLetter,
     HistoryRequest: write_HistoryRequest,

@@ -3,6 +3,25 @@
 from msgspec import Struct, field
 
 
+class AuditAction(Struct, frozen=True, gc=False):
+    """What a person or a merchant's key did or tried to do to the system itself. Key: subject_id."""
+
+    action_id: str
+    subject_id: str
+    action: str
+    outcome: str
+    actor: str
+    source: str
+    occurred_at_ms: int
+    merchant_id: str | None = None
+    mode: str | None = None
+    key_id: str | None = None
+    endpoint_id: str | None = None
+    justification: str | None = None
+    reason: str | None = None
+    changes: dict[str, str] = field(default_factory=dict)
+
+
 class BankLine(Struct, frozen=True, gc=False):
     """One booking on the statement of our bank account. Key: line_id. Reading a statement again writes the same lines again."""
 

@@ -31,6 +31,7 @@ NETWORK_SETTLEMENTS = "network.settlements"
 BANK_STATEMENTS = "bank.statements"
 RECONCILIATION_REQUESTS = "reconciliation.requests"
 RECONCILIATION_EVENTS = "reconciliation.events"
+AUDIT_ACTIONS = "audit.actions"
 
 RECORD_BYTES_MAX = 1_000_000
 """Largest record that any topic takes; brokers are set to the same."""

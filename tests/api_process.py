@@ -19,14 +19,14 @@ from polling import eventually
 from devstack.services.child import Child, Launch
 from devstack.services.ports import free_port
 from devstack.simulators.launch import answers
-from ingest_api.merchants.registration import new_api_key
+from ingest_api.merchants.keys import new_api_key
 from runtime.id_generator import new_id
 from runtime.kafka import StoredRecord, consumer_settings, producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode, encode
 from schemas.enums import Mode
-from schemas.records import ApiKey, Endpoint, Merchant, MerchantCommand, PaymentCommand
+from schemas.records import ApiKey, Merchant, MerchantCommand, PaymentCommand
 from schemas.topics import (
     MERCHANTS,
     MERCHANTS_COMMANDS,
@@ -34,6 +34,7 @@ from schemas.topics import (
     PAYMENTS_NETWORK_NOTIFICATIONS,
     TOPICS,
 )
+from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
 
 MASTER_KEY = base64.b64encode(bytes(32)).decode()
 ADMIN_TOKEN = "operator-token-of-tests"
@@ -190,44 +191,11 @@ def view(command: PaymentCommand, **changes: object) -> bytes:
     return msgspec.json.encode(document | changes)
 
 
-def replaced(merchant: Merchant | None, command: MerchantCommand) -> Merchant:
-    """The least that the merchant agent does with a command."""
-    known = merchant.api_keys if merchant else []
-    endpoints = {e.endpoint_id: e for e in merchant.endpoints} if merchant else {}
-    if command.key_hash is not None:
-        key = ApiKey(
-            key_id=command.key_id or "", mode=command.key_mode or "", key_hash=command.key_hash
-        )
-        known = [*known, key]
-    if command.kind == "remove_endpoint":
-        endpoints.pop(command.endpoint_id or "")
-    elif command.endpoint_id is not None:
-        endpoints[command.endpoint_id] = Endpoint(
-            endpoint_id=command.endpoint_id,
-            url=command.endpoint_url or "",
-            encrypted_secrets=[command.encrypted_secret or ""],
-            enabled=True,
-        )
-    return Merchant(
-        merchant_id=command.merchant_id,
-        version=merchant.version + 1 if merchant else 1,
-        name="Shop",
-        status="active",
-        registered_at_ms=1,
-        updated_at_ms=1,
-        payout_schedule="daily",
-        fee_basis_points=0,
-        fee_fixed_minor=0,
-        api_keys=known,
-        endpoints=list(endpoints.values()),
-    )
-
-
 @contextmanager
 def merchant_agent(bootstrap: str) -> Iterator[None]:
     """Publishes snapshots for the commands that come while it runs."""
     stopping, assigned = threading.Event(), threading.Event()
-    merchants: dict[str, Merchant] = {}
+    states: dict[str, MerchantState] = {}
 
     def follow() -> None:
         group = new_id("agent-")
@@ -241,8 +209,10 @@ def merchant_agent(bootstrap: str) -> Iterator[None]:
             if message is None or message.error():
                 continue
             command = decode(MerchantCommand, message.value())
-            merchants[command.merchant_id] = replaced(merchants.get(command.merchant_id), command)
-            publish(bootstrap, merchants[command.merchant_id])
+            decision = decide_merchant(states.get(command.merchant_id), command, MerchantPolicy())
+            states[command.merchant_id] = decision.state
+            if decision.applied and decision.state.merchant is not None:
+                publish(bootstrap, decision.state.merchant)
         consumer.close()
 
     thread = threading.Thread(target=follow)
@@ -253,3 +223,9 @@ def merchant_agent(bootstrap: str) -> Iterator[None]:
     finally:
         stopping.set()
         thread.join(20)
+
+
+def register(api: RunningApi, key: str = "", **body: object) -> httpx2.Response:
+    """The answer to a registration under a new idempotency key unless one is given."""
+    headers = {"Idempotency-Key": key or new_id("shop-")}
+    return api.http.post("/v1/merchants", json={"name": "Shop", **body}, headers=headers)

@@ -10,6 +10,7 @@ def local_settings(brokers: int, environment: Mapping[str, str]) -> dict[str, st
     """
     settings = {
         "PAYSTREAM_WORKER_REPLICATION": str(min(brokers, 3)),
+        "PAYSTREAM_API_ALLOW_LOOPBACK": "true",
         "PAYSTREAM_WEBHOOKS_ALLOW_LOOPBACK": "true",
         "PAYSTREAM_WEBHOOKS_SCHEDULE_FACTOR": "0.01",  # retries after 50 ms, 3 s, 18 s, 72 s, …
         "PAYSTREAM_WEBHOOKS_PROBE_SECONDS": "0.2",

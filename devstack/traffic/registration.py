@@ -12,6 +12,8 @@ from devstack.traffic.plan_types import MerchantPlan
 
 KEY_WORKS_SECONDS = 30.0
 POLL_SECONDS = 0.1
+_KEY_BYTES = 16
+"""Of an idempotency key."""
 NO_PAYMENT = "pay_" + "0" * 26
 
 
@@ -67,7 +69,8 @@ async def _register_one(
     if admin_token:
         body["fee_basis_points"] = merchant.fee_basis_points
         body["fee_fixed_minor"] = merchant.fee_fixed_minor
-    answer = await api.send("POST", "/v1/merchants", token=admin_token, body=body)
+    key = secrets.token_urlsafe(_KEY_BYTES)
+    answer = await api.send("POST", "/v1/merchants", token=admin_token, key=key, body=body)
     if answer.status not in (201, 202):
         raise RegistrationError(f"{merchant.name} was not registered: {_why(answer)}")
     if receiver and answer.body.get("webhook_endpoint"):
@@ -108,7 +111,8 @@ async def close_payouts(api: ApiClient, shops: list[RegisteredMerchant]) -> int:
     accepted = 0
     for shop in shops:
         try:
-            answer = await api.send("POST", "/v1/payouts", token=shop.api_key, body={})
+            key = secrets.token_urlsafe(_KEY_BYTES)
+            answer = await api.send("POST", "/v1/payouts", token=shop.api_key, key=key, body={})
         except GaveUpError:
             continue
         accepted += answer.is_accepted

@@ -56,10 +56,12 @@ class StatusStore:
             pipeline.set(
                 name, fingerprint, ex=self._settings.idempotency_seconds, nx=True, get=True
             )
-            pipeline.mget(keys)
+            if keys:
+                pipeline.mget(keys)
 
-        first, values = await self._query(queue, commands=2)
-        return KeyReservation(None if first is None else first.decode(), list(values))
+        first, *values = await self._query(queue, commands=2 if keys else 1)
+        documents = list(values[0]) if values else []
+        return KeyReservation(None if first is None else first.decode(), documents)
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -7,8 +7,10 @@ from litestar.di import Provide
 from ingest_api.services import Services
 
 _NAMES = (
+    "administration",
     "authenticator",
     "card_key",
+    "merchant_keys",
     "notification_guard",
     "notifications",
     "payment_commands",

@@ -11,7 +11,7 @@ from schemas.errors import CATALOGUE
 
 @dataclass
 class KeyedOperation(Operation):
-    """An operation that needs an Idempotency-Key and may wait."""
+    """An operation that needs an Idempotency-Key."""
 
     def __post_init__(self) -> None:
         key = Parameter(
@@ -23,6 +23,15 @@ class KeyedOperation(Operation):
                 type=OpenAPIType.STRING, min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"
             ),
         )
+        self.parameters = [*(self.parameters or []), key]
+
+
+@dataclass
+class PaymentOperation(KeyedOperation):
+    """An operation on a payment: its caller may wait for the outcome."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         prefer = Parameter(
             name="Prefer",
             param_in="header",
@@ -30,7 +39,7 @@ class KeyedOperation(Operation):
             description="`wait=N`: wait up to N seconds (at most 10) for the outcome (RFC 7240).",
             schema=Schema(type=OpenAPIType.STRING, examples=["wait=5"]),
         )
-        self.parameters = [*(self.parameters or []), key, prefer]
+        self.parameters = [*(self.parameters or []), prefer]
 
 
 def problems(*codes: str) -> dict[int, ResponseSpec]:

@@ -1,22 +1,39 @@
 """What requests may contain: strict types, bounds, no unknown field (pure)."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ingest_api.merchants.models import MerchantDetails
 from schemas.enums import Reversal
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
 from schemas.pan import is_compact_jwe
+from schemas.urls import URL_CHARACTERS_MAX, TargetRules, url_error
 
 Amount = Annotated[
     int,
     Meta(ge=1, le=AMOUNT_MINOR_MAX, description="Minor units of the currency.", examples=[1999]),
 ]
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
-Url = Annotated[str, Meta(min_length=8, max_length=2048, examples=["https://shop.example/hooks"])]
+Text = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Without control characters.",
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=URL_CHARACTERS_MAX,
+        pattern="^[!-~]+$",
+        description="An https URL to a public host, as RFC 3986 writes it.",
+        examples=["https://shop.example/hooks"],
+    ),
+]
 Currency = Annotated[
     str,
     Meta(pattern="^[A-Z]{3}$", description="ISO 4217 alphabetic code.", examples=["EUR"]),
@@ -38,6 +55,7 @@ KEYED = {
     Reversal.CAPTURE.value: "refund",
 }
 """Kind of operation in an idempotency key -> what the network is asked for under it."""
+_LOOSEST = TargetRules(allow_loopback=True, allow_private_addresses=True)
 CAPTURE_DELAY_SECONDS_MAX = 7 * 86_400
 
 
@@ -55,11 +73,9 @@ def _check_currency(currency: str | None) -> None:
 
 
 def _check_url(url: str | None, field: str) -> None:
-    if url is None:
-        return
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
-        raise InvalidField(field, "must be an http(s) URL without user name")
+    """What no setting allows; the route checks the rest with the API's settings."""
+    if url is not None and (problem := url_error(url, _LOOSEST)):
+        raise InvalidField(field, problem)
 
 
 class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,16 +107,34 @@ class CreatePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CapturePayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Without an amount: all that is left. `final` releases the rest of the authorization."""
+    """Without an amount: all that is left. `final` releases the rest of the authorization.
 
-    amount: Amount | None = None
-    final: bool | None = None
+    Null is refused: it is what a variable holds that was never set, and would mean everything.
+    """
+
+    amount: Amount | UnsetType = UNSET
+    final: bool | UnsetType = UNSET
+
+    @property
+    def amount_minor(self) -> int | None:
+        """None for all that is left."""
+        return None if self.amount is UNSET else self.amount
+
+    @property
+    def is_final(self) -> bool | None:
+        """None where the request does not say."""
+        return None if self.final is UNSET else self.final
 
 
 class RefundPayment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Without an amount: all that was captured and not yet refunded."""
+    """Without an amount: all that was captured and not yet refunded. Null is refused."""
 
-    amount: Amount | None = None
+    amount: Amount | UnsetType = UNSET
+
+    @property
+    def amount_minor(self) -> int | None:
+        """None for all that is left."""
+        return None if self.amount is UNSET else self.amount
 
 
 class EmptyBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +158,10 @@ class RegisterMerchant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def sets_fees(self) -> bool:
         """Whether it asks for what only operators may set."""
         return self.fee_basis_points is not None or self.fee_fixed_minor is not None
+
+    def meaning(self) -> dict[str, object]:
+        """What the fingerprint covers."""
+        return asdict(self)
 
     def details(self) -> MerchantDetails:
         """The request as registration takes it."""
@@ -163,12 +201,13 @@ class NetworkNotification(Struct, frozen=True, kw_only=True):
 class ClosePayouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pay out now; all currencies unless one is named. Operators name the merchant.
 
-    Merchants close what belongs to the mode of their key; operators name it, live unless said.
+    Merchants close what belongs to the mode of their key; operators name it, live unless said. Null
+    is refused: it would mean everything.
     """
 
-    currency: Currency | None = None
-    mode: Literal["test", "live"] | None = None
-    merchant_id: Annotated[str, Meta(pattern="^mer_[0-9a-z]{20,40}$")] | None = None
+    currency: Currency | UnsetType = UNSET
+    mode: Literal["test", "live"] | UnsetType = UNSET
+    merchant_id: Annotated[str, Meta(pattern="^mer_[0-9a-z]{20,40}$")] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        _check_currency(self.currency)
+        _check_currency(self.currency or None)

@@ -1,61 +1,35 @@
 """Requests as handlers see them: the caller, the trace, a strictly decoded body; and guards."""
 
 import asyncio
-from functools import cache
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
+from ingest_api.commands.idempotency import KeyedRequest
 from ingest_api.http.authentication import Caller
-from ingest_api.http.problems import ApiProblem, FieldError, invalid, try_again
+from ingest_api.http.problems import ApiProblem, invalid, try_again
+from ingest_api.http.request_bodies import check_media_type, decode_body
 from ingest_api.http.request_headers import (
+    ACTOR,
     IDEMPOTENCY_KEY,
+    REASON,
+    actor_name,
     bearer_token,
-    card_number_refused,
     idempotency_key,
+    justification,
     wait_seconds,
 )
-from ingest_api.http.request_models import InvalidField
+from ingest_api.merchants.models import Act
 from ingest_api.services import Services
 from runtime.trace_context import parse_or_start
-from schemas.pan import document_has_card_number
+from schemas.enums import Scope
+from schemas.urls import url_error
 
 TRACEPARENT_STATE = "traceparent"
-
-
-@cache
-def _decoder(annotation: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(annotation)
-
-
-def _pointer(location: str) -> str:
-    """`$.a.b[0]` of msgspec as JSON Pointer `/a/b/0`."""
-    return location.removeprefix("$").replace("[", "/").replace("]", "").replace(".", "/")
-
-
-def _field_error(error: msgspec.ValidationError) -> FieldError:
-    if isinstance(error.__cause__, InvalidField):
-        return FieldError(f"/{error.__cause__.field}", str(error.__cause__))
-    message, _, location = str(error).partition(" - at `")
-    return FieldError(_pointer(location.rstrip("`")), message)
-
-
-def decode_body(body: bytes, annotation: Any) -> Any:
-    """The body as that type. Raises ApiProblem: no JSON, a card number in clear, a wrong field."""
-    try:
-        if document_has_card_number(msgspec.json.decode(body)):
-            raise card_number_refused()
-        return _decoder(annotation).decode(body)
-    except msgspec.ValidationError as error:
-        wrong = _field_error(error)
-        where = f"{wrong.pointer}: " if wrong.pointer else ""
-        raise ApiProblem("invalid_request", f"{where}{wrong.message}", errors=(wrong,)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise invalid("", "The body must be one JSON object in UTF-8") from None
 
 
 class ApiRequest(Request[Caller, Any, State]):
@@ -69,7 +43,34 @@ class ApiRequest(Request[Caller, Any, State]):
     @property
     def idempotency_key(self) -> str:
         """Raises ApiProblem if it is missing or malformed."""
-        return idempotency_key(self.headers.get(IDEMPOTENCY_KEY))
+        return idempotency_key(self.headers.getall(IDEMPOTENCY_KEY, []))
+
+    @property
+    def act(self) -> Act:
+        """Who does this and why, for the audit. Raises ApiProblem for malformed headers."""
+        name = actor_name(self.headers.get(ACTOR))
+        key = self.caller.api_key
+        operator = "operator" if name is None else f"operator:{name}"
+        return Act(
+            actor=operator if key is None else f"api_key:{key.key_id}",
+            justification=justification(self.headers.get(REASON)),
+            traceparent=self.traceparent,
+        )
+
+    async def keyed(
+        self, owner: str, mode: str, operation: str, meaning: dict[str, object]
+    ) -> tuple[KeyedRequest, bool]:
+        """This request under its idempotency key, and whether it came before.
+
+        Raises ApiProblem, IdempotencyMismatch.
+        """
+        request = KeyedRequest(owner, mode, operation, self.idempotency_key, meaning)
+        return request, await _services(self).idempotency_keys.is_repeat(request)
+
+    def check_url(self, field: str, url: str | None) -> None:
+        """Raises ApiProblem at the field if we may not send anything or anybody there."""
+        if url is not None and (problem := url_error(url, _services(self).target_rules)):
+            raise invalid(f"/{field}", problem)
 
     @property
     def wait_seconds(self) -> float:
@@ -85,8 +86,11 @@ class ApiRequest(Request[Caller, Any, State]):
 
     async def json(self) -> Any:
         """The body, as the type that the handler declares."""
+        body = await self.body()
+        if body:
+            check_media_type(self.headers.getall("content-type", []), self.headers)
         field = self.route_handler.parsed_data_field
-        return decode_body(await self.body(), field.annotation if field else Any)
+        return decode_body(body, field.annotation if field else Any)
 
 
 def _services(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
@@ -99,10 +103,31 @@ def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
     return parse_or_start(None if sent is None else sent.decode("latin-1"))
 
 
-async def require_authentication(
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+
+
+def requires(*scopes: Scope, operators: bool = False) -> Guard:
+    """Guard: a merchant's key that has these scopes, within its rate; or else an operator."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        caller = await _authenticate(connection)
+        if not operators:
+            caller.require_merchant()
+        caller.require_scopes(*scopes)
+
+    return guard
+
+
+async def require_operator(
     connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 ) -> None:
-    """Guard: any caller with a valid token, within its rate. Raises ApiProblem."""
+    """Guard: the admin token. Raises ApiProblem."""
+    caller = await _authenticate(connection)
+    if not caller.is_operator:
+        raise ApiProblem("forbidden", "Only operators may do this. Use the operators' token.")
+
+
+async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     services = _services(connection)
     caller = services.authenticator.identify(bearer_token(connection.headers.get("authorization")))
     connection.scope["user"] = caller
@@ -110,11 +135,4 @@ async def require_authentication(
         name = f"{caller.merchant.merchant_id}:{caller.mode}"
         if not services.limiter.allow(name, asyncio.get_running_loop().time()):
             raise try_again("rate_limited")
-
-
-async def require_merchant_key(
-    connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
-) -> None:
-    """Guard: callers with a merchant's API key. Raises ApiProblem."""
-    await require_authentication(connection, route)
-    cast(Caller, connection.scope["user"]).require_merchant()
+    return caller

@@ -1,6 +1,14 @@
 """Bodies of responses; amounts are integers in minor units, times epoch milliseconds."""
 
+from typing import TypeVar
+
+from litestar import Response
 from msgspec import Struct
+
+REPLAYED = "Idempotent-Replayed"
+"""Header of the answer to a repeat."""
+_NOT_YET_SECONDS = "2"
+T = TypeVar("T")
 
 
 class NewPayment(Struct, frozen=True, kw_only=True):
@@ -53,3 +61,14 @@ class EndpointView(Struct, frozen=True):
     id: str
     url: str
     enabled: bool
+    mode: str | None
+    """Whose events go there; null: both modes'."""
+
+
+def made_response(body: T, *, known: bool, repeated: bool) -> Response[T]:
+    """201 for what was made; 202 if it counts in a few seconds; 200 for a repeat."""
+    headers = {} if known else {"Retry-After": _NOT_YET_SECONDS}
+    if repeated:
+        headers[REPLAYED] = "true"
+    status = 202 if not known else 200 if repeated else 201
+    return Response(body, status_code=status, headers=headers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from paystream.verify.dataset import Dataset, Located
 from paystream.verify.result import Findings
 from schemas import topics
+from schemas.codec import UndecodableRecord, decode
 from schemas.enums import AttemptResult, EventType, MerchantEventType
-from schemas.records import MerchantEvent, PaymentEvent, WebhookDelivery
+from schemas.records import Merchant, MerchantEvent, PaymentEvent, WebhookDelivery
 
 PENDING_CHANGELOG = "sinks-webhooks-deliveries-changelog"
 REGISTRY_LAG_MS = 10_000
@@ -65,21 +67,34 @@ def _every_event_has_intents(
     known_since_ms: int,
     findings: Findings,
 ) -> None:
-    endpoints = _lasting_endpoints(dataset.merchant_events)
+    endpoints, modes = _lasting_endpoints(dataset.merchant_events), _modes(dataset)
     for event in dataset.all_events():
         if event.occurred_at_ms < known_since_ms:
             continue
-        for endpoint_id in _owed(event, endpoints):
+        for endpoint_id in _owed(event, endpoints, modes):
             delivery_id = f"{event.event_id}@{endpoint_id}"
             findings.expect(delivery_id in intents, delivery_id, "no webhook was made")
 
 
-def _owed(event: PaymentEvent, endpoints: dict[str, dict[str, int]]) -> Iterator[str]:
+def _modes(dataset: Dataset) -> dict[str, str]:
+    """Endpoint -> the one mode whose events go there, of endpoints that have one."""
+    modes: dict[str, str] = {}
+    for value in dataset.last_values(topics.MERCHANTS).values():
+        with suppress(UndecodableRecord):
+            endpoints = decode(Merchant, value).endpoints
+            modes |= {e.endpoint_id: e.mode for e in endpoints if e.mode is not None}
+    return modes
+
+
+def _owed(
+    event: PaymentEvent, endpoints: dict[str, dict[str, int]], modes: dict[str, str]
+) -> Iterator[str]:
     """Endpoints that must hear of the event; a refused command is no change (no webhook)."""
     if event.type == EventType.COMMAND_REJECTED:
         return
     for endpoint_id, added_at_ms in endpoints.get(event.merchant_id, {}).items():
-        if event.occurred_at_ms > added_at_ms + REGISTRY_LAG_MS:
+        heard = modes.get(endpoint_id, event.mode) == event.mode
+        if heard and event.occurred_at_ms > added_at_ms + REGISTRY_LAG_MS:
             yield endpoint_id
 
 

@@ -50,6 +50,8 @@ def default_of(field: dict[str, Any]) -> str:
         return ""
     if field["default"] == []:
         return " = field(default_factory=list)"
+    if field["default"] == {}:
+        return " = field(default_factory=dict)"
     if isinstance(field["default"], list):
         return f" = field(default_factory=lambda: {field['default']!r})"
     return f" = {field['default']!r}"

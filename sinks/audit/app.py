@@ -15,6 +15,7 @@ from runtime.kafka import TopicUnreadable
 from runtime.settings import connections, load
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import (
+    AuditAction,
     DeadLetter,
     PaymentEvent,
     PayoutEvent,
@@ -23,6 +24,7 @@ from schemas.records import (
     WebhookAttempt,
 )
 from schemas.topics import (
+    AUDIT_ACTIONS,
     PAYMENTS_DEAD_LETTERS,
     PAYMENTS_EVENTS,
     PAYMENTS_REJECTIONS,
@@ -40,6 +42,7 @@ from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 from sinks.audit.settings import AuditSettings
 from sinks.audit.store import DecodedRecord, LedgerStore, LedgerUnavailable, rows_of
 from sinks.audit.tables import (
+    ACTIONS,
     LEDGER_ENTRIES,
     PAYMENT_EVENTS,
     PAYOUT_EVENTS,
@@ -56,6 +59,7 @@ SOURCES: dict[str, tuple[type[Any], tuple[Table, ...]]] = {
     PAYMENTS_DEAD_LETTERS: (DeadLetter, (DEAD_LETTERS,)),
     RECONCILIATION_EVENTS: (ReconciliationEvent, (RECONCILED, LEDGER_ENTRIES)),
     PAYMENTS_REJECTIONS: (Rejection, (REJECTIONS,)),
+    AUDIT_ACTIONS: (AuditAction, (ACTIONS,)),
 }
 """Topic -> the record in it and the tables that its records make rows of."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from schemas.codec import encode
 from schemas.money import CURRENCIES
 from schemas.records import (
+    AuditAction,
     PaymentEvent,
     PayoutEvent,
     ReconciliationEvent,
@@ -161,6 +162,26 @@ def _reconciliation_event_rows(
     )
 
 
+def _audit_action_rows(action: AuditAction, position: KafkaPosition) -> Iterable[Row]:
+    yield (
+        action.action_id,
+        action.subject_id,
+        action.action,
+        action.outcome,
+        action.actor,
+        action.source,
+        action.occurred_at_ms,
+        action.merchant_id or "",
+        action.mode or "",
+        action.key_id or "",
+        action.endpoint_id or "",
+        action.justification or "",
+        action.reason or "",
+        action.changes,
+        *position.columns,
+    )
+
+
 PAYMENT_EVENTS = Table(
     "payment_events",
     (
@@ -307,6 +328,27 @@ RECONCILED = Table(
     ),
     _reconciliation_event_rows,
 )
+ACTIONS = Table(
+    "audit_actions",
+    (
+        ("action_id", "String"),
+        ("subject_id", "String"),
+        ("action", LOW_CARDINALITY),
+        ("outcome", LOW_CARDINALITY),
+        ("actor", "String"),
+        ("source", LOW_CARDINALITY),
+        ("occurred_at", TIME),
+        ("merchant_id", "String"),
+        ("mode", LOW_CARDINALITY),
+        ("key_id", "String"),
+        ("endpoint_id", "String"),
+        ("justification", "String"),
+        ("reason", LOW_CARDINALITY),
+        ("changes", "Map(String, String)"),
+        *POSITION_COLUMNS,
+    ),
+    _audit_action_rows,
+)
 TABLES = (
     PAYMENT_EVENTS,
     LEDGER_ENTRIES,
@@ -315,5 +357,6 @@ TABLES = (
     DEAD_LETTERS,
     RECONCILED,
     REJECTIONS,
+    ACTIONS,
 )
 """Every raw table that the sink writes."""

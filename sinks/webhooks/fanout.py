@@ -42,8 +42,9 @@ def body(event: PaymentEvent) -> bytes:
 def webhook_deliveries(
     event: PaymentEvent, merchant: Merchant | None, created_at_ms: int
 ) -> Iterable[WebhookDelivery]:
-    """One intent for each enabled endpoint of the merchant."""
-    endpoints = [e for e in merchant.endpoints if e.enabled] if merchant else []
+    """One intent for each enabled endpoint that gets events of the payment's mode."""
+    known = merchant.endpoints if merchant else []
+    endpoints = [e for e in known if e.enabled and e.mode in (None, event.mode)]
     text = body(event) if endpoints else b""
     for endpoint in endpoints:
         yield WebhookDelivery(

@@ -11,8 +11,9 @@ import httpcore2
 import httpx2
 
 from schemas.enums import AttemptResult
+from schemas.urls import TargetRules, url_error
 from sinks.webhooks.settings import WebhookSettings
-from sinks.webhooks.targets import GuardedBackend, TargetRules, url_error
+from sinks.webhooks.targets import GuardedBackend
 
 USER_AGENT = "paystream-webhooks/1"
 ERROR_CHARACTERS_MAX = 300

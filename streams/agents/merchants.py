@@ -9,6 +9,7 @@ from schemas.headers import TRACEPARENT
 from schemas.records import MerchantCommand
 from schemas.topics import MERCHANTS
 from streams.agents.admission import MisplacedCommand
+from streams.domain.merchant_audit import audit_action
 from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
 from workers.catalogue import WORKERS
 
@@ -54,6 +55,7 @@ class MerchantsAgent:
         trace = record.headers.get(TRACEPARENT)
         message = to_message(event, GROUP, trace)
         batch.emit(*message)
+        batch.emit(*to_message(audit_action(command, event), GROUP, trace))
         merchant = decision.state.merchant
         if decision.applied and merchant is not None:
             batch.emit(MERCHANTS, merchant_id, encode(merchant), message.headers)

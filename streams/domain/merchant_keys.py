@@ -3,15 +3,14 @@
 from msgspec.structs import replace
 
 from schemas.enums import Mode, RejectionReason, Scope
+from schemas.merchant_bounds import (
+    API_KEYS_MAX,
+    LABEL_CHARACTERS_MAX,
+    PRODUCER_KEYS_MAX,
+    PUBLIC_KEY_BYTES,
+)
 from schemas.records import ApiKey, Merchant, MerchantCommand, ProducerKey
 
-API_KEYS_MAX = 10
-"""Of one merchant and mode."""
-PRODUCER_KEYS_MAX = 10
-"""Of one merchant and mode."""
-PUBLIC_KEY_BYTES = 32
-"""Of Ed25519 (RFC 8032)."""
-LABEL_CHARACTERS_MAX = 80
 ALL_SCOPES = tuple(scope.value for scope in Scope)
 _MODES = frozenset(Mode)
 _SCOPES = frozenset(Scope)

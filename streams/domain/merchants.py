@@ -14,6 +14,7 @@ from schemas.enums import (
     RejectionReason,
 )
 from schemas.ids import event_id
+from schemas.merchant_bounds import ENDPOINTS_MAX, REQUESTS_MAX
 from schemas.money import AMOUNT_MINOR_MAX, BASIS_POINTS
 from schemas.records import Endpoint, Merchant, MerchantCommand, MerchantEvent
 from streams.domain.merchant_keys import (
@@ -27,10 +28,7 @@ from streams.domain.state import SeenCommand
 
 COMMANDS_REMEMBERED_MAX = 128
 """The last commands for one merchant; an older duplicate is rejected by its effect."""
-ENDPOINTS_MAX = 20
 SECRETS_MAX = 2
-REQUESTS_MAX = 1_000_000
-"""Largest limit of one merchant: requests per second, and at once."""
 PAYOUT_SCHEDULES = frozenset({"daily", "manual"})
 STATUS_CHANGES = frozenset(
     {

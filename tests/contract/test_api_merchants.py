@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from api_process import (
     ADMIN_TOKEN,
@@ -15,10 +16,12 @@ from api_process import (
     create_topics,
     known_shop,
     merchant_agent,
+    register,
     running_api,
 )
 
 from runtime.encryption import decrypt
+from runtime.id_generator import new_id
 from runtime.kafka import read_topic
 from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
@@ -53,8 +56,8 @@ def merchant_commands(bootstrap: str, merchant_id: str) -> list[MerchantCommand]
 
 
 def test_keys_work_as_soon_as_they_are_shown(api: RunningApi) -> None:
-    body = {"name": "Shop", "webhook_url": "https://shop.example/hooks"}
-    answer = api.http.post("/v1/merchants", json=body)
+    body = {"webhook_url": "https://shop.example/hooks"}
+    answer = register(api, **body)
     assert answer.status_code == 201, answer.text
     made = answer.json()
     for mode in ("test", "live"):
@@ -65,10 +68,14 @@ def test_keys_work_as_soon_as_they_are_shown(api: RunningApi) -> None:
 
 
 def test_kafka_gets_hashes_and_sealed_secrets_only(api: RunningApi, kafka_broker: str) -> None:
-    body = {"name": "Shop", "webhook_url": "https://shop.example/hooks", "bank_account": "DE00X1"}
-    made = api.http.post("/v1/merchants", json=body).json()
-    register, test_key, live_key, endpoint = merchant_commands(kafka_broker, made["id"])
-    assert (register.kind, register.name, register.bank_account) == ("register", "Shop", "DE00X1")
+    body = {"webhook_url": "https://shop.example/hooks", "bank_account": "DE00X1"}
+    made = register(api, **body).json()
+    registered, test_key, live_key, endpoint = merchant_commands(kafka_broker, made["id"])
+    assert (registered.kind, registered.name, registered.bank_account) == (
+        "register",
+        "Shop",
+        "DE00X1",
+    )
     assert test_key.key_hash == key_hash(made["api_keys"]["test"])
     assert (live_key.key_mode, live_key.key_hash) == ("live", key_hash(made["api_keys"]["live"]))
     assert endpoint.endpoint_id == made["webhook_endpoint"]["id"]
@@ -85,12 +92,13 @@ def test_kafka_gets_hashes_and_sealed_secrets_only(api: RunningApi, kafka_broker
 
 
 def test_only_operators_set_fees(api: RunningApi, kafka_broker: str) -> None:
-    body = {"name": "Shop", "fee_basis_points": 290, "fee_fixed_minor": 30}
-    assert api.http.post("/v1/merchants", json=body).status_code == 403
-    made = api.http.post("/v1/merchants", json=body, headers=OPERATOR)
+    body: dict[str, object] = {"fee_basis_points": 290, "fee_fixed_minor": 30}
+    assert register(api, **body).status_code == 403
+    headers = OPERATOR | {"Idempotency-Key": new_id("shop-")}
+    made = api.http.post("/v1/merchants", json={"name": "Shop", **body}, headers=headers)
     assert made.status_code == 201
-    register, *_ = merchant_commands(kafka_broker, made.json()["id"])
-    assert (register.fee_basis_points, register.fee_fixed_minor) == (290, 30)
+    registered, *_ = merchant_commands(kafka_broker, made.json()["id"])
+    assert (registered.fee_basis_points, registered.fee_fixed_minor) == (290, 30)
 
 
 def test_without_the_merchant_agent_it_says_not_yet(
@@ -98,7 +106,7 @@ def test_without_the_merchant_agent_it_says_not_yet(
 ) -> None:
     settings = {"PAYSTREAM_API_REGISTRATION_WAIT_SECONDS": "0"}
     with running_api(kafka_broker, valkey_url, tmp_path, **settings) as running:
-        answer = running.http.post("/v1/merchants", json={"name": "Shop"})
+        answer = register(running)
     assert answer.status_code == 202
     assert answer.headers["Retry-After"]
     assert answer.json()["api_keys"]["test"]
@@ -107,23 +115,66 @@ def test_without_the_merchant_agent_it_says_not_yet(
 def test_registration_can_be_closed(kafka_broker: str, valkey_url: str, tmp_path: Path) -> None:
     settings = {"PAYSTREAM_API_OPEN_REGISTRATION": "false"}
     with running_api(kafka_broker, valkey_url, tmp_path, **settings) as running:
-        assert running.http.post("/v1/merchants", json={"name": "Shop"}).status_code == 403
+        assert register(running).status_code == 403
 
 
 def test_endpoints_come_and_go(api: RunningApi) -> None:
-    made = api.http.post("/v1/merchants", json={"name": "Shop"}).json()
+    made = register(api).json()
     assert made["webhook_endpoint"] is None
     headers = {"Authorization": f"Bearer {made['api_keys']['test']}"}
     url = "https://shop.example/hooks"
-    answer = api.http.post("/v1/webhook_endpoints", json={"url": url}, headers=headers)
+    keyed = headers | {"Idempotency-Key": "endpoint-1"}
+    answer = api.http.post("/v1/webhook_endpoints", json={"url": url}, headers=keyed)
     assert answer.status_code == 201
+    again = api.http.post("/v1/webhook_endpoints", json={"url": url}, headers=keyed)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert again.json() == answer.json() | {"secret": None}
+    other = api.http.post("/v1/webhook_endpoints", json={"url": f"{url}/2"}, headers=keyed)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
     endpoint_id = answer.json()["id"]
     listed = api.http.get("/v1/webhook_endpoints", headers=headers).json()
-    assert listed == [{"id": endpoint_id, "url": url, "enabled": True}]
+    assert listed == [{"id": endpoint_id, "url": url, "enabled": True, "mode": "test"}]
     path = f"/v1/webhook_endpoints/{endpoint_id}"
     assert api.http.delete(path, headers=headers).status_code == 204
     assert api.http.get("/v1/webhook_endpoints", headers=headers).json() == []
     assert api.http.delete(path, headers=headers).status_code == 404
+
+
+def test_a_repeated_registration_makes_one_merchant(api: RunningApi) -> None:
+    first = register(api, "registration-0001", webhook_url="https://shop.example/hooks").json()
+    again = register(api, "registration-0001", webhook_url="https://shop.example/hooks")
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert again.json()["id"] == first["id"]
+    assert again.json()["api_keys"] == {"test": None, "live": None}
+    assert again.json()["webhook_endpoint"]["secret"] is None
+    other = register(api, "registration-0001", name="Another shop")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/",
+        "https://shop.example:99999/",
+        "https://10.0.0.1/",
+        " https://shop.example/",
+        "https://shop.example/\n",
+        "https://shop.example/\r\nSet-Cookie: x",
+        "http://127.0.0.1:9000/",
+    ],
+)
+def test_a_url_that_the_sender_refuses_is_refused_at_the_door(
+    api: RunningApi, shop: Shop, url: str
+) -> None:
+    posts = {
+        "webhook_url": ("/v1/merchants", {"name": "Shop", "webhook_url": url}),
+        "url": ("/v1/webhook_endpoints", {"url": url}),
+        "return_url": ("/v1/payments", PAYMENT | {"return_url": url}),
+    }
+    for field, (path, body) in posts.items():
+        headers = {"Idempotency-Key": new_id("k-")} if field == "webhook_url" else shop.headers()
+        answer = api.http.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, f"/{field}")
 
 
 def payout_requests(bootstrap: str, merchant_id: str) -> list[PayoutRequest]:
@@ -148,12 +199,17 @@ def test_a_merchant_closes_its_payouts(api: RunningApi, shop: Shop, kafka_broker
     [one, two] = payout_requests(kafka_broker, shop.merchant.merchant_id)
     assert one.request_id == two.request_id == first.json()["request_id"]
     assert (one.kind, one.mode, one.currency, one.source) == ("close", "test", "EUR", "api")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    dollars = api.http.post("/v1/payouts", json={"currency": "USD"}, headers=headers)
+    assert (dollars.status_code, dollars.json()["code"]) == (422, "idempotency_mismatch")
     other = api.http.post("/v1/payouts", json={"mode": "live"}, headers=shop.headers())
     assert other.status_code == 403
 
 
 def test_operators_say_whose_payouts(api: RunningApi, shop: Shop) -> None:
-    post = api.http.post
+    def post(path: str, headers: dict[str, str], **body: object) -> httpx2.Response:
+        return api.http.post(path, headers={"Idempotency-Key": new_id("k-")} | headers, **body)
+
     own = {"merchant_id": shop.merchant.merchant_id}
     live = post("/v1/payouts", json=own, headers=OPERATOR)
     test = post("/v1/payouts", json=own | {"mode": "test"}, headers=OPERATOR)

@@ -29,7 +29,11 @@ class Shop:
     def __init__(self, env: dict[str, str]) -> None:
         self.network_url = env["NETWORK_URL"]
         self.api = httpx2.Client(base_url=env["API_URL"], timeout=30)
-        registered = self.api.post("/v1/merchants", json={"name": "All cards"}).json()
+        registered = self.api.post(
+            "/v1/merchants",
+            json={"name": "All cards"},
+            headers={"Idempotency-Key": new_id("shop-")},
+        ).json()
         self.api.headers["Authorization"] = f"Bearer {registered['api_keys']['test']}"
         eventually(lambda: self.api.get("/v1/webhook_endpoints").status_code == 200, "the key")
         self.cards = CardEncryption(self.api.get("/.well-known/jwks.json").json())

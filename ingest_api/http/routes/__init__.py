@@ -2,7 +2,16 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from ingest_api.http.routes import contracts, merchants, network, operations, payments, payouts
+from ingest_api.http.routes import (
+    administration,
+    contracts,
+    keys,
+    merchants,
+    network,
+    operations,
+    payments,
+    payouts,
+)
 
 ROUTES: list[HTTPRouteHandler] = [
     payments.create_payment,
@@ -15,6 +24,22 @@ ROUTES: list[HTTPRouteHandler] = [
     merchants.add_endpoint,
     merchants.list_endpoints,
     merchants.remove_endpoint,
+    keys.list_api_keys,
+    keys.issue_api_key,
+    keys.rotate_api_key,
+    keys.revoke_api_key,
+    keys.list_producer_keys,
+    keys.add_producer_key,
+    keys.remove_producer_key,
+    administration.get_merchant,
+    administration.change_merchant,
+    administration.list_merchant_api_keys,
+    administration.issue_merchant_api_key,
+    administration.rotate_merchant_api_key,
+    administration.revoke_merchant_api_key,
+    administration.list_merchant_producer_keys,
+    administration.add_merchant_producer_key,
+    administration.remove_merchant_producer_key,
     payouts.close_payouts,
     network.receive_notification,
     contracts.subjects,

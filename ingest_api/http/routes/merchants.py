@@ -1,32 +1,54 @@
 """/v1/merchants and /v1/webhook_endpoints: registration of merchants and endpoints."""
 
-import re
+from typing import Any
 
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from ingest_api.http.authentication import OPERATOR, Authenticator
-from ingest_api.http.openapi_responses import problems
+from ingest_api.http.openapi_responses import KeyedOperation, problems
 from ingest_api.http.problems import ApiProblem
 from ingest_api.http.request_headers import bearer_token
 from ingest_api.http.request_models import AddEndpoint, RegisterMerchant
-from ingest_api.http.requests import ApiRequest, require_merchant_key
-from ingest_api.http.response_models import EndpointView
-from ingest_api.merchants.models import NewEndpoint, NewMerchant
+from ingest_api.http.requests import ApiRequest, requires
+from ingest_api.http.response_models import EndpointView, made_response
+from ingest_api.merchants.models import Act, KeyedAct, NewEndpoint, NewMerchant
 from ingest_api.merchants.registration import Registration
+from schemas.enums import Mode, Scope
 
-_ENDPOINT_ID = re.compile(r"we_[0-9a-z]{20,40}")
-_ERRORS = ("invalid_request", "body_too_large", "card_number_in_clear", "overloaded")
-_OF_MERCHANTS = (*_ERRORS, "unauthenticated", "forbidden", "rate_limited")
-_NOT_YET = {"Retry-After": "2"}
+_ERRORS = (
+    "invalid_request",
+    "idempotency_key_missing",
+    "body_too_large",
+    "unsupported_media_type",
+    "card_number_in_clear",
+    "idempotency_mismatch",
+    "unauthenticated",
+    "forbidden",
+    "rate_limited",
+    "overloaded",
+    "starting",
+)
+_OF_MERCHANTS = (*_ERRORS, "scope_missing")
+_READ = ("unauthenticated", "forbidden", "scope_missing", "rate_limited", "starting")
 
 
 @post(
     "/v1/merchants",
     status_code=201,
+    operation_class=KeyedOperation,
     security=[{}, {"ApiKey": []}],
-    responses=problems(*_ERRORS, "unauthenticated", "forbidden"),
+    responses={
+        200: ResponseSpec(
+            NewMerchant, description="A repeat: without secrets.", generate_examples=False
+        ),
+        202: ResponseSpec(
+            NewMerchant, description="The keys work in a few seconds.", generate_examples=False
+        ),
+        **problems(*_ERRORS),
+    },
     summary="Register a merchant",
 )
 async def register_merchant(
@@ -40,43 +62,64 @@ async def register_merchant(
     is_operator = sent is not None and authenticator.identify(bearer_token(sent)) == OPERATOR
     if not is_operator and (data.sets_fees or not registration.is_open):
         raise ApiProblem("forbidden", "Only operators may do this. Use the operators' token.")
-    created, known = await registration.register_merchant(data.details(), request.traceparent)
-    return Response(created, status_code=201 if known else 202, headers=None if known else _NOT_YET)
+    request.scope["user"] = OPERATOR
+    request.check_url("webhook_url", data.webhook_url)
+    owner = "operator" if is_operator else "registration"
+    act = request.act if is_operator else Act(owner, None, request.traceparent)
+    keyed, repeated = await request.keyed(owner, "", "register", data.meaning())
+    created, known = await registration.register_merchant(KeyedAct(act, keyed), data.details())
+    return made_response(created, known=known, repeated=repeated)
 
 
 @post(
     "/v1/webhook_endpoints",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=201,
-    responses=problems(*_OF_MERCHANTS),
+    operation_class=KeyedOperation,
+    responses={
+        200: ResponseSpec(
+            NewEndpoint, description="A repeat: without the secret.", generate_examples=False
+        ),
+        202: ResponseSpec(
+            NewEndpoint, description="Events go there in a few seconds.", generate_examples=False
+        ),
+        **problems(*_OF_MERCHANTS),
+    },
     summary="Add a webhook endpoint",
 )
 async def add_endpoint(
     request: ApiRequest, data: JSONBody[AddEndpoint], registration: NamedDependency[Registration]
 ) -> Response[NewEndpoint]:
-    """The signing secret is shown this once. 202: events go there in a few seconds."""
-    merchant, _ = request.caller.require_merchant()
+    """Events of the key's mode go there. The signing secret is shown this once."""
+    merchant, mode = request.caller.require_merchant()
+    request.check_url("url", data.url)
+    meaning: dict[str, Any] = {"url": data.url}
+    keyed, repeated = await request.keyed(merchant.merchant_id, mode, "add_endpoint", meaning)
     created, known = await registration.add_endpoint(
-        merchant.merchant_id, data.url, request.traceparent
+        KeyedAct(request.act, keyed), merchant.merchant_id, data.url, mode
     )
-    return Response(created, status_code=201 if known else 202, headers=None if known else _NOT_YET)
+    return made_response(created, known=known, repeated=repeated)
 
 
 @get(
     "/v1/webhook_endpoints",
-    guards=[require_merchant_key],
-    responses=problems("unauthenticated", "forbidden", "rate_limited"),
+    guards=[requires(Scope.READ)],
+    responses=problems(*_READ),
     summary="The merchant's webhook endpoints",
 )
 async def list_endpoints(request: ApiRequest) -> list[EndpointView]:
-    """Without secrets."""
-    merchant, _ = request.caller.require_merchant()
-    return [EndpointView(e.endpoint_id, e.url, e.enabled) for e in merchant.endpoints]
+    """Those that get events of the key's mode; without secrets."""
+    merchant, mode = request.caller.require_merchant()
+    return [
+        EndpointView(e.endpoint_id, e.url, e.enabled, e.mode)
+        for e in merchant.endpoints
+        if e.enabled and e.mode in (None, mode)
+    ]
 
 
 @delete(
     "/v1/webhook_endpoints/{endpoint_id:str}",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=204,
     responses=problems(*_OF_MERCHANTS, "not_found"),
     summary="Remove a webhook endpoint",
@@ -84,9 +127,12 @@ async def list_endpoints(request: ApiRequest) -> list[EndpointView]:
 async def remove_endpoint(
     request: ApiRequest, endpoint_id: FromPath[str], registration: NamedDependency[Registration]
 ) -> None:
-    """No further event goes there."""
-    merchant, _ = request.caller.require_merchant()
-    known = {endpoint.endpoint_id for endpoint in merchant.endpoints}
-    if not _ENDPOINT_ID.fullmatch(endpoint_id) or endpoint_id not in known:
+    """No further event goes there. One that gets both modes' events needs a live key."""
+    merchant, mode = request.caller.require_merchant()
+    enabled = {e.endpoint_id: e for e in merchant.endpoints if e.enabled}
+    found = enabled.get(endpoint_id)
+    if found is None or found.mode not in (None, mode):
         raise ApiProblem("not_found")
-    await registration.remove_endpoint(merchant.merchant_id, endpoint_id, request.traceparent)
+    if found.mode is None and mode != Mode.LIVE:
+        raise ApiProblem("forbidden", "Live events go there as well. Use a live key to remove it.")
+    await registration.remove_endpoint(request.act, merchant.merchant_id, endpoint_id)

@@ -13,14 +13,14 @@ from ingest_api.commands.documents import Payment
 from ingest_api.commands.payment_reader import Owner, PaymentReader
 from ingest_api.commands.submission import PaymentCommands, Submitted
 from ingest_api.http.authentication import Caller
-from ingest_api.http.openapi_responses import KeyedOperation, problems
+from ingest_api.http.openapi_responses import PaymentOperation, problems
 from ingest_api.http.problems import ApiProblem
 from ingest_api.http.request_models import CapturePayment, CreatePayment, EmptyBody, RefundPayment
-from ingest_api.http.requests import ApiRequest, require_authentication, require_merchant_key
-from ingest_api.http.response_models import AcceptedCommand, NewPayment, PendingPayment
+from ingest_api.http.requests import ApiRequest, requires
+from ingest_api.http.response_models import REPLAYED, AcceptedCommand, NewPayment, PendingPayment
 from runtime.clock import now_ms
 from schemas import ids
-from schemas.enums import CommandKind, PaymentStatus, Source
+from schemas.enums import CommandKind, PaymentStatus, Scope, Source
 from schemas.payment_commands import command_fingerprint
 from schemas.payment_commands import refund_id as derived_refund_id
 from schemas.records import PaymentCommand
@@ -31,7 +31,9 @@ _ERRORS = (
     "idempotency_key_missing",
     "unauthenticated",
     "forbidden",
+    "scope_missing",
     "body_too_large",
+    "unsupported_media_type",
     "card_number_in_clear",
     "idempotency_mismatch",
     "rate_limited",
@@ -56,9 +58,9 @@ _OF_COMMAND = {**_DECIDED, **problems(*_ON_A_PAYMENT)}
 
 @post(
     "/v1/payments",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=202,
-    operation_class=KeyedOperation,
+    operation_class=PaymentOperation,
     responses=_OF_CREATE,
     summary="Create a payment",
 )
@@ -69,6 +71,10 @@ async def create_payment(
 ) -> Response[NewPayment]:
     """202 once Kafka has the command; with `Prefer: wait=N` 200 when the network has answered."""
     merchant, mode = request.caller.require_merchant()
+    request.check_url("return_url", data.return_url)
+    limit = merchant.payment_amount_minor_max
+    if limit is not None and data.amount > limit:
+        raise ApiProblem("amount_too_large", "The amount is above this merchant's limit.")
     key = request.idempotency_key
     payment_id = ids.payment_id(merchant.merchant_id, mode, key)
     command = _command(
@@ -104,8 +110,15 @@ async def create_payment(
 
 @get(
     "/v1/payments/{payment_id:str}",
-    guards=[require_authentication],
-    responses=problems("unauthenticated", "not_found", "rate_limited", "read_unavailable"),
+    guards=[requires(Scope.READ, operators=True)],
+    responses=problems(
+        "unauthenticated",
+        "forbidden",
+        "scope_missing",
+        "not_found",
+        "rate_limited",
+        "read_unavailable",
+    ),
     summary="A payment as it is now",
 )
 async def get_payment(
@@ -115,7 +128,7 @@ async def get_payment(
 ) -> Payment | PendingPayment:
     """Milliseconds behind the events; status `new` until a worker has handled the command."""
     _check_id(payment_id)
-    merchant, mode = request.caller
+    merchant, mode = request.caller.merchant, request.caller.mode
     owner = Owner(merchant.merchant_id, mode) if merchant and mode else None
     payment = await payment_reader.find(payment_id, owner)
     if payment is not None:
@@ -130,9 +143,9 @@ async def get_payment(
 
 @post(
     "/v1/payments/{payment_id:str}/capture",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=202,
-    operation_class=KeyedOperation,
+    operation_class=PaymentOperation,
     responses=_OF_COMMAND,
     summary="Capture an authorized payment",
 )
@@ -149,16 +162,16 @@ async def capture_payment(
         payment_commands,
         payment_id,
         CommandKind.CAPTURE,
-        amount_minor=asked.amount,
-        final=asked.final,
+        amount_minor=asked.amount_minor,
+        final=asked.is_final,
     )
 
 
 @post(
     "/v1/payments/{payment_id:str}/void",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=202,
-    operation_class=KeyedOperation,
+    operation_class=PaymentOperation,
     responses=_OF_COMMAND,
     summary="Release an authorization",
 )
@@ -174,9 +187,9 @@ async def void_payment(
 
 @post(
     "/v1/payments/{payment_id:str}/refunds",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.REFUNDS)],
     status_code=202,
-    operation_class=KeyedOperation,
+    operation_class=PaymentOperation,
     responses=_OF_COMMAND,
     summary="Refund a captured payment",
 )
@@ -194,16 +207,16 @@ async def refund_payment(
         payment_commands,
         payment_id,
         CommandKind.REFUND,
-        amount_minor=asked.amount,
+        amount_minor=asked.amount_minor,
         refund_id=refund_id,
     )
 
 
 @post(
     "/v1/payments/{payment_id:str}/complete_action",
-    guards=[require_merchant_key],
+    guards=[requires(Scope.WRITE)],
     status_code=202,
-    operation_class=KeyedOperation,
+    operation_class=PaymentOperation,
     responses=_OF_COMMAND,
     summary="Go on after 3-D Secure",
 )
@@ -276,7 +289,7 @@ def _response(
     """200 with the payment when its outcome is known, else 202."""
     headers = {"Location": f"/v1/payments/{payment_id}"}
     if submitted.repeated:
-        headers["Idempotent-Replayed"] = "true"
+        headers[REPLAYED] = "true"
     if request.wait_seconds > 0:
         headers["Preference-Applied"] = f"wait={request.wait_seconds:g}"
     return Response(body, status_code=200 if isinstance(body, Payment) else 202, headers=headers)

@@ -3,12 +3,39 @@
 import pytest
 
 from ingest_api.http.problems import ApiProblem
-from ingest_api.http.request_headers import bearer_token, idempotency_key, wait_seconds
+from ingest_api.http.request_headers import (
+    actor_name,
+    bearer_token,
+    idempotency_key,
+    justification,
+    wait_seconds,
+)
 
 
-@pytest.mark.parametrize("value", ["a", "k" * 255, '"8e03978e"', "order/17#2", "~!@"])
+@pytest.mark.parametrize("value", ["a", "k" * 255, "order/17#2", "~!@", '"', '""'])
 def test_idempotency_key_is_taken_as_it_is(value: str) -> None:
-    assert idempotency_key(value) == value
+    assert idempotency_key([value]) == value
+
+
+def test_a_quoted_key_is_the_key_within() -> None:
+    assert idempotency_key(['"8e03978e"']) == "8e03978e"
+
+
+def test_two_keys_are_refused() -> None:
+    with pytest.raises(ApiProblem, match="must be there once"):
+        idempotency_key(["a", "a"])
+
+
+def test_the_audit_knows_who_and_why() -> None:
+    assert (actor_name(None), justification(None)) == (None, None)
+    assert actor_name("ada@bank.example") == "ada@bank.example"
+    assert justification("lost laptop, ticket 17") == "lost laptop, ticket 17"
+    for wrong in ("", "two words", "x" * 81, "\u00e9"):
+        with pytest.raises(ApiProblem):
+            actor_name(wrong)
+    for wrong in ("", "line\nbreak", "x" * 501, "card 4242 4242 4242 4242"):
+        with pytest.raises(ApiProblem):
+            justification(wrong)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +52,7 @@ def test_idempotency_key_is_taken_as_it_is(value: str) -> None:
 )
 def test_bad_idempotency_key(value: str | None, code: str) -> None:
     with pytest.raises(ApiProblem) as caught:
-        idempotency_key(value)
+        idempotency_key([] if value is None else [value])
     assert caught.value.problem.code == code
     assert "4242" not in str(caught.value.body())
 

@@ -18,6 +18,7 @@ WITHOUT_ENVELOPE = {"DeadLetter", "LedgerCheckpoint", "Merchant", "Rejection"}
 
 EXPECTED = {
     # record: (topic, key, ce_id, ce_type, ce_type of the API)
+    "AuditAction": ("audit.actions", "<subject_id>", "<action_id>", "<action>", None),
     "BankLine": ("bank.statements", "<line_id>", "<line_id>", "bank.<line_kind>", None),
     "HistoryRequest": (
         "history.requests",

@@ -10,13 +10,12 @@ from schemas.enums import MerchantCommandKind as K
 from schemas.enums import MerchantEventType as E
 from schemas.enums import RejectionReason as R
 from schemas.ids import event_id
+from schemas.merchant_bounds import API_KEYS_MAX, ENDPOINTS_MAX
 from schemas.money import AMOUNT_MINOR_MAX
 from schemas.records import Merchant, MerchantCommand, MerchantEvent
 from streams.agents.merchants import decode_merchant, encode_merchant
-from streams.domain.merchant_keys import API_KEYS_MAX
 from streams.domain.merchants import (
     COMMANDS_REMEMBERED_MAX,
-    ENDPOINTS_MAX,
     MerchantPolicy,
     MerchantState,
     decide_merchant,

@@ -14,16 +14,16 @@ from schemas.codec import decode
 from schemas.enums import MerchantCommandKind as K
 from schemas.enums import MerchantStatus, Scope
 from schemas.enums import RejectionReason as R
-from schemas.records import ApiKey, Merchant, MerchantCommand
-from streams.agents.merchants import decode_merchant, encode_merchant
-from streams.domain.merchant_keys import (
-    ALL_SCOPES,
+from schemas.merchant_bounds import (
     API_KEYS_MAX,
     LABEL_CHARACTERS_MAX,
     PRODUCER_KEYS_MAX,
-)
-from streams.domain.merchants import (
     REQUESTS_MAX,
+)
+from schemas.records import ApiKey, Merchant, MerchantCommand
+from streams.agents.merchants import decode_merchant, encode_merchant
+from streams.domain.merchant_keys import ALL_SCOPES
+from streams.domain.merchants import (
     STATUS_CHANGES,
     MerchantPolicy,
     MerchantState,

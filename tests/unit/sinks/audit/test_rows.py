@@ -7,6 +7,7 @@ import pytest
 
 from runtime.backoff import Backoff
 from schemas.records import (
+    AuditAction,
     DeadLetter,
     PaymentEvent,
     PayoutEvent,
@@ -18,6 +19,7 @@ from sinks.audit.raw_table import KafkaPosition, Table
 from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 from sinks.audit.store import DecodedRecord, rows_of
 from sinks.audit.tables import (
+    ACTIONS,
     LEDGER_ENTRIES,
     PAYMENT_EVENTS,
     PAYOUT_EVENTS,
@@ -120,6 +122,16 @@ SETTLED = ReconciliationEvent(
     expected_currency="EUR",
     expected_minor=1000,
 )
+ACT = AuditAction(
+    action_id="mer_1-2",
+    subject_id="mer_1",
+    action="merchant.issue_api_key",
+    outcome="applied",
+    actor="operator:ada",
+    source="api",
+    occurred_at_ms=1,
+    changes={"key_scopes": "read write"},
+)
 RECORDS: list[tuple[Table, Any]] = [
     (PAYMENT_EVENTS, CAPTURED),
     (LEDGER_ENTRIES, CAPTURED),
@@ -130,6 +142,7 @@ RECORDS: list[tuple[Table, Any]] = [
     (REJECTIONS, REJECTION),
     (RECONCILED, SETTLED),
     (LEDGER_ENTRIES, SETTLED),
+    (ACTIONS, ACT),
 ]
 
 

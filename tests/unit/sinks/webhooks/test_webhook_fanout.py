@@ -90,3 +90,12 @@ def test_no_endpoint_or_no_merchant_makes_none() -> None:
 def test_a_refused_command_is_no_change_of_the_payment() -> None:
     assert is_public(EVENT)
     assert not is_public(msgspec.structs.replace(EVENT, type="command.rejected"))
+
+
+def test_an_endpoint_gets_events_of_its_mode_only() -> None:
+    one = merchant(endpoint("we_1"))
+    for mode, count in ((None, 1), (EVENT.mode, 1), ("another", 0)):
+        shop = msgspec.structs.replace(
+            one, endpoints=[msgspec.structs.replace(one.endpoints[0], mode=mode)]
+        )
+        assert len(list(webhook_deliveries(EVENT, shop, 5))) == count

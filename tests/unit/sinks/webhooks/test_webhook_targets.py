@@ -8,47 +8,15 @@ import httpcore2
 import pytest
 
 from schemas.enums import AttemptResult
+from schemas.urls import TargetRules, address_error
+from sinks.webhooks import targets
 from sinks.webhooks.http_sender import DeliveryResponse, WebhookSender, retry_after_seconds
 from sinks.webhooks.settings import WebhookSettings
-from sinks.webhooks.targets import (
-    ForbiddenTarget,
-    GuardedBackend,
-    TargetRules,
-    address_error,
-    url_error,
-)
+from sinks.webhooks.targets import ForbiddenTarget, GuardedBackend
 
 STRICT = TargetRules()
 DEVELOPMENT = TargetRules(allow_loopback=True)
 INSIDE = TargetRules(allow_private_addresses=True)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://shop.example/hooks",
-        "http://127.0.0.1/hooks",
-        "ftp://shop.example/hooks",
-        "https://user:password@shop.example/",
-        "https:///hooks",
-        "https://shop.example:port/",
-        "https://[::1/",
-        "shop.example/hooks",
-        "https://shop.example/" + "a" * 2048,
-    ],
-)
-def test_urls_that_are_refused(url: str) -> None:
-    assert url_error(url, STRICT)
-
-
-def test_https_is_allowed_and_plain_http_only_to_this_machine_in_development() -> None:
-    assert url_error("https://shop.example:8443/hooks?a=b", STRICT) is None
-    for url in ("http://127.0.0.1:9000/hooks", "http://localhost/hooks", "http://[::1]/"):
-        assert url_error(url, DEVELOPMENT) is None
-    assert url_error("http://localhost.shop.example/", DEVELOPMENT)
-    assert url_error(
-        "http://10.0.0.1/", TargetRules(allow_loopback=True, allow_private_addresses=True)
-    )
 
 
 @pytest.mark.parametrize(
@@ -92,12 +60,17 @@ async def test_the_address_is_checked_where_the_connection_is_made() -> None:
     assert issubclass(ForbiddenTarget, httpcore2.ConnectError)
 
 
-async def test_the_client_connects_through_the_check() -> None:
+async def test_the_client_connects_through_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards the replaced pool: an httpx2 that no longer used it would connect, or time out."""
     sender = WebhookSender(WebhookSettings())
+
+    async def inside(host: str, port: int) -> list[str]:
+        return ["169.254.169.254"]
+
+    monkeypatch.setattr(targets, "_resolve", inside)
     try:
         async with asyncio.timeout(5):
-            response = await sender.send("https://169.254.169.254/latest", {}, b"{}")
+            response = await sender.send("https://shop.example/latest", {}, b"{}")
     finally:
         await sender.close()
     assert response.result == AttemptResult.FAILED

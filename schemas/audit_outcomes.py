@@ -1,0 +1,10 @@
+"""What became of an administrative act: the `outcome` of records of audit.actions."""
+
+from enum import StrEnum
+
+
+class AuditOutcome(StrEnum):
+    """What became of an administrative act."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
