@@ -5,11 +5,12 @@ a worker. A test of agents without a broker: `engine.testing`.
 """
 
 from engine.agent import BatchStream
-from engine.app import EngineApp
+from engine.app import EngineApp, Replays
 from engine.batch import Batch
 from engine.consumers.dead_letters import DeadLetterReason, EncodeDeadLetter, RawRecord
 from engine.consumers.parallel_consumer import CallResult, ParallelConsumer
-from engine.errors import EngineError, Retry
+from engine.consumers.replays import Replay
+from engine.errors import EngineError, Retry, UnreadableState
 from engine.producer_record import ProducerRecord
 from engine.record import Record
 from engine.settings import EngineSettings
@@ -37,9 +38,12 @@ __all__ = [
     "ProducerRecord",
     "RawRecord",
     "Record",
+    "Replay",
+    "Replays",
     "Retry",
     "TableView",
     "TopicPartition",
     "TransactionalTable",
+    "UnreadableState",
     "run_worker",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.batch import Batch
-from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
+from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry, UnreadableState
 
 log = logging.getLogger(__name__)
 IDLE_FAILURES_MAX = 10
@@ -49,7 +49,7 @@ class BatchChannel:
     async def deliver(self, batch: Batch) -> None:
         """Returns when the agent handled the batch.
 
-        Raises `BatchFailed`, `Retry`, `AgentUsageError` or `AgentEnded`.
+        Raises `BatchFailed`, `Retry`, `AgentUsageError`, `UnreadableState` or `AgentEnded`.
 
         Cancelling abandons the batch: the author's coroutine is cancelled and started again.
         """
@@ -118,7 +118,7 @@ class BatchChannel:
             return
         if error is None:
             outcome.set_result(None)
-        elif isinstance(error, Retry | AgentEnded | AgentUsageError):
+        elif isinstance(error, Retry | AgentEnded | AgentUsageError | UnreadableState):
             outcome.set_exception(error)
         else:
             failed = BatchFailed(f"agent of {self.topic}: {type(error).__name__}: {error}")

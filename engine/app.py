@@ -6,19 +6,21 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 import msgspec
 
-from engine.agent import AgentFunction, check_agent_function
+from engine.agent import AgentFunction, BatchStream, check_agent_function
 from engine.broker.clients import ClientConfig
 from engine.broker.security import faust_credentials
 from engine.broker.topology import Topology
 from engine.consumers.dead_letters import DeadLetters, EncodeDeadLetter
 from engine.consumers.parallel_consumer import CallFunction, ParallelConsumer
+from engine.consumers.replays import DecodeReplay
 from engine.context import EngineContext
 from engine.engine import Engine
+from engine.errors import AgentUsageError
 from engine.membership import library_internals
 from engine.membership.instance_id import InstanceLock, warn_if_member_exists
 from engine.membership.transport import SCHEME, EngineTableManager
@@ -44,6 +46,13 @@ only and never polls it, so the check is disabled. The watchdog detects stalls i
 """
 
 
+class Replays(NamedTuple):
+    """The topic of replays, with as many partitions as batch topics have, and its decoder."""
+
+    topic: str
+    decode: DecodeReplay
+
+
 class EngineApp(faust.App):
     """A Faust app whose batch agents are exactly-once.
 
@@ -51,7 +60,9 @@ class EngineApp(faust.App):
     within the app, from which `transactional.id` and `group.instance.id` derive.
     `topic_partitions`: of all batch topics and tables. `data_dir`: for lock files, by default in
     the system's temporary directory. `dead_letter_topic` None: a record that cannot be processed
-    ends the worker. More keyword arguments go to Faust's settings.
+    ends the worker. `wait_errors`: exceptions of decoding that mean a record of a newer release:
+    the worker waits before such a record until it is replaced. `replays`: the topic by which dead
+    letters come back. More keyword arguments go to Faust's settings.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root: keyword arguments only, each optional
@@ -67,13 +78,19 @@ class EngineApp(faust.App):
         data_dir: Path | str | None = None,
         dead_letter_topic: str | None = None,
         encode_dead_letter: EncodeDeadLetter | None = None,
+        wait_errors: tuple[type[Exception], ...] = (),
+        replays: Replays | None = None,
         extra: Mapping[str, Any] | None = None,
         **faust_settings: Any,
     ) -> None:
         self.engine_settings = _with_extra(settings or EngineSettings(), extra)
         self.instance_id = instance_id
+        self.wait_errors = wait_errors
+        self._replays = replays
         config = ClientConfig(app_id, instance_id, bootstrap_servers, self.engine_settings)
-        dead_letters = _dead_letters(app_id, dead_letter_topic, encode_dead_letter)
+        dead_letters = _dead_letters(
+            app_id, dead_letter_topic, encode_dead_letter, self.engine_settings.record_bytes_max
+        )
         self.context = EngineContext.of(config, dead_letters)
         self.engine = Engine(self.context, self._crash_with)
         self.parallel_consumers: list[ParallelConsumer] = []
@@ -100,8 +117,22 @@ class EngineApp(faust.App):
         `decode_errors`: exceptions that mean an undecodable record when an agent raises one,
         because it decodes by itself. Every batch topic needs `topic_partitions` partitions.
         """
-        topic = self.context.topics[name] = BatchTopic(self, name, decode, decode_errors)
+        topic = self.context.topics[name] = BatchTopic(
+            self, name, decode, decode_errors, self.wait_errors
+        )
+        if self._replays is not None and self._replays.topic not in self.context.topics:
+            self._add_replays(*self._replays)
         return topic
+
+    def _add_replays(self, name: str, decode_replay: DecodeReplay) -> None:
+        topic = self.batch_topic(name, decode=bytes)
+        topic.decode_replay = decode_replay
+
+        @self.agent(topic)
+        async def hand_on_replays(stream: BatchStream) -> None:
+            """Only joins the group: `PollBatch` gives each replay to the agent of its topic."""
+            async for _ in stream:
+                raise AgentUsageError(f"A batch of {name} reached its own agent.")
 
     def transactional_table(
         self,
@@ -164,6 +195,7 @@ class EngineApp(faust.App):
             call=call,
             in_flight_max=in_flight_max,
             key_order=key_order,
+            wait_errors=self.wait_errors,
             **options,
         )
         self.parallel_consumers.append(consumer)
@@ -327,7 +359,7 @@ def _with_extra(settings: EngineSettings, extra: Mapping[str, Any] | None) -> En
 
 
 def _dead_letters(
-    app_id: str, topic: str | None, encode: EncodeDeadLetter | None
+    app_id: str, topic: str | None, encode: EncodeDeadLetter | None, record_bytes_max: int
 ) -> DeadLetters | None:
     if topic is None:
         return None
@@ -335,4 +367,4 @@ def _dead_letters(
         raise ValueError(
             "dead_letter_topic is set without encode_dead_letter. Set both, or neither."
         )
-    return DeadLetters(topic, encode, app_id)
+    return DeadLetters(topic, encode, app_id, record_bytes_max)

@@ -31,6 +31,14 @@ class AgentUsageError(EngineError):
     """An agent uses what its kind of batch does not have: fix the agent, no record is at fault."""
 
 
+class UnreadableState(EngineError):
+    """A table holds a value that this program cannot read, such as one of a newer release.
+
+    A table's `decode` raises it. It ends the worker: no record is at fault, and going on would
+    lose what the value has.
+    """
+
+
 class RecordTooLarge(EngineError):
     """An output or a table value is larger than `EngineSettings.record_bytes_max`."""
 

@@ -22,7 +22,8 @@ class ProducerRecord(msgspec.Struct, frozen=True, gc=False):
 
     def size_bytes(self) -> int:
         """Key, value and headers."""
-        size = len(self.value or b"") + len(self.key or b"")
+        key = self.key.encode() if isinstance(self.key, str) else self.key
+        size = len(self.value or b"") + len(key or b"")
         if not self.headers:
             return size
         return size + sum(len(name) + len(text) for name, text in self.headers.items())

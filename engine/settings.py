@@ -37,8 +37,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of input per transaction; the rest of a poll waits for the next cycle."""
     output_bytes_max: int = 64 * 1024 * 1024
     """Bytes of output per batch: an agent that multiplies its input fails with a clear error."""
-    record_bytes_max: int = 1_000_000
-    """A little under the broker's default `max.message.bytes` (1,048,588), headers included."""
+    record_bytes_max: int = 950_000
+    """Key, value and headers of a record that is written. 50 kB under a topic's
+    `max.message.bytes` of 1,000,000: a batch adds to it, and one over the limit ends the worker.
+    """
     batch_linger_seconds: float = 0.0
     """How long a poll that found a record waits for more, up to `batch_records_max`. Sinks that pay
     per write to their store raise it to some 0.2 s. It adds that much latency; keep it below 1 s,

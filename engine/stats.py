@@ -16,6 +16,7 @@ class EngineStats(msgspec.Struct):
     fenced: int = 0
     retries: int = 0
     dead_letters: int = 0
+    replays_skipped: int = 0
     outputs: int = 0
     restores: int = 0
     restored_records: int = 0

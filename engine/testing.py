@@ -124,6 +124,7 @@ async def run_batch(
         context.tables,
         context.dead_letters,
         _messages(source.name, records),
+        app_id=context.config.app_id,
     )
     try:
         transaction, retry = await poll_batch.transaction()

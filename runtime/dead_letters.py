@@ -1,10 +1,11 @@
 """How a record that could not be processed is kept: as it was, with the reason."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from runtime.clock import now_ms
 from schemas.codec import encode
-from schemas.records import DeadLetter
+from schemas.records import DeadLetter, SourceHeader
 
 DETAIL_CHARACTERS_MAX = 2_000
 
@@ -21,9 +22,13 @@ class SourceRecord(Protocol):
     @property
     def key(self) -> bytes | None: ...
     @property
-    def headers(self) -> dict[str, bytes]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
     @property
     def value(self) -> bytes | None: ...
+    @property
+    def omitted_bytes(self) -> int | None: ...
+    @property
+    def value_sha256(self) -> str | None: ...
 
 
 def encode_dead_letter(
@@ -39,11 +44,29 @@ def encode_dead_letter(
             key=_text(record.key),
             reason_code=reason_code,
             detail=detail[:DETAIL_CHARACTERS_MAX],
-            headers=dict(record.headers),
-            value=record.value or b"",
+            headers={},
+            value=record.value,
             failed_at_ms=now_ms(),
+            source_key=record.key,
+            source_headers=[SourceHeader(name=name, value=text) for name, text in record.headers],
+            omitted_bytes=record.omitted_bytes,
+            value_sha256=record.value_sha256,
         )
     )
+
+
+def source_headers(letter: DeadLetter) -> list[tuple[str, bytes | None]]:
+    """The source record's headers, from a letter of any version."""
+    if letter.source_headers:
+        return [(header.name, header.value) for header in letter.source_headers]
+    return list(letter.headers.items())
+
+
+def source_key(letter: DeadLetter) -> bytes | None:
+    """The source record's key, from a letter of any version."""
+    if letter.source_key is not None or letter.key is None:
+        return letter.source_key
+    return letter.key.encode()
 
 
 def _text(key: bytes | None) -> str | None:

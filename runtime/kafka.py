@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from operator import methodcaller
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -34,6 +35,8 @@ class StoredRecord(NamedTuple):
     value: bytes | None
     headers: dict[str, bytes]
     timestamp_ms: int
+    raw_key: bytes | None = None
+    raw_headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def client_settings(kafka: KafkaConnection) -> dict[str, object]:
@@ -182,7 +185,24 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
     return list(metadata.partitions)
 
 
+_headers = methodcaller("headers")
+
+
+def header_items(message: Any) -> list[tuple[str, bytes | None]]:
+    """All headers of a message, in order; none at all if a name is not UTF-8.
+
+    confluent_kafka answers such a name with null pointers and a pending exception. A call from
+    Python's bytecode may overlook that exception; a call through `operator` checks for it.
+    """
+    try:
+        return _headers(message) or []
+    except SystemError:
+        message.set_headers([])
+        return []
+
+
 def _stored(message: "object") -> StoredRecord:
+    headers = header_items(message)
     key = message.key()  # type: ignore[attr-defined] # confluent_kafka.Message is untyped
     return StoredRecord(
         message.topic(),  # type: ignore[attr-defined] # as above
@@ -190,6 +210,8 @@ def _stored(message: "object") -> StoredRecord:
         message.offset(),  # type: ignore[attr-defined] # as above
         None if key is None else key.decode("utf-8", "replace"),
         message.value(),  # type: ignore[attr-defined] # as above
-        dict(message.headers() or ()),  # type: ignore[attr-defined] # as above
+        {name: value or b"" for name, value in headers},
         message.timestamp()[1],  # type: ignore[attr-defined] # as above
+        key,
+        headers,
     )

@@ -1,9 +1,8 @@
 """W3C Trace Context: continue a trace that a caller started, or start one."""
 
-import re
 import secrets
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+from schemas.headers import valid_traceparent
 
 
 def new_traceparent() -> str:
@@ -13,6 +12,6 @@ def new_traceparent() -> str:
 
 def parse_or_start(traceparent: str | None) -> str:
     """The caller's traceparent if it is valid (W3C Trace Context level 1, §3.2), else a new one."""
-    if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+    if traceparent is not None and valid_traceparent(traceparent.encode()):
         return traceparent
     return new_traceparent()

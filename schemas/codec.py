@@ -17,11 +17,20 @@ from schemas.registry import Contract, contracts, latest
 
 _MAGIC = b"\x00"
 _PREFIX_BYTES = 5
+NEWER_IDS_MAX = 10_000
+"""Ids follow one another: a record with an id far behind those of this release is garbage."""
 R = TypeVar("R", bound=msgspec.Struct)
 
 
 class UndecodableRecord(Exception):
     """The bytes are not a record that this release knows; the message says why."""
+
+
+class NewerSchema(UndecodableRecord):
+    """A well-formed record with a schema id that comes after those of this release.
+
+    A newer release writes here: the record is to be read by it, and is no garbage.
+    """
 
 
 def encode(record: msgspec.Struct) -> bytes:
@@ -57,6 +66,12 @@ def _writer_contract(data: bytes) -> Contract:
     schema_id = int.from_bytes(data[1:_PREFIX_BYTES], "big")
     contract = contracts().get(schema_id)
     if contract is None:
+        known = max(contracts())
+        if known < schema_id <= known + NEWER_IDS_MAX:
+            raise NewerSchema(
+                f"schema id {schema_id} is newer than this release, which knows ids up to {known}:"
+                " update this process, readers go before writers"
+            )
         raise UndecodableRecord(f"schema id {schema_id} is not in schemas/ids.lock of this release")
     return contract
 

@@ -1,5 +1,7 @@
 """Headers of every record: W3C Trace Context, and CloudEvents' binary mode for Kafka (pure)."""
 
+import re
+
 TRACEPARENT = "traceparent"
 CE_ID = "ce_id"
 CE_TYPE = "ce_type"
@@ -11,6 +13,7 @@ SIGNATURE_KEY_ID = "signature_key_id"
 SIGNATURE = "signature"
 SIGNATURE_PATH = "signature_path"
 
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _AVRO = b"application/vnd.confluent.avro"
 
 
@@ -36,10 +39,18 @@ def _civil(days: int) -> tuple[int, int, int]:
     return era * 400 + year_of_era + (month <= 2), month, day
 
 
+def valid_traceparent(text: bytes | None) -> bytes | None:
+    """The text if it is a traceparent (W3C Trace Context level 1, §3.2), else None.
+
+    Any writer of a topic sets headers. Only this one goes on into later records and into requests.
+    """
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
+
+
 def record_headers(
     record_id: str, record_type: str, time_ms: int, source: str, traceparent: bytes | None = None
 ) -> dict[str, bytes]:
-    """Headers of a record that this system writes."""
+    """Headers of a record that this system writes; a traceparent that is none is left out."""
     headers = {
         CE_SPECVERSION: b"1.0",
         CE_ID: record_id.encode(),
@@ -48,6 +59,6 @@ def record_headers(
         CE_SOURCE: source.encode(),
         CONTENT_TYPE: _AVRO,
     }
-    if traceparent is not None:
-        headers[TRACEPARENT] = traceparent
+    if (trace := valid_traceparent(traceparent)) is not None:
+        headers[TRACEPARENT] = trace
     return headers

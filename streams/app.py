@@ -29,6 +29,9 @@ from streams.agents.merchant_terms import Merchants, TermsTable
 from streams.agents.network_client import NetworkClient
 from streams.domain import next_due_at_ms
 from streams.domain.admission import AdmissionPolicy
+from streams.domain.archive import ArchivedPayment
+from streams.domain.merchants import MerchantState
+from streams.domain.state import PaymentState
 from streams.settings import (
     ArchiveSettings,
     DeadlineSettings,
@@ -40,6 +43,7 @@ from streams.settings import (
 from streams.state_codec import decode_archived, decode_state, encode_archived, encode_state
 from workers.app import WorkerSettings, new_app
 from workers.due_commands import run_regularly
+from workers.state_codec import state_codec
 
 
 def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
@@ -47,9 +51,14 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     settings = load(DeadlineSettings, "deadlines", env)
     app = new_app(payments.GROUP, instance_id, env)
     table = app.transactional_table(
-        "payments", encode=encode_state, decode=decode_state, due_ms=next_due_at_ms
+        "payments",
+        **state_codec("payments", PaymentState, encode_state, decode_state),
+        due_ms=next_due_at_ms,
     )
-    archive = app.transactional_table("archived", encode=encode_archived, decode=decode_archived)
+    archive = app.transactional_table(
+        "archived",
+        **state_codec("archived", ArchivedPayment, encode_archived, decode_archived),
+    )
     merchants_known = _follow_merchants(app, env)
     admission = Admission(
         merchants_known.get,
@@ -176,7 +185,10 @@ def build_merchants_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     app = new_app(merchants.GROUP, instance_id, env)
     agent = merchants.MerchantsAgent(merchant_policy(env))
     table = app.transactional_table(
-        "merchants", encode=merchants.encode_merchant, decode=merchants.decode_merchant
+        "merchants",
+        **state_codec(
+            "merchants", MerchantState, merchants.encode_merchant, merchants.decode_merchant
+        ),
     )
 
     @app.agent(app.batch_topic(MERCHANTS_COMMANDS, decode=decoder(MerchantCommand)))

@@ -3,14 +3,16 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from engine import EngineApp, EngineSettings
-from runtime.dead_letters import encode_dead_letter
+from engine import EngineApp, EngineSettings, RawRecord, Replay, Replays
+from runtime.dead_letters import encode_dead_letter, source_headers, source_key
 from runtime.settings import ConfigurationError, connections, load
-from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, TOPICS
+from schemas.codec import NewerSchema, decode
+from schemas.records import DeadLetter
+from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, PAYMENTS_REPLAYS, TOPICS
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of every topic and table; must be what the topics were created with."""
     replication: int = 1
     """Of changelogs: 3 where there are three brokers."""
+    unknown_schema: Literal["wait", "dead_letter"] = "wait"
+    """What a worker does with a well-formed record whose schema id comes after those it knows. A
+    newer release writes it, so the worker waits to be updated. `dead_letter`: somebody made sure
+    that no newer release writes here.
+    """
 
 
 def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) -> EngineApp:
@@ -44,6 +51,24 @@ def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) ->
             data_dir=data_dir,
             dead_letter_topic=PAYMENTS_DEAD_LETTERS,
             encode_dead_letter=encode_dead_letter,
+            replays=Replays(PAYMENTS_REPLAYS, decode_replay),
+            wait_errors=(NewerSchema,) if chosen.unknown_schema == "wait" else (),
         )
     except ValueError as error:  # what the group member cannot do with [engine.extra]
         raise ConfigurationError(f"[engine.extra] {error}") from error
+
+
+def decode_replay(value: bytes) -> Replay:
+    """A dead letter that goes back to its app. Raises UndecodableRecord, ValueError."""
+    letter = decode(DeadLetter, value)
+    if letter.omitted_bytes is not None:
+        raise ValueError("The letter points at its record. A replay has the record.")
+    record = RawRecord(
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        source_key(letter),
+        source_headers(letter),
+        letter.value,
+    )
+    return Replay(letter.source_app, record)

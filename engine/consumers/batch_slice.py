@@ -12,21 +12,31 @@ class BatchSlice:
     """Messages of one topic, in order per partition, that are handled or fail together.
 
     `partition` None: of several partitions, for an agent with `merge_partitions`. `isolated`: a
-    message that failed together with others before.
+    message that failed together with others before. `offsets`: to commit, if they are not those of
+    the messages.
     """
 
-    __slots__ = ("isolated", "messages", "partition", "topic")
+    __slots__ = ("isolated", "messages", "offsets", "partition", "topic")
 
     def __init__(
-        self, topic: str, partition: int | None, messages: list[Any], *, isolated: bool = False
+        self,
+        topic: str,
+        partition: int | None,
+        messages: list[Any],
+        *,
+        isolated: bool = False,
+        offsets: dict[TopicPartition, int] | None = None,
     ) -> None:
         self.topic = topic
         self.partition = partition
         self.messages = messages
         self.isolated = isolated
+        self.offsets = offsets
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Offsets to commit when all are handled."""
+        if self.offsets is not None:
+            return self.offsets
         if self.partition is not None:
             source = TopicPartition(self.topic, self.partition)
             return {source: int(self.messages[-1].offset()) + 1}
@@ -35,6 +45,11 @@ class BatchSlice:
             TopicPartition(self.topic, number): int(message.offset()) + 1
             for number, message in last.items()
         }
+
+    def parts_at(self, index: int) -> list[BatchSlice]:
+        """Two slices: the messages before the index, and the rest."""
+        parts = (self.messages[:index], self.messages[index:])
+        return [BatchSlice(self.topic, self.partition, part) for part in parts]
 
     def split(self) -> list[BatchSlice]:
         """Smaller ones in the same order: single messages, or halves with `merge_partitions`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
@@ -11,8 +12,10 @@ import msgspec
 
 from engine.errors import DeadLetterLimitExceeded
 from engine.producer_record import ProducerRecord
+from engine.record import header_items
 
 DETAIL_CHARACTERS_MAX = 2000
+POINTER_KEY_BYTES_MAX = 1024
 
 
 class DeadLetterReason(StrEnum):
@@ -27,26 +30,45 @@ class DeadLetterReason(StrEnum):
 
 
 class RawRecord(msgspec.Struct, frozen=True):
-    """A record as it was in the topic, for the dead letter."""
+    """A record as it was in the topic, for the dead letter.
+
+    `omitted_bytes`: how long key, headers and value were, if they are left out because the dead
+    letter would have been too large. Topic, partition and offset say where they are.
+    `value_sha256`: of the value that was left out, hexadecimal.
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
-    headers: dict[str, bytes]
+    headers: list[tuple[str, bytes | None]]
     value: bytes | None
+    omitted_bytes: int | None = None
+    value_sha256: str | None = None
 
     @classmethod
     def of(cls, message: Any) -> RawRecord:
         """From a client's message."""
-        headers = {name: text or b"" for name, text in message.headers() or ()}
         return cls(
             message.topic(),
             message.partition(),
             message.offset(),
             message.key(),
-            headers,
+            header_items(message),
             message.value(),
+        )
+
+    def pointer(self) -> RawRecord:
+        """The same without its content; a short key stays."""
+        value = self.value or b""
+        headers = sum(len(name) + len(text or b"") for name, text in self.headers)
+        return msgspec.structs.replace(
+            self,
+            key=self.key if len(self.key or b"") <= POINTER_KEY_BYTES_MAX else None,
+            headers=[],
+            value=None,
+            omitted_bytes=len(self.key or b"") + headers + len(value),
+            value_sha256=hashlib.sha256(value).hexdigest(),
         )
 
 
@@ -59,10 +81,16 @@ class EncodeDeadLetter(Protocol):
 
 
 class DeadLetters:
-    """Builds the records of the dead letter topic; they keep the source's key and headers."""
+    """Builds the records of the dead letter topic; they have the source's key.
 
-    def __init__(self, topic: str, encode: EncodeDeadLetter, app_id: str) -> None:
+    A letter of more than `record_bytes_max` points at its record instead: see `RawRecord`.
+    """
+
+    def __init__(
+        self, topic: str, encode: EncodeDeadLetter, app_id: str, record_bytes_max: int
+    ) -> None:
         self.topic = topic
+        self._record_bytes_max = record_bytes_max
         self._encode = encode
         self._app_id = app_id
 
@@ -72,8 +100,14 @@ class DeadLetters:
         """The dead letter of one message."""
         record = RawRecord.of(message)
         detail = f"{type(error).__name__}: {error}"[:DETAIL_CHARACTERS_MAX]
+        letter = self._letter(record, reason, detail)
+        if letter.size_bytes() > self._record_bytes_max:
+            letter = self._letter(record.pointer(), reason, detail)
+        return letter
+
+    def _letter(self, record: RawRecord, reason: DeadLetterReason, detail: str) -> ProducerRecord:
         value = self._encode(record, reason.value, detail, self._app_id)
-        return ProducerRecord(self.topic, record.key, value, record.headers)
+        return ProducerRecord(self.topic, record.key, value)
 
 
 class DeadLetterLimit:

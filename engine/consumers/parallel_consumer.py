@@ -18,9 +18,9 @@ from engine.consumers.dead_letters import DeadLetterReason
 from engine.consumers.group_consumer import GroupConsumer
 from engine.consumers.offsets import OffsetTracker
 from engine.context import EngineContext
-from engine.errors import BatchFailed, Retry
+from engine.errors import BatchFailed, RecordTooLarge, Retry
 from engine.producer_record import ProducerRecord
-from engine.record import Record
+from engine.record import Record, decoded
 from engine.transactions.idempotent_producer import IdempotentProducer
 from engine.types import TopicPartition
 
@@ -29,6 +29,7 @@ CallFunction = Callable[[Record], Awaitable[CallResult]]
 Crash = Callable[[BaseException], Awaitable[None]]
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS_MAX = 30.0
+NEWER_RECORD_PAUSE_SECONDS = 5.0
 
 
 class InFlightRecord:
@@ -70,6 +71,7 @@ class ParallelConsumer(Service):
         backoff_seconds: float = 0.5,
         call_seconds_max: float = 60.0,
         grace_seconds: float = 5.0,
+        wait_errors: tuple[type[Exception], ...] = (),
     ) -> None:
         super().__init__()
         self.topic = topic
@@ -83,6 +85,7 @@ class ParallelConsumer(Service):
         self._decode = decode
         self._call = call
         self._key_order = key_order
+        self._wait_errors = wait_errors
         self._buffered_max = buffered_records_max or 4 * in_flight_max
         self._attempts_max = attempts_max
         self._backoff_seconds = backoff_seconds
@@ -221,10 +224,8 @@ class ParallelConsumer(Service):
             tracker.done(in_flight.message.offset())
 
     async def _run(self, in_flight: InFlightRecord) -> None:
-        try:
-            record = Record(in_flight.message, self._decode(in_flight.message.value()))
-        except Exception as exc:
-            await self._dead_letter(in_flight, DeadLetterReason.UNDECODABLE, exc)
+        record = await self._decoded(in_flight)
+        if record is None:
             return
         attempt = 0
         while True:
@@ -241,11 +242,36 @@ class ParallelConsumer(Service):
                 log.warning("%s: attempt %d failed: %r", self.topic, attempt, exc)
                 await self._pause(self._backoff_seconds * 2 ** (attempt - 1))
 
+    async def _decoded(self, in_flight: InFlightRecord) -> Record | None:
+        """None if it became a dead letter. A record of a newer release is waited with."""
+        while True:
+            try:
+                return decoded(in_flight.message, self._decode)
+            except self._wait_errors as exc:
+                log.warning(
+                    "%s: a record of a newer release: %s. Update this worker.", self.topic, exc
+                )
+                await self._pause(NEWER_RECORD_PAUSE_SECONDS)
+            except Exception as exc:
+                await self._dead_letter(in_flight, DeadLetterReason.UNDECODABLE, exc)
+                return None
+
     async def _call_once(self, record: Record) -> None:
         async with self._call_limit:
             async with asyncio.timeout(self._call_seconds_max):
                 results = await self._call(record)
+            self._check_sizes(results)
             await self._write(results)
+
+    def _check_sizes(self, results: CallResult) -> None:
+        """Raises `RecordTooLarge`: no broker takes it, however often it is sent."""
+        bytes_max = self._context.config.settings.record_bytes_max
+        for result in results:
+            if (size := result.size_bytes()) > bytes_max:
+                raise RecordTooLarge(
+                    f"A result of {size} bytes for {result.topic} is above record_bytes_max"
+                    f" ({bytes_max}). Write less per record."
+                )
 
     async def _write(self, results: CallResult) -> None:
         """Repeats until all are durable: the call was made, its results must not be lost."""

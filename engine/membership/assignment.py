@@ -206,6 +206,7 @@ class Assignment:
             context.dead_letters,
             messages,
             self._record_times,
+            context.config.app_id,
         )
 
     async def _run_cycle(self, poll_batch: PollBatch) -> None:
@@ -215,6 +216,8 @@ class Assignment:
             started = time.monotonic()
             transaction, retry = await poll_batch.transaction()
             stats.agent_seconds += time.monotonic() - started
+            stats.replays_skipped += poll_batch.replays_skipped
+            poll_batch.replays_skipped = 0
             if transaction:
                 await self._commit(transaction)
             if retry is not None:

@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from engine.broker.broker_errors import raise_if_unauthorized
 from engine.broker.clients import ClientConfig
+from engine.record import header_items
 from engine.state.partition import TablePartition
 from engine.transactions.fencing import fence_owner, open_owners
 from engine.transactions.offset_metadata import sources_from_headers
@@ -46,8 +47,12 @@ class ChangelogRange:
         return self.partition.store.position >= self.end
 
     def load(self, messages: list[Any]) -> None:
-        """Apply committed records in order."""
-        writes = [(message.key().decode(), message.value()) for message in messages]
+        """Apply committed records in order; one without a text key is none of the engine's."""
+        writes = [
+            (key, message.value())
+            for message in messages
+            if (key := _text(message.key())) is not None
+        ]
         self.last_message = messages[-1]
         self.partition.load(writes, self.last_message.offset() + 1)
         self.stuck_since = None
@@ -66,8 +71,15 @@ class ChangelogRange:
         """Everything is read: bring timers and source offsets in line with the state."""
         self.partition.restored_at = time.monotonic()
         if self.last_message is not None:
-            self.partition.sources.update(sources_from_headers(self.last_message.headers()))
+            self.partition.sources.update(sources_from_headers(header_items(self.last_message)))
             self.partition.finish_load()
+
+
+def _text(key: bytes | None) -> str | None:
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 class ChangelogReader:

@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from engine.broker.clients import ClientConfig
+from engine.record import header_items
 from engine.transactions.offset_metadata import owner_from_headers
 from engine.types import TopicPartition
 
@@ -111,7 +112,7 @@ def _owners_from(config: ClientConfig, positions: list[KafkaTopicPartition]) -> 
 def _note_owner(message: Any, owners: set[str], unread: set[TopicPartition]) -> None:
     error = message.error()
     if error is None:
-        owner = owner_from_headers(message.headers())
+        owner = owner_from_headers(header_items(message))
         owners.update([owner] if owner else [])
     elif error.code() == KafkaError._PARTITION_EOF:
         unread.discard(TopicPartition(message.topic(), message.partition()))

@@ -7,7 +7,7 @@ reject a changelog that is shorter than what was committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -47,6 +47,9 @@ class OffsetMetadata(msgspec.Struct, frozen=True):
         return cls(owner, {name: int(end) for name, end in pairs}, int(time_ms))
 
 
+Headers = Sequence[tuple[str, bytes | None]]
+
+
 def changelog_headers(owner: str, sources: Mapping[str, int]) -> list[tuple[str, bytes]]:
     """Headers of a changelog record: who wrote it, which source offsets the state reflects."""
     return [
@@ -55,16 +58,16 @@ def changelog_headers(owner: str, sources: Mapping[str, int]) -> list[tuple[str,
     ]
 
 
-def owner_from_headers(headers: list[tuple[str, bytes]] | None) -> str | None:
+def owner_from_headers(headers: Headers) -> str | None:
     """Transactional id that wrote this record; None without the header."""
-    found = (value for name, value in headers or () if name == TRANSACTIONAL_ID_HEADER)
-    return next((value.decode() for value in found), None)
+    found = (value or b"" for name, value in headers if name == TRANSACTIONAL_ID_HEADER)
+    return next((value.decode("utf-8", "replace") for value in found), None)
 
 
-def sources_from_headers(headers: list[tuple[str, bytes]] | None) -> dict[str, int]:
+def sources_from_headers(headers: Headers) -> dict[str, int]:
     """Source offsets in `changelog_headers`; {} when there are none."""
     return {
         name[len(SOURCE_OFFSET_HEADER) :]: int(value)
-        for name, value in headers or ()
-        if name.startswith(SOURCE_OFFSET_HEADER)
+        for name, value in headers
+        if name.startswith(SOURCE_OFFSET_HEADER) and value is not None and value.isdigit()
     }

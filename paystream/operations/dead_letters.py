@@ -8,6 +8,7 @@ docs/decisions/0006-dead-letter-decisions.md.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -15,14 +16,16 @@ import msgspec
 from confluent_kafka import KafkaException, Producer
 
 from runtime.clock import now_ms
-from runtime.kafka import StoredRecord, producer_settings, read_topic
+from runtime.dead_letters import source_headers, source_key
+from runtime.kafka import RecordsGone, StoredRecord, producer_settings, read_partition, read_topic
 from runtime.kafka_connection import KafkaConnection
 from schemas import records
 from schemas.codec import UndecodableRecord, decode, encode
 from schemas.enums import DeadLetterDecision
 from schemas.headers import record_headers
-from schemas.records import DeadLetter
-from schemas.topics import PAYMENTS_DEAD_LETTERS, TOPICS
+from schemas.records import DeadLetter, SourceHeader
+from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_REPLAYS, TOPICS
+from workers.catalogue import WORKERS
 
 REPLAYED_FROM = "replayed_from"
 """Header of a replayed record: topic/partition/offset where it stood before."""
@@ -31,7 +34,8 @@ NOTE_CHARACTERS_MAX = 500
 LETTERS_AT_ONCE_MAX = 500
 _TRANSACTIONAL_ID = "paystream-dead-letters"
 _TIMEOUT_SECONDS = 30.0
-_NOT_UTF8 = "\ufffd"
+_WITHOUT_VALUE = "the record has no value"
+_LEFT_OUT = "the value is too large for a dead letter; read it at its topic, partition and offset"
 _DECISIONS = {str(decision) for decision in DeadLetterDecision}
 
 
@@ -86,11 +90,15 @@ def described(letter: Letter) -> dict[str, Any]:
 
 def shown(letter: Letter) -> dict[str, Any]:
     """Everything about one: the raw bytes in hex, and what they are if they can be decoded."""
-    headers = letter.record.headers.items()
+    value = letter.record.value
     return described(letter) | {
         "detail": letter.record.detail,
-        "headers": {name: text.decode("utf-8", "backslashreplace") for name, text in headers},
-        "value_hex": letter.record.value.hex(),
+        "headers": {
+            name: None if text is None else text.decode("utf-8", "backslashreplace")
+            for name, text in source_headers(letter.record)
+        },
+        "value_hex": None if value is None else value.hex(),
+        "omitted_bytes": letter.record.omitted_bytes,
         "decoded": decoded(letter.record),
     }
 
@@ -99,6 +107,8 @@ def decoded(letter: DeadLetter) -> dict[str, Any]:
     """The value as its topic's record, or `{"undecodable": why}`."""
     if letter.topic not in TOPICS:
         return {"undecodable": f"{letter.topic} is not a topic of the catalogue"}
+    if letter.value is None:
+        return {"undecodable": _WITHOUT_VALUE if letter.omitted_bytes is None else _LEFT_OUT}
     cls = getattr(records, TOPICS[letter.topic].record)
     try:
         return dict(msgspec.to_builtins(decode(cls, letter.value)))
@@ -107,9 +117,11 @@ def decoded(letter: DeadLetter) -> dict[str, Any]:
 
 
 def replay(kafka: KafkaConnection, letter_ids: Iterable[str], note: str = "") -> list[Letter]:
-    """Send the records back to where they were, with their keys and headers; all or none.
+    """Send the records back to the apps whose letters they are, byte for byte; all or none.
 
-    The copies and the decisions are one Kafka transaction. Raises DecisionFailed, TopicUnreadable.
+    A topic with one reading app gets its record again. Where several apps read, the record goes by
+    `payments.replays`, and only the letter's app takes it. The copies and the decisions are one
+    Kafka transaction. Raises DecisionFailed, TopicUnreadable.
     """
     return _decide(kafka, letter_ids, DeadLetterDecision.REPLAYED, note)
 
@@ -128,7 +140,7 @@ def _decide(
         producer.init_transactions(_TIMEOUT_SECONDS)
         chosen = _open_letters(kafka, list(dict.fromkeys(letter_ids)))
         if decision == DeadLetterDecision.REPLAYED:
-            _check_keys(chosen)
+            chosen = [_whole(kafka, letter) for letter in chosen]
         producer.begin_transaction()
         for letter in chosen:
             if decision == DeadLetterDecision.REPLAYED:
@@ -158,13 +170,33 @@ def _open_letters(kafka: KafkaConnection, letter_ids: list[str]) -> list[Letter]
     return [known[letter_id] for letter_id in letter_ids]
 
 
-def _check_keys(chosen: Iterable[Letter]) -> None:
-    """A key is kept as text: one that was no text cannot be written again."""
-    for letter in chosen:
-        if _NOT_UTF8 in (letter.key or ""):
-            raise DecisionFailed(
-                f"The key of {letter.letter_id} is not UTF-8, so it cannot be replayed. Drop it."
-            )
+def _whole(kafka: KafkaConnection, letter: Letter) -> Letter:
+    """The letter with its record in it: one that was too large is read where it stands."""
+    record = letter.record
+    if record.topic not in TOPICS:
+        raise DecisionFailed(
+            f"Dead letter {letter.letter_id} is of {record.topic}, which is no topic of the"
+            " catalogue. Drop it."
+        )
+    if record.omitted_bytes is None:
+        return letter
+    found = _read_source(kafka, record)
+    if found is None or hashlib.sha256(found.value or b"").hexdigest() != record.value_sha256:
+        raise DecisionFailed(
+            f"The record of {letter.letter_id} is too large for a letter, and is no longer at"
+            f" {letter.source}. Drop the letter."
+        )
+    headers = [SourceHeader(name=name, value=value) for name, value in found.raw_headers]
+    return letter._replace(
+        record=msgspec.structs.replace(
+            record,
+            value=found.value,
+            source_key=found.raw_key,
+            source_headers=headers,
+            omitted_bytes=None,
+            value_sha256=None,
+        )
+    )
 
 
 def _abort(producer: Producer) -> None:
@@ -175,11 +207,30 @@ def _abort(producer: Producer) -> None:
 
 def _send_back(producer: Producer, letter: Letter) -> None:
     """To the partition it came from, where the other records of its key are."""
-    record = letter.record
-    headers = record.headers | {REPLAYED_FROM: letter.source.encode()}
-    producer.produce(
-        record.topic, record.value, letter.key, partition=record.partition, headers=headers
-    )
+    record, key = letter.record, source_key(letter.record)
+    if reading_apps(record.topic) == {record.source_app}:
+        headers = [*source_headers(record), (REPLAYED_FROM, letter.source.encode())]
+        producer.produce(
+            record.topic, record.value, key, partition=record.partition, headers=headers
+        )
+    else:
+        producer.produce(PAYMENTS_REPLAYS, encode(record), key, partition=record.partition)
+
+
+def _read_source(kafka: KafkaConnection, record: DeadLetter) -> StoredRecord | None:
+    """The record at its place; None if retention took it."""
+    try:
+        found = read_partition(
+            kafka, record.topic, record.partition, record.offset, record.offset + 1
+        )
+        return next(found, None)
+    except RecordsGone:
+        return None
+
+
+def reading_apps(topic: str) -> set[str]:
+    """Groups of the workers that read the topic."""
+    return {worker.group for worker in WORKERS.values()} & set(TOPICS[topic].readers)
 
 
 def _note(producer: Producer, letter: Letter, decision: DeadLetterDecision, note: str) -> None:

@@ -4,11 +4,11 @@ Offsets are committed after ClickHouse acknowledged the rows; a batch that comes
 same rows, which no view shows twice (docs/decisions/0005-exactly-once-ledger.md).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine import BatchStream, EngineApp, Retry
+from engine import Batch, BatchStream, EngineApp, Retry
 from runtime import log
 from runtime.backoff import Backoff
 from runtime.kafka import TopicUnreadable
@@ -114,6 +114,34 @@ def makes_rows(topic: str, value: bytes) -> bool:
     return True
 
 
+class PlacedRecord(NamedTuple):
+    """A record with the place that its rows get."""
+
+    value: Any
+    partition: int
+    offset: int
+    raw: bytes
+
+
+class PlacedBatch(NamedTuple):
+    """Records of one topic."""
+
+    topic: str
+    records: Sequence[PlacedRecord]
+
+
+def placed(batch: Batch) -> Batch | PlacedBatch:
+    """The batch; a replay has the place of its copy.
+
+    Its first place may be under a signed checkpoint, which a row that comes later must not change.
+    """
+    record = batch.records[0] if batch.records else None
+    if record is None or record.replay is None:
+        return batch
+    topic, partition, offset = record.replay
+    return PlacedBatch(topic, [PlacedRecord(record.value, partition, offset, record.raw)])
+
+
 def _whole(value: bytes | None) -> bytes:
     """The record as it is. Raises UndecodableRecord for none."""
     if value is None:
@@ -127,7 +155,7 @@ def _agent(
     async def insert(stream: BatchStream) -> None:
         async for batch in stream:
             try:
-                publish(batch, await writer.write(batch, build_inserts))
+                publish(batch, await writer.write(placed(batch), build_inserts))
             except (LedgerUnavailable, TopicUnreadable) as error:
                 delay_seconds = backoff.next_seconds()
                 _LOG.warning("ledger_insert_retried", error=str(error), seconds=delay_seconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from runtime.dead_letters import source_headers
 from schemas.records import DeadLetter, Rejection
 from sinks.audit.raw_table import LOW_CARDINALITY, POSITION_COLUMNS, TIME, KafkaPosition, Row, Table
 
@@ -15,8 +16,11 @@ def _dead_letter_rows(letter: DeadLetter, position: KafkaPosition) -> Iterable[R
         letter.key or "",
         letter.reason_code,
         letter.detail,
-        {name: text.decode("utf-8", "backslashreplace") for name, text in letter.headers.items()},
-        letter.value,
+        {
+            name: (text or b"").decode("utf-8", "backslashreplace")
+            for name, text in source_headers(letter)
+        },
+        letter.value or b"",
         letter.failed_at_ms,
         *position.columns,
     )

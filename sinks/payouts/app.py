@@ -19,6 +19,7 @@ from sinks.payouts.rules import Account, item_of
 from sinks.payouts.scheduler import GROUP, PayoutScheduler
 from sinks.payouts.settings import PayoutSettings
 from workers.app import new_app
+from workers.state_codec import state_codec
 
 REGISTRY_RETRY_SECONDS = 0.2
 
@@ -31,8 +32,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     registry = MerchantRegistry(known.kafka, f"{GROUP}-{instance_id}-registry")
     payouts = app.transactional_table(
         "payouts",
-        encode=state.encode,
-        decode=state.decode,
+        **state_codec("payouts", state.Entry, state.encode, state.decode),
         due_ms=state.due_ms,
     )
     _add_items(app)

@@ -29,6 +29,7 @@ from sinks.reconciliation.report_poller import GROUP, ReportPoller
 from sinks.reconciliation.settings import ReconciliationSettings
 from workers.app import new_app
 from workers.due_commands import run_regularly
+from workers.state_codec import state_codec
 
 POLLING_PARTITION = 0
 """The owner of this partition polls the reports and statements."""
@@ -42,8 +43,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     policy = settings.policy()
     table = app.transactional_table(
         "matching",
-        encode=state.encode,
-        decode=state.decode,
+        **state_codec("matching", state.Entry, state.encode, state.decode),
         due_ms=partial(next_check_at_ms, policy=policy),
         expires_ms=partial(retained_until_ms, policy=policy),
     )

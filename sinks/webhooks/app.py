@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -28,6 +29,7 @@ from sinks.webhooks.fanout import is_public, webhook_deliveries
 from sinks.webhooks.merchants import MerchantLookup
 from sinks.webhooks.settings import WebhookSettings
 from workers.app import new_app
+from workers.state_codec import StateCodec, state_codec
 
 
 def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
@@ -38,14 +40,12 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     registry = MerchantRegistry(known.kafka, f"{GROUP}-{instance_id}-registry")
     deliveries = app.transactional_table(
         "deliveries",
-        encode=msgspec.msgpack.Encoder().encode,
-        decode=msgspec.msgpack.Decoder(PendingDelivery).decode,
+        **_codec("deliveries", PendingDelivery),
         due_ms=lambda entry: entry.due_at_ms,
     )
     endpoints = app.transactional_table(
         "endpoints",
-        encode=msgspec.msgpack.Encoder().encode,
-        decode=msgspec.msgpack.Decoder(EndpointQueue | QueuePosition).decode,
+        **_codec("endpoints", EndpointQueue | QueuePosition),
         due_ms=due_ms,
     )
     lookup = MerchantLookup(registry, settings.unknown_merchant_seconds, now_ms)
@@ -64,6 +64,11 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
             await asyncio.to_thread(registry.stop)
 
     return app
+
+
+def _codec(table: str, kind: Any) -> StateCodec:
+    decoder_of_kind = msgspec.msgpack.Decoder(kind)
+    return state_codec(table, kind, msgspec.msgpack.Encoder().encode, decoder_of_kind.decode)
 
 
 def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
@@ -124,6 +129,7 @@ def _emit_dead_letter(batch: Batch, exhausted: Exhausted, at_ms: int) -> None:
         headers={},
         value=encode(delivery),
         failed_at_ms=at_ms,
+        source_key=delivery.endpoint_id.encode(),
     )
     counter("paystream_dead_letters_total").labels(reason).inc()
     headers = record_headers(delivery.delivery_id, "webhook.exhausted", at_ms, GROUP)

@@ -23,7 +23,7 @@ from runtime.clock import now_ms
 from runtime.telemetry import counter, gauge, histogram
 from schemas.enums import Network, Operation, Outcome, Source
 from schemas.envelopes import to_message
-from schemas.headers import TRACEPARENT
+from schemas.headers import TRACEPARENT, valid_traceparent
 from schemas.network_results import NetworkResult, RequestedOperation, result_command
 from schemas.records import NetworkRequest
 from streams.agents.network_client import (
@@ -66,7 +66,7 @@ class NetworkCallHandler:
     async def call(self, record: Record) -> list[ProducerRecord]:
         """The result of one request, as a command. Raises Retry while the breaker is open."""
         request: NetworkRequest = record.value
-        trace = record.headers.get(TRACEPARENT)
+        trace = valid_traceparent(record.headers.get(TRACEPARENT))
         in_flight = gauge("paystream_network_in_flight")
         with in_flight.track_inprogress(), _seconds(request):
             new = self._is_new(record)

@@ -40,6 +40,9 @@ FACE = {
     "EngineError",
     "EngineStats",
     "RawRecord",
+    "Replay",
+    "Replays",
+    "UnreadableState",
 }
 ALLOWED_SUBMODULES = {
     "engine.testing",  # the test kit: documented, but not imported by production

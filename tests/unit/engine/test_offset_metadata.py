@@ -26,6 +26,7 @@ def test_sources_survive_the_headers() -> None:
     sources = {"payments.commands": 12, "merchants.commands": 0}
     headers = [("traceparent", b"x"), *changelog_headers("app-3", sources)]
     assert sources_from_headers(headers) == sources
-    assert sources_from_headers(None) == {}
+    assert sources_from_headers([]) == {}
+    assert sources_from_headers([(headers[-1][0], b"many"), (headers[-1][0], None)]) == {}
     assert owner_from_headers(headers) == "app-3"
-    assert owner_from_headers(None) is None
+    assert owner_from_headers([]) is None

@@ -13,22 +13,32 @@ from fakes import FakeMessage, FakeTable
 
 from engine.agent import BatchChannel, check_agent_function
 from engine.consumers.batch_slice import batch_slices
-from engine.consumers.dead_letters import DeadLetters
+from engine.consumers.dead_letters import DeadLetters, RawRecord
 from engine.consumers.poll_batch import PollBatch
-from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry
+from engine.consumers.replays import Replay
+from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry, UnreadableState
 from engine.settings import EngineSettings
 
 Agent = Callable[[Any], Awaitable[None]]
 
 
+class NewerRelease(Exception):
+    pass
+
+
 class FakeTopic:
-    def __init__(self) -> None:
-        self.channel = BatchChannel("in")
+    def __init__(self, name: str = "in") -> None:
+        self.name = name
+        self.channel = BatchChannel(name)
         self.merge_partitions = False
         self.decode_errors = ()
+        self.wait_errors = (NewerRelease,)
+        self.decode_replay: Any = None
 
     @staticmethod
     def decode(value: bytes) -> Any:
+        if value == b"newer":
+            raise NewerRelease("id 99")
         return json.loads(value)
 
 
@@ -40,7 +50,7 @@ class Bench:
         self.table = FakeTable()
         self.seen: list[list[int]] = []
         self.dead_letters = (
-            DeadLetters("dead", lambda record, reason, detail, app: reason.encode(), "app")
+            DeadLetters("dead", lambda record, reason, detail, app: reason.encode(), "app", 950_000)
             if dead_letters
             else None
         )
@@ -125,6 +135,56 @@ async def test_an_undecodable_record_does_not_reach_the_agent(bench: Bench) -> N
     assert transaction.offsets == {("in", 0): 3}
     alone, _ = await bench.cycle(b"{").transaction()
     assert alone.offsets == {("in", 0): 1}
+
+
+async def test_a_worker_waits_before_a_record_of_a_newer_release(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    cycle = bench.cycle(1, b"{", b"newer", 3)
+    transaction, retry = await cycle.transaction()
+    assert bench.seen == [[0]]
+    assert transaction.outputs[-1].value == b"undecodable"
+    assert transaction.offsets == {("in", 0): 2}, "what stands before it is handled"
+    assert str(retry) == (
+        "in[0]@2 is a record of a newer release: id 99. This worker waits before it. Start the new"
+        " release of the worker."
+    )
+    again, retry = await cycle.transaction()
+    assert (again.offsets, retry is not None) == ({}, True)
+
+
+async def test_an_agent_that_decodes_by_itself_waits_too(bench: Bench) -> None:
+    async def decoding(stream: Any) -> None:
+        async for batch in stream:
+            bench.seen.append([record.offset for record in batch])
+            if any(record.value == "newer" for record in batch):
+                raise NewerRelease("id 99")
+
+    bench.run_agent(decoding)
+    transaction, retry = await bench.cycle(1, "newer", 3).transaction()
+    assert transaction.offsets == {("in", 0): 1}
+    assert retry is not None
+
+
+async def test_a_tombstone_is_undecodable_and_says_so(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    bench.dead_letters = DeadLetters("dead", lambda _, __, detail, ___: detail.encode(), "app", 999)
+    messages = [FakeMessage(0, None)]
+    topics = {"in": bench.topic}
+    poll = PollBatch(EngineSettings(), topics, [bench.table], bench.dead_letters, messages)
+    transaction, _ = await poll.transaction()
+    assert transaction.outputs[-1].value == (
+        b"NoValue: The record has no value, and its topic takes no tombstones."
+    )
+
+
+async def test_a_state_of_a_newer_release_ends_the_worker(bench: Bench) -> None:
+    async def reading(stream: Any) -> None:
+        async for _ in stream:
+            raise UnreadableState("The table has a value of version 9.")
+
+    bench.run_agent(reading)
+    with pytest.raises(UnreadableState):
+        await bench.cycle(1).transaction()
 
 
 async def test_without_dead_letters_a_failure_is_raised() -> None:
@@ -312,3 +372,82 @@ def test_slices_are_in_the_order_of_partitions_and_then_of_topics() -> None:
         made = batch_slices([*arrival, *messages[6:]], topics=("happened", "asked"))
         assert [(slice_.topic, slice_.partition) for slice_ in made] == wanted
         assert all([m.offset() for m in slice_.messages] == [0, 1] for slice_ in made)
+
+
+def replays_poll(bench: Bench, *copies: tuple[str, str, int, Any], app: str = "app") -> PollBatch:
+    """A poll of copies (app, topic, partition, value) in partition 3 of the topic of replays."""
+    replays = FakeTopic("replays")
+    replays.decode_replay = _replay
+    messages = [
+        FakeMessage(40 + at, json.dumps(copy).encode(), topic="replays", partition=3)
+        for at, copy in enumerate(copies)
+    ]
+    topics = {"in": bench.topic, "replays": replays}
+    settings = EngineSettings()
+    return PollBatch(settings, topics, [bench.table], bench.dead_letters, messages, app_id=app)
+
+
+def _replay(value: bytes) -> Replay:
+    app, topic, partition, content = json.loads(value)
+    headers: list[tuple[str, bytes | None]] = [("h", None), ("h", b"\xff")]
+    raw = None if content is None else json.dumps(content).encode()
+    return Replay(app, RawRecord(topic, partition, 7, b"\xff", headers, raw))
+
+
+async def test_a_replay_reaches_the_agent_of_its_topic_as_it_was(bench: Bench) -> None:
+    seen: list[Any] = []
+
+    async def keeping(stream: Any) -> None:
+        async for batch in stream:
+            for record in batch:
+                seen.append((batch.topic, record.partition, record.offset, record.value))
+                seen.append((record.message.key(), record.message.headers(), record.replay))
+            batch.view(bench.table.partition_state(batch.partition))["last"] = 1
+
+    bench.run_agent(keeping)
+    transaction, _ = await replays_poll(bench, ("app", "in", 3, 5)).transaction()
+    assert seen == [
+        ("in", 3, 7, 5),
+        (b"\xff", [("h", None), ("h", b"\xff")], ("replays", 3, 40)),
+    ]
+    assert transaction.offsets == {("replays", 3): 41}
+    assert transaction.writes[bench.table.partition_state(3)] == {"last": b"1"}
+
+
+async def test_a_replay_for_another_app_and_one_for_nobody_are_skipped(bench: Bench) -> None:
+    bench.run_agent(bench.summing)
+    poll = replays_poll(
+        bench,
+        ("other", "in", 3, 1),
+        ("app", "unknown", 3, 1),
+        ("app", "in", 4, 1),
+        ("app", "replays", 3, 1),
+    )
+    poll_and_garbage, _ = await poll.transaction()
+    assert (bench.seen, poll.replays_skipped) == ([], 4)
+    assert poll_and_garbage.offsets == {("replays", 3): 44}
+    assert poll_and_garbage.outputs == []
+    assert poll_and_garbage.outcomes == []
+    garbage = replays_poll(bench, ("app", "in", 3, 1))
+    garbage._pending[0].messages = [FakeMessage(40, b"{", topic="replays", partition=3)]
+    transaction, _ = await garbage.transaction()
+    assert (transaction.offsets, transaction.outputs) == ({("replays", 3): 41}, [])
+
+
+async def test_a_replay_that_fails_again_is_a_letter_about_its_first_place(bench: Bench) -> None:
+    seen: list[RawRecord] = []
+
+    def encode(record: RawRecord, reason: str, _: str, app: str) -> bytes:
+        seen.append(record)
+        return f"{app} {reason}".encode()
+
+    bench.dead_letters = DeadLetters("dead", encode, "app", 950_000)
+    bench.run_agent(bench.summing)
+    poll = replays_poll(bench, ("app", "in", 3, "poison"), ("app", "in", 3, None))
+    transaction, _ = await poll.transaction()
+    assert [output.value for output in transaction.outputs] == [
+        b"app handler_failed",
+        b"app undecodable",
+    ]
+    assert {(r.topic, r.partition, r.offset, r.key) for r in seen} == {("in", 3, 7, b"\xff")}
+    assert transaction.offsets == {("replays", 3): 42}, "and no offset of the source topic"

@@ -1,14 +1,25 @@
 """The wire format, and what it refuses."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 
+import fastavro
 import pytest
 
+from runtime.dead_letters import source_headers
 from schemas import registry
-from schemas.codec import UndecodableRecord, decode, encode
+from schemas.codec import NEWER_IDS_MAX, NewerSchema, UndecodableRecord, decode, encode
 from schemas.codegen import generate
-from schemas.records import ApiKey, DeadLetter, Endpoint, Merchant, PaymentCommand, PayoutItem
+from schemas.records import (
+    ApiKey,
+    DeadLetter,
+    Endpoint,
+    Merchant,
+    PaymentCommand,
+    PayoutItem,
+    SourceHeader,
+)
 
 COMMAND = PaymentCommand(
     command_id="cmd_1",
@@ -43,8 +54,10 @@ LETTER = DeadLetter(
     reason_code="undecodable",
     detail="d",
     headers={"x": b"\xff\x00"},
-    value=b"\x00\xff",
+    value=None,
     failed_at_ms=1,
+    source_key=b"\xff",
+    source_headers=[SourceHeader(name="x", value=None), SourceHeader(name="x", value=b"\xff")],
 )
 
 
@@ -75,6 +88,36 @@ def test_the_prefix_is_confluents() -> None:
 def test_what_is_not_a_command_is_refused_with_a_reason(data: bytes, complaint: str) -> None:
     with pytest.raises(UndecodableRecord, match=complaint):
         decode(PaymentCommand, data)
+
+
+def test_an_id_after_those_of_this_release_is_a_newer_release() -> None:
+    known = max(registry.contracts())
+    for newer in (known + 1, known + NEWER_IDS_MAX):
+        with pytest.raises(NewerSchema, match="update this process"):
+            decode(PaymentCommand, b"\x00" + newer.to_bytes(4, "big") + b"x")
+    for garbage in (0, known + NEWER_IDS_MAX + 1, 2**32 - 1):
+        with pytest.raises(UndecodableRecord) as raised:
+            decode(PaymentCommand, b"\x00" + garbage.to_bytes(4, "big") + b"x")
+        assert type(raised.value) is UndecodableRecord
+
+
+def test_a_letter_of_version_1_is_read() -> None:
+    contract = next(c for c in registry.contracts().values() if c.record == "dead_letter")
+    assert contract.version == 1
+    buffer = BytesIO(b"")
+    old = {"source_app": "a", "topic": "t", "partition": 0, "offset": 7, "key": None}
+    old |= {
+        "reason_code": "r",
+        "detail": "d",
+        "headers": {"x": b"1"},
+        "value": b"",
+        "failed_at_ms": 1,
+    }
+    fastavro.schemaless_writer(buffer, contract.parsed, old)
+    data = b"\x00" + contract.schema_id.to_bytes(4, "big") + buffer.getvalue()
+    letter = decode(DeadLetter, data)
+    assert (letter.value, letter.headers, letter.source_headers) == (b"", {"x": b"1"}, [])
+    assert source_headers(letter) == [("x", b"1")]
 
 
 def test_every_truncation_is_refused_or_shorter_never_a_crash() -> None:

@@ -23,6 +23,8 @@ from streams.settings import HistorySettings
 
 SETTINGS = HistorySettings(retry_seconds=0.5, retry_seconds_max=8.0)
 
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 class Asked(NamedTuple):
     """A request as the parallel consumer passes it."""
@@ -55,7 +57,7 @@ def asked(sequence: int, attempt: int = 1, age_seconds: float = 0) -> Asked:
         requested_at_ms=1,
         command_id="cmd_1",
     )
-    return Asked(request, now_ms() - int(age_seconds * 1000), {"traceparent": b"00-t"})
+    return Asked(request, now_ms() - int(age_seconds * 1000), {"traceparent": TRACE})
 
 
 async def waits(agent: HistoryCallHandler, question: Asked) -> float:
@@ -77,7 +79,7 @@ async def test_the_whole_history_becomes_one_command(story: Any) -> None:
     [out] = await agent.call(asked(len(records), attempt=1))  # type: ignore[arg-type] # as above
     command = decode(PaymentCommand, out.value or b"")
     assert (out.topic, out.key) == ("history.results", "pay_1")
-    assert out.headers["traceparent"] == b"00-t"
+    assert out.headers["traceparent"] == TRACE
     assert (command.kind, command.source, command.attempt) == ("history", "history", 1)
     assert unpack(command.history) == story.events
 

@@ -20,6 +20,8 @@ from streams.domain.admission import AdmissionPolicy, MerchantTerms
 TERMS = MerchantTerms("active", (), 0, 0)
 JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXYtaXYtaXYtaXY.Y2lwaGVydGV4dA.dGFnLXRhZw"
 
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 class Given(NamedTuple):
     """A record as the engine hands it over."""
@@ -58,7 +60,7 @@ def given(command: PaymentCommand, **changes: Any) -> Given:
         command,
         payment_id,
         partition_of(payment_id, 12),
-        {TRACEPARENT: b"00-t"},
+        {TRACEPARENT: TRACE},
         command.issued_at_ms,
     )
     return record._replace(**changes)
@@ -95,7 +97,7 @@ def test_events_and_requests_go_out_under_the_payment_s_key(story: Any) -> None:
     assert states[story.payment_id] == story.state
     assert event.headers[CE_ID] == f"{story.payment_id}-1".encode()
     assert event.headers[CE_TYPE] == b"payment.created"
-    assert {e.headers[TRACEPARENT] for e in (event, request)} == {b"00-t"}
+    assert {e.headers[TRACEPARENT] for e in (event, request)} == {TRACE}
 
 
 def test_a_repeat_writes_nothing(story: Any) -> None:
