@@ -25,6 +25,7 @@ from schemas.records import (
     ReconciliationRequest,
     Rejection,
     SettlementLine,
+    SourceHeader,
     WebhookAttempt,
     WebhookDelivery,
 )
@@ -411,6 +412,47 @@ def write_BankLine(record: BankLine) -> bytes:
     return "".join(('\x00\x00\x00\x00\x11', LONGS[len(f_line_id)], f_line_id, LONGS[len(f_statement_day)], f_statement_day, LONGS[len(f_line_kind)], f_line_kind, LONGS[len(f_reference)], f_reference, LONGS[len(f_currency)], f_currency, LONGS[f_amount_minor], LONGS[len(f_value_day)], f_value_day, LONGS[f_booked_at_ms])).encode("latin-1")
 
 
+def read_SourceHeader(data: bytes, text: str, at: int) -> tuple[SourceHeader, int]:
+    size = data[at]
+    if size & 129:  # longer than a byte, or negative
+        size, start = size_at(data, at)
+        at = start + size
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+    f_name = text[start:at]
+    if not f_name.isascii():
+        f_name = data[start:at].decode()
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_value = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_value = data[start:at]
+    else:
+        raise ValueError("no such branch of a union")
+    return SourceHeader(f_name, f_value), at
+
+
+def write_SourceHeader(record: SourceHeader) -> str:
+    f_name = record.name
+    if not f_name.isascii():
+        f_name = wide(f_name)
+    f_value = record.value
+    if f_value is None:
+        t_value = "\0"
+    else:
+        t_value = "".join(("\2", LONGS[len(f_value)], f_value.decode("latin-1")))
+    return "".join((LONGS[len(f_name)], f_name, t_value,))
+
+
 def read_DeadLetter(data: bytes) -> DeadLetter:
     text = data.decode("latin-1")
     at = 5
@@ -507,22 +549,81 @@ def read_DeadLetter(data: bytes) -> DeadLetter:
             f_headers_item = data[start:at]
             f_headers[f_headers_key] = f_headers_item
         count, at = items_at(data, at)
-    size = data[at]
-    if size & 129:  # longer than a byte, or negative
-        size, start = size_at(data, at)
-        at = start + size
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_value = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_value = data[start:at]
     else:
-        start = at + 1
-        at = start + (size >> 1)
-    f_value = data[start:at]
+        raise ValueError("no such branch of a union")
     f_failed_at_ms = data[at]
     if f_failed_at_ms < 128:
         f_failed_at_ms = (f_failed_at_ms >> 1) ^ -(f_failed_at_ms & 1)
         at += 1
     else:
         f_failed_at_ms, at = long_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_source_key = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_source_key = data[start:at]
+    else:
+        raise ValueError("no such branch of a union")
+    f_source_headers: list[SourceHeader] = []
+    count, at = items_at(data, at)
+    while count:
+        for _ in range(count):
+            f_source_headers_item, at = read_SourceHeader(data, text, at)
+            f_source_headers.append(f_source_headers_item)
+        count, at = items_at(data, at)
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_omitted_bytes = None
+    elif branch == 2:
+        f_omitted_bytes = data[at]
+        if f_omitted_bytes < 128:
+            f_omitted_bytes = (f_omitted_bytes >> 1) ^ -(f_omitted_bytes & 1)
+            at += 1
+        else:
+            f_omitted_bytes, at = long_at(data, at)
+    else:
+        raise ValueError("no such branch of a union")
+    branch = data[at]
+    at += 1
+    if branch == 0:
+        f_value_sha256 = None
+    elif branch == 2:
+        size = data[at]
+        if size & 129:  # longer than a byte, or negative
+            size, start = size_at(data, at)
+            at = start + size
+        else:
+            start = at + 1
+            at = start + (size >> 1)
+        f_value_sha256 = text[start:at]
+        if not f_value_sha256.isascii():
+            f_value_sha256 = data[start:at].decode()
+    else:
+        raise ValueError("no such branch of a union")
     end_at(data, at)
-    return DeadLetter(f_source_app, f_topic, f_partition, f_offset, f_reason_code, f_detail, f_headers, f_value, f_failed_at_ms, f_key)
+    return DeadLetter(f_source_app, f_topic, f_partition, f_offset, f_reason_code, f_detail, f_headers, f_value, f_failed_at_ms, f_key, f_source_key, f_source_headers, f_omitted_bytes, f_value_sha256)
 
 
 def write_DeadLetter(record: DeadLetter) -> bytes:
@@ -557,8 +658,36 @@ def write_DeadLetter(record: DeadLetter) -> bytes:
             t_headers += LONGS[len(f_headers_key)], f_headers_key, LONGS[len(f_headers_item)], f_headers_item.decode("latin-1"),
     t_headers.append("\0")
     f_value = record.value
+    if f_value is None:
+        t_value = "\0"
+    else:
+        t_value = "".join(("\2", LONGS[len(f_value)], f_value.decode("latin-1")))
     f_failed_at_ms = record.failed_at_ms
-    return "".join(('\x00\x00\x00\x00\x01', LONGS[len(f_source_app)], f_source_app, LONGS[len(f_topic)], f_topic, LONGS[f_partition], LONGS[f_offset], t_key, LONGS[len(f_reason_code)], f_reason_code, LONGS[len(f_detail)], f_detail, *t_headers, LONGS[len(f_value)], f_value.decode("latin-1"), LONGS[f_failed_at_ms])).encode("latin-1")
+    f_source_key = record.source_key
+    if f_source_key is None:
+        t_source_key = "\0"
+    else:
+        t_source_key = "".join(("\2", LONGS[len(f_source_key)], f_source_key.decode("latin-1")))
+    f_source_headers = record.source_headers
+    t_source_headers: list[str] = []
+    if f_source_headers:
+        t_source_headers.append(LONGS[len(f_source_headers)])
+        for f_source_headers_item in f_source_headers:
+            t_source_headers += write_SourceHeader(f_source_headers_item),
+    t_source_headers.append("\0")
+    f_omitted_bytes = record.omitted_bytes
+    if f_omitted_bytes is None:
+        t_omitted_bytes = "\0"
+    else:
+        t_omitted_bytes = "\2" + (LONGS[f_omitted_bytes])
+    f_value_sha256 = record.value_sha256
+    if f_value_sha256 is None:
+        t_value_sha256 = "\0"
+    else:
+        if not f_value_sha256.isascii():
+            f_value_sha256 = wide(f_value_sha256)
+        t_value_sha256 = "".join(("\2", LONGS[len(f_value_sha256)], f_value_sha256))
+    return "".join(('\x00\x00\x00\x00\x1a', LONGS[len(f_source_app)], f_source_app, LONGS[len(f_topic)], f_topic, LONGS[f_partition], LONGS[f_offset], t_key, LONGS[len(f_reason_code)], f_reason_code, LONGS[len(f_detail)], f_detail, *t_headers, t_value, LONGS[f_failed_at_ms], t_source_key, *t_source_headers, t_omitted_bytes, t_value_sha256)).encode("latin-1")
 
 
 def read_HistoryRequest(data: bytes) -> HistoryRequest:

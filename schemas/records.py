@@ -35,6 +35,13 @@ class BankLine(Struct, frozen=True, gc=False):
     booked_at_ms: int
 
 
+class SourceHeader(Struct, frozen=True, gc=False):
+    """One header of a record."""
+
+    name: str
+    value: bytes | None
+
+
 class DeadLetter(Struct, frozen=True, gc=False):
     """What could not be processed, as it was. Key: the source record's key."""
 
@@ -45,9 +52,13 @@ class DeadLetter(Struct, frozen=True, gc=False):
     reason_code: str
     detail: str
     headers: dict[str, bytes]
-    value: bytes
+    value: bytes | None
     failed_at_ms: int
     key: str | None = None
+    source_key: bytes | None = None
+    source_headers: list[SourceHeader] = field(default_factory=list)
+    omitted_bytes: int | None = None
+    value_sha256: str | None = None
 
 
 class HistoryRequest(Struct, frozen=True, gc=False):
