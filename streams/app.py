@@ -70,7 +70,7 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     def handle_topic(name: str) -> None:
         """One agent per topic; all of them write the same tables."""
         is_client = name in CLIENT_COMMAND_TOPICS
-        decode = client_command_decoder() if is_client else decoder(PaymentCommand)
+        decode = client_command_decoder(name) if is_client else decoder(PaymentCommand)
 
         @app.agent(app.batch_topic(name, decode=decode), name=name)
         async def handle_commands(stream: BatchStream) -> None:

@@ -55,6 +55,8 @@ class CommandLog:
         if not candidates:
             return None, True
         for each in candidates:
+            if each.given_up:
+                return each.record, True
             if each.offset > self._decided_to.get((event.payment_id, each.topic), -1):
                 self._decided_to[event.payment_id, each.topic] = each.offset
                 return each.record, True

@@ -47,6 +47,8 @@ class Located(msgspec.Struct, Generic[R], frozen=True):
     offset: int
     record: R
     topic: str = ""
+    given_up: bool = False
+    """It is a dead letter; a replay may have handled it later, out of its order."""
 
 
 class Dataset:
@@ -73,7 +75,7 @@ class Dataset:
     def commands(self) -> dict[int, list[Located[PaymentCommand]]]:
         """Accepted payment commands by partition: topic after topic, each in offset order.
 
-        Each has the source that its topic gives it. What was refused or given up is left out.
+        Each has the source that its topic gives it. What was refused is left out.
         """
         return _by_partition(self._accepted_commands())
 
@@ -85,10 +87,12 @@ class Dataset:
             for found in self._decoded(topic, PaymentCommand):
                 if (topic, found.partition, found.offset) in refused:
                     continue
-                if (found.partition, found.offset) in gone:
-                    continue
                 source = sources.get(found.record.kind, found.record.source)
-                yield replace(found, record=replace(found.record, source=source))
+                yield replace(
+                    found,
+                    record=replace(found.record, source=source),
+                    given_up=(found.partition, found.offset) in gone,
+                )
 
     @cached_property
     def rejections(self) -> list[Rejection]:

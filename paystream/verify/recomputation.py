@@ -24,10 +24,10 @@ def events_are_recomputable(dataset: Dataset, findings: Findings) -> None:
     """Per partition: the domain over the commands gives the events, and each command has its own.
 
     The order is that of the events: an event names its command. Commands of one topic must have
-    been decided in that topic's order, per payment. Commands that were refused or became dead
-    letters are left out, as the agent left them out. Where retention took the oldest commands,
-    their events are taken as they are. Reported is the first difference of each partition: all that
-    follows may differ because of it.
+    been decided in that topic's order, per payment. Commands that were refused are left out, and
+    one that became a dead letter may have its events by a replay, or none. Where retention took the
+    oldest commands, their events are taken as they are. Reported is the first difference of each
+    partition: all that follows may differ because of it.
     """
     rules = policy(dataset.env)
     cut_off = dataset.commands_cut_off()
@@ -40,7 +40,8 @@ def events_are_recomputable(dataset: Dataset, findings: Findings) -> None:
             findings.note(f"partition {partition}: {given:,} events are older than any command")
         problem = _first_difference(log, events[given:], _folded(events[:given]), rules, findings)
         if problem is None:
-            problem = _without_event([found.record for found in located], events)
+            kept = [found.record for found in located if not found.given_up]
+            problem = _without_event(kept, events)
         if problem is not None:
             findings.violation(problem[0], f"partition {partition}: {problem[1]}")
 

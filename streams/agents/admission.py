@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine import ProducerRecord, Record
 from runtime.clock import now_ms
 from runtime.telemetry import counter
-from schemas.codec import UndecodableRecord, decoder, encode
+from schemas.codec import NewerSchema, UndecodableRecord, decoder, encode
 from schemas.enums import RejectionReason
 from schemas.headers import (
     SIGNATURE,
@@ -55,13 +55,21 @@ class MisplacedCommand(Exception):
     """A command of our own has another key than its payment's, or is on the wrong topic."""
 
 
-def client_command_decoder() -> Callable[[bytes], PaymentCommand | Unreadable]:
-    """Decodes without raising: what a client wrote is no fault of this worker."""
+def client_command_decoder(topic: str) -> Callable[[bytes], PaymentCommand | Unreadable]:
+    """Decodes without raising: what a client wrote is no fault of this worker.
+
+    Raises NewerSchema on the API's topic, for which the worker waits: an API of a newer release
+    writes there. A producer is refused: it may make up any schema id, and must stop no partition.
+    """
     decode_command = decoder(PaymentCommand)
 
     def decode_record(value: bytes | None) -> PaymentCommand | Unreadable:
         try:
             command: PaymentCommand = decode_command(value or b"")
+        except NewerSchema as error:
+            if topic != PAYMENTS_PRODUCER_COMMANDS:
+                raise
+            return Unreadable(f"{error} Use the newest schema that /subjects lists.")
         except UndecodableRecord as error:
             detail = f"The value is no PaymentCommand: {error}. Use the schema at /subjects."
             return Unreadable(detail)
@@ -107,7 +115,7 @@ class Admission:
             record.key,
             record.partition,
             self._partitions,
-            record.timestamp_ms,
+            command.issued_at_ms if record.replay else record.timestamp_ms,
             terms,
             self._policy,
         )

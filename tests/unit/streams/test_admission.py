@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from schemas import ids
-from schemas.codec import decode, encode
+from schemas.codec import NewerSchema, decode, encode
 from schemas.enums import RejectionReason as R
 from schemas.partitioning import partition_of
 from schemas.payment_commands import command_fingerprint
@@ -27,7 +27,12 @@ from schemas.topics import (
     PAYMENTS_REJECTIONS,
     PAYMENTS_SETTLEMENTS,
 )
-from streams.agents.admission import Admission, MisplacedCommand, client_command_decoder
+from streams.agents.admission import (
+    Admission,
+    MisplacedCommand,
+    Unreadable,
+    client_command_decoder,
+)
 from streams.agents.payments import PaymentsAgent
 from streams.domain import Policy
 from streams.domain.admission import AdmissionPolicy, MerchantTerms, ProducerKeyTerms
@@ -40,7 +45,7 @@ TERMS = MerchantTerms("active", (), 140, 25, None, (PRODUCER_KEY,))
 MERCHANTS = {"mer_1": TERMS, "mer_2": replace(TERMS, producer_keys=())}
 JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXYtaXYtaXYtaXY.Y2lwaGVydGV4dA.dGFnLXRhZw"
 PAN = "4242424242424242"
-_decode = client_command_decoder()
+_decode = client_command_decoder(PAYMENTS_PRODUCER_COMMANDS)
 
 
 class Given(NamedTuple):
@@ -54,6 +59,7 @@ class Given(NamedTuple):
     raw: bytes
     timestamp_ms: int = NOW_MS
     offset: int = 7
+    replay: tuple[str, int, int] | None = None
 
 
 class KeptBatch(list[Given]):
@@ -248,6 +254,22 @@ def test_what_is_no_command_is_refused(raw: bytes, topic: str) -> None:
     [rejection] = Door().send_record(given).of(PAYMENTS_REJECTIONS, Rejection)
     assert (rejection.reason, rejection.value_bytes) == (R.UNDECODABLE, len(raw))
     assert rejection.rejection_id == f"{topic}/{given.partition}/7"
+
+
+def test_a_newer_schema_waits_where_the_api_writes_and_is_refused_of_a_producer() -> None:
+    """A producer may make up any schema id: it must not stop a partition."""
+    newer = b"\x00\x00\x00\x27\x0f" + encode(command())[5:]
+    with pytest.raises(NewerSchema):
+        client_command_decoder(PAYMENTS_COMMANDS)(newer)
+    assert isinstance(client_command_decoder(PAYMENTS_PRODUCER_COMMANDS)(newer), Unreadable)
+
+
+def test_a_replay_of_an_old_command_is_accepted() -> None:
+    """An operator handles it again after days: it was in time when it came."""
+    old = command(issued_at_ms=NOW_MS - 30 * 86_400_000)
+    assert Door().refused(old) == R.TIME_OUT_OF_BOUNDS
+    replayed = Door().send(old, replay=("payments.replays", 0, 0))
+    assert replayed.of(PAYMENTS_EVENTS, PaymentEvent)
 
 
 def test_a_stranger_changes_nothing_of_another_s_payment(topic: str) -> None:

@@ -31,6 +31,7 @@ class Given(NamedTuple):
     partition: int
     headers: dict[str, bytes]
     timestamp_ms: int
+    replay: None = None
 
 
 class Emitted(NamedTuple):

@@ -18,7 +18,7 @@ from schemas import topics
 from schemas.codec import encode
 from schemas.enums import CommandKind, EventType, Operation, Outcome
 from schemas.partitioning import partition_of
-from schemas.records import Rejection
+from schemas.records import DeadLetter, Rejection
 from streams.state_codec import decode_state, encode_state
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -683,3 +683,26 @@ def test_a_refused_command_has_its_outcome_and_no_event() -> None:
         assert run(name, shop).held, name
     del shop.extra_records[topics.PAYMENTS_REJECTIONS]
     assert not run("events_are_recomputable", shop).held
+
+
+def test_a_dead_letter_may_have_its_events_by_a_replay_or_none() -> None:
+    shop = open_shop()
+    command = next(c for c in shop.commands if c.kind == "network_result")
+    stands = [
+        stored
+        for stored in shop.dataset().sources.records(topics.PAYMENTS_NETWORK_RESULTS)
+        if stored.value == encode(command)
+    ]
+    letter = DeadLetter(
+        source_app="streams-payments",
+        topic=topics.PAYMENTS_NETWORK_RESULTS,
+        partition=stands[0].partition,
+        offset=stands[0].offset,
+        reason_code="handler_failed",
+        detail="a fault",
+        headers={},
+        failed_at_ms=1,
+    )
+    stored = StoredRecord(topics.PAYMENTS_DEAD_LETTERS, 0, 0, "", encode(letter), {}, 0)
+    shop.extra_records[topics.PAYMENTS_DEAD_LETTERS] = [stored]
+    assert run("events_are_recomputable", shop).held
