@@ -8,3 +8,5 @@ class AuditOutcome(StrEnum):
 
     APPLIED = "applied"
     REFUSED = "refused"
+    REQUESTED = "requested"
+    """Its outcome is an event elsewhere."""

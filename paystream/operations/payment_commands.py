@@ -6,12 +6,13 @@ from runtime.clock import now_ms
 from runtime.id_generator import new_id
 from runtime.kafka import not_acknowledged, producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
+from schemas.audit_outcomes import AuditOutcome
 from schemas.codec import UndecodableRecord, decode
 from schemas.enums import CommandKind, Source
 from schemas.envelopes import to_message
 from schemas.ids import command_id, fingerprint
 from schemas.payment_commands import refund_id
-from schemas.records import PaymentCommand, PaymentEvent
+from schemas.records import AuditAction, PaymentCommand, PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYMENTS_OPERATOR_COMMANDS, TOPICS
 
 WRITER = "operators"
@@ -36,7 +37,7 @@ def send_operator_command(
     operation_id: str | None = None,
     dispute_id: str | None = None,
 ) -> PaymentCommand:
-    """Send one decision; returns it once all in-sync replicas have it.
+    """Send one decision, and the record of who asked for it; returns once Kafka has both.
 
     Raises CommandNotSent, TopicUnreadable.
     """
@@ -58,8 +59,24 @@ def send_operator_command(
         dispute_id=dispute_id,
         reason=f"{actor}: {reason}"[:_REASON_CHARACTERS_MAX],
     )
-    _send(kafka, command)
+    _send(kafka, [audit_action(command, actor, reason), command])
     return command
+
+
+def audit_action(command: PaymentCommand, actor: str, reason: str) -> AuditAction:
+    """Who asked for a decision about a payment; what came of it is an event of the payment."""
+    return AuditAction(
+        action_id=command.command_id,
+        subject_id=command.payment_id,
+        action=f"payment.{command.kind}",
+        outcome=AuditOutcome.REQUESTED,
+        actor=f"operator:{actor}",
+        source=Source.OPERATOR,
+        occurred_at_ms=command.issued_at_ms,
+        merchant_id=command.merchant_id,
+        mode=command.mode,
+        justification=reason[:_REASON_CHARACTERS_MAX],
+    )
 
 
 def _first_event(kafka: KafkaConnection, payment_id: str) -> PaymentEvent:
@@ -76,18 +93,21 @@ def _first_event(kafka: KafkaConnection, payment_id: str) -> PaymentEvent:
     raise CommandNotSent(f"There is no payment {payment_id}. Check the id.")
 
 
-def _send(kafka: KafkaConnection, command: PaymentCommand) -> None:
-    failed: list[object] = []
-    message = to_message(command, WRITER)
+def _send(kafka: KafkaConnection, records: list[AuditAction | PaymentCommand]) -> None:
+    """The act is on its topic before its command: no decision is without its record."""
     producer = Producer(producer_settings(kafka))
-    producer.produce(
-        message.topic,
-        message.value,
-        message.key,
-        headers=message.headers,
-        on_delivery=lambda error, record: failed.append(not_acknowledged(error, record)),
-    )
-    if producer.flush(_SEND_SECONDS) or failed != [None]:
+    for record in records:
+        failed: list[object] = []
+        message = to_message(record, WRITER)
+        producer.produce(
+            message.topic,
+            message.value,
+            message.key,
+            headers=message.headers,
+            on_delivery=lambda e, m, kept=failed: kept.append(not_acknowledged(e, m)),
+        )
+        if producer.flush(_SEND_SECONDS) == 0 and failed == [None]:
+            continue
         raise CommandNotSent(
             f"{kafka.bootstrap_servers} did not acknowledge the decision. Check the broker, then"
             " run it again."

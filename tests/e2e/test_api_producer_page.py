@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 from api_process import create_topics, merchant_agent, running_api, stored_commands
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
+from runtime.kafka import StoredRecord, read_topic
+from runtime.kafka_connection import KafkaConnection
 from schemas import ids
+from schemas.codec import decode
+from schemas.records import PaymentCommand
+from schemas.signatures import SignatureVerifier
+from schemas.topics import PAYMENTS_PRODUCER_COMMANDS
 
 pytestmark = pytest.mark.services
 
@@ -65,8 +72,10 @@ def test_every_block_runs(environment: dict[str, str], kafka_broker: str, tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    *_, produced, _, merchant_id = done.stdout.splitlines()
+    *_, produced, _, _, merchant_id = done.stdout.splitlines()
     check_commands(kafka_broker, merchant_id, produced)
+    private = Ed25519PrivateKey.from_private_bytes((tmp_path / "producer_key").read_bytes())
+    check_signature(kafka_broker, produced, private.public_key().public_bytes_raw())
 
 
 def check_commands(bootstrap: str, merchant_id: str, produced: str) -> None:
@@ -75,9 +84,25 @@ def check_commands(bootstrap: str, merchant_id: str, produced: str) -> None:
     kinds = [command.kind for _, command in stored_commands(bootstrap, first)]
     assert kinds == ["create", "refund"]
     assert produced == ids.payment_id(merchant_id, "test", "order-1003")
-    [(_, command)] = stored_commands(bootstrap, produced)
+    command = decode(PaymentCommand, produced_record(bootstrap, produced).value or b"")
     assert command.command_id == ids.command_id(produced, "create", "order-1003")
     assert command.fingerprint == ids.fingerprint(
         {"kind": "create", "amount": 1999, "currency": "EUR", "capture_method": "automatic"}
     )
     assert command.source == "producer"
+
+
+def produced_record(bootstrap: str, payment_id: str) -> StoredRecord:
+    """The one record that the page's program wrote."""
+    [record] = [
+        record
+        for record in read_topic(KafkaConnection(bootstrap), PAYMENTS_PRODUCER_COMMANDS)
+        if record.key == payment_id
+    ]
+    return record
+
+
+def check_signature(bootstrap: str, payment_id: str, public_key: bytes) -> None:
+    """The page's signature is the one that the worker checks."""
+    record = produced_record(bootstrap, payment_id)
+    SignatureVerifier().check(record.value or b"", dict(record.headers), public_key)

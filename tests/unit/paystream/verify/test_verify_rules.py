@@ -701,6 +701,7 @@ def test_a_dead_letter_may_have_its_events_by_a_replay_or_none() -> None:
         reason_code="handler_failed",
         detail="a fault",
         headers={},
+        value=None,
         failed_at_ms=1,
     )
     stored = StoredRecord(topics.PAYMENTS_DEAD_LETTERS, 0, 0, "", encode(letter), {}, 0)
