@@ -20,7 +20,7 @@ from engine.consumers.parallel_consumer import CallFunction, ParallelConsumer
 from engine.consumers.replays import DecodeReplay
 from engine.context import EngineContext
 from engine.engine import Engine
-from engine.errors import AgentUsageError
+from engine.errors import AgentUsageError, MissingTopics
 from engine.membership import library_internals
 from engine.membership.instance_id import InstanceLock, warn_if_member_exists
 from engine.membership.transport import SCHEME, EngineTableManager
@@ -38,6 +38,7 @@ from engine.types import TopicPartition
 DIRECTORY = "faust-engine"
 """Below the system's temporary directory; `data_dir` replaces it."""
 TOPOLOGY_SECONDS_MARGIN = 30.0
+PARTITION_CHECK_SECONDS = 5.0
 REQUEST_SECONDS_MARGIN = 5.0
 """Over the session timeout: a heartbeat that waits longer for a stopped broker is useless."""
 MAX_POLL_INTERVAL_SECONDS = 100 * 365 * 86_400.0
@@ -235,6 +236,11 @@ class EngineApp(faust.App):
         assignment = self.engine.assignment
         return {} if assignment is None else assignment.lag()
 
+    def blocked(self) -> dict[TopicPartition, int]:
+        """Offsets behind an open transaction, per source partition that this worker owns."""
+        assignment = self.engine.assignment
+        return {} if assignment is None else assignment.blocked()
+
     # -- life
 
     async def on_first_start(self) -> None:
@@ -254,6 +260,7 @@ class EngineApp(faust.App):
         await super().on_start()
         await self.engine.start()
         self._watchdog.start()
+        self.add_future(self._watch_partitions())
         for consumer in self.parallel_consumers:
             await self.add_runtime_dependency(consumer)
 
@@ -266,6 +273,16 @@ class EngineApp(faust.App):
         await super().on_stop()
         self._watchdog.stop()
         self._instance_lock.release()
+
+    async def _watch_partitions(self) -> None:
+        """A topic that gets more partitions ends the worker: keys are elsewhere from then on."""
+        wanted = {name: count for name, count in self._wanted_topics().items() if count is not None}
+        while wanted and not self.should_stop:
+            await asyncio.sleep(PARTITION_CHECK_SECONDS)
+            changed = await asyncio.to_thread(self._topology.changed, wanted)
+            if changed:
+                await self.crash(MissingTopics(" ".join(changed)))
+                return
 
     async def _crash_with(self, error: BaseException) -> None:
         await self.crash(error)

@@ -12,6 +12,7 @@ from ingest_api.http.server import serve
 from ingest_api.services import services_from_environment
 from runtime import log
 from runtime.settings import ConfigurationError
+from runtime.threads import end_process_with_any_thread
 
 
 def _workers(text: str) -> int:
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--workers", type=_workers, default=1, help="processes that share the port")
     arguments = parser.parse_args()
     log.configure("ingest_api")
+    end_process_with_any_thread()
     try:
         settings, links = services_from_environment(os.environ)
         if arguments.workers > 1:

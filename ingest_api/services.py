@@ -23,7 +23,9 @@ from ingest_api.settings import ApiSettings
 from runtime import telemetry
 from runtime.kafka import producer_settings
 from runtime.merchant_registry import MerchantRegistry
+from runtime.partition_watch import PartitionWatch
 from runtime.settings import Connections, connections, load
+from schemas.topics import MERCHANTS_COMMANDS, PAYMENT_COMMAND_TOPICS, PAYMENTS_EVENTS
 from schemas.urls import TargetRules
 
 
@@ -44,7 +46,10 @@ class Services:
         )
         self.registry = MerchantRegistry(connections.kafka, "ingest-api-registry")
         self.store = StatusStore(connections.valkey, settings)
-        self.publisher = Publisher(self.producer)
+        self.partitions = PartitionWatch(
+            connections.kafka, [*PAYMENT_COMMAND_TOPICS, PAYMENTS_EVENTS, MERCHANTS_COMMANDS]
+        )
+        self.publisher = Publisher(self.producer, lambda: self.partitions.problem)
         self.outcome_waiter = OutcomeWaiter(self.store, settings)
         self.payment_commands = PaymentCommands(self.publisher, self.store, self.outcome_waiter)
         self.payment_reader = PaymentReader(self.store)
@@ -76,7 +81,8 @@ class Services:
     @property
     def ready(self) -> bool:
         """Accepts requests: keys are known, the producer works, no shutdown has begun."""
-        return self.live and self.registry.ready and not self.draining
+        sound = self.live and self.partitions.problem is None
+        return sound and self.registry.ready and not self.draining
 
     @property
     def live(self) -> bool:
@@ -86,9 +92,11 @@ class Services:
     def start(self) -> None:
         """Begin to follow merchants; `ready` says when they are known."""
         self.registry.start()
+        self.partitions.start()
 
     async def stop(self, seconds: float) -> int:
         """Flush and close; returns how many records were not acknowledged in time."""
+        self.partitions.stop()
         left = await self.producer.stop(seconds)
         await self.store.stop()
         await self.card_key.stop()

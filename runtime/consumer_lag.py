@@ -40,7 +40,15 @@ class GroupPosition(NamedTuple):
 
     @property
     def lag(self) -> int:
-        """Offsets still to go; up to one more per transaction than records (its marker)."""
+        """Offsets still to go to the log's end; up to one more per transaction (its marker).
+
+        Behind a transaction that stays open nothing can be read: that is lag too.
+        """
+        return max(0, self.end - self.next_offset)
+
+    @property
+    def readable(self) -> int:
+        """Those of them that can be read now: up to the first open transaction."""
         return max(0, self.stable_end - self.next_offset)
 
     @property

@@ -70,6 +70,30 @@ CATALOGUE: dict[str, Metric] = {
             "Records that are not committed, per source partition that the worker owns.",
             ("app", "worker_instance", "topic", "partition"),
         ),
+        Metric(
+            "paystream_consumer_blocked_records",
+            "gauge",
+            "Offsets behind a transaction that somebody left open: they cannot be read yet.",
+            ("app", "worker_instance", "topic", "partition"),
+        ),
+        Metric(
+            "paystream_worker_retries_total",
+            "counter",
+            "Times that a worker waited: its store is away, or a newer release wrote a record.",
+            ("app", "worker_instance"),
+        ),
+        Metric(
+            "paystream_worker_dead_letters_total",
+            "counter",
+            "Records that became dead letters in a committed transaction.",
+            ("app", "worker_instance"),
+        ),
+        Metric(
+            "paystream_worker_replays_skipped_total",
+            "counter",
+            "Records of payments.replays that are for another worker.",
+            ("app", "worker_instance"),
+        ),
         Metric("paystream_payment_events_total", "counter", "Payment events decided.", ("type",)),
         Metric(
             "paystream_duplicate_commands_total", "counter", "Repeated commands that were absorbed."

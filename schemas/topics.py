@@ -50,6 +50,9 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sources whose records carry another type text."""
 
 
+_TIMESTAMP_TYPES = {"create": "CreateTime", "append": "LogAppendTime"}
+
+
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one topic is for and how it is created."""
 
@@ -63,6 +66,9 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitions: int
     cleanup_policy: Literal["delete", "compact"]
     retention_ms: int
+    timestamps: Literal["create", "append"] = "create"
+    """`append`: the broker sets each record's time. Clients write there, and a time of theirs that
+    is older than the topic's retention would let the record be deleted before it is read."""
     envelope: Envelope | None = None
     """None where a writer sets key and headers itself."""
     commands: dict[str, str] = {}
@@ -74,6 +80,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(RECORD_BYTES_MAX),
+            "message.timestamp.type": _TIMESTAMP_TYPES[self.timestamps],
         }
 
 

@@ -12,6 +12,7 @@ from engine import EngineApp, run_worker
 from runtime import log
 from runtime.health import HealthServer, PortTaken
 from runtime.settings import ConfigurationError, connections
+from runtime.threads import end_process_with_any_thread
 from workers.catalogue import WORKERS
 from workers.metrics import EngineMetricsCollector
 
@@ -28,6 +29,7 @@ def build(name: str, instance_id: str, env: Mapping[str, str]) -> EngineApp:
 def run(name: str, instance_id: str, env: Mapping[str, str]) -> int:
     """Run until SIGTERM; returns 0 after a drain, 1 after a crash, 2 if misconfigured."""
     log.configure(f"{name}-{instance_id}")
+    end_process_with_any_thread()
     try:
         app = build(name, instance_id, env)
         at = connections(env)

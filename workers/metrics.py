@@ -27,6 +27,9 @@ class Measured(Protocol):
     def lag(self) -> dict[TopicPartition, int]:
         """Records that are not committed, per source partition."""
 
+    def blocked(self) -> dict[TopicPartition, int]:
+        """Offsets behind an open transaction, per source partition."""
+
 
 class EngineMetricsCollector:
     """Prometheus collector of one worker: give it to `prometheus_client.REGISTRY.register`."""
@@ -44,6 +47,13 @@ class EngineMetricsCollector:
         yield self._gauge("paystream_worker_ready", {(): float(self._app.ready)})
         yield self._gauge("paystream_worker_restore_seconds", {(): stats.restore_seconds})
         yield self._gauge("paystream_consumer_lag_records", lag)
+        blocked: dict[tuple[str, ...], float] = {
+            (tp.topic, str(tp.partition)): n for tp, n in self._app.blocked().items()
+        }
+        yield self._gauge("paystream_consumer_blocked_records", blocked)
+        yield self._counter("paystream_worker_retries_total", {(): stats.retries})
+        yield self._counter("paystream_worker_dead_letters_total", {(): stats.dead_letters})
+        yield self._counter("paystream_worker_replays_skipped_total", {(): stats.replays_skipped})
         yield self._counter("paystream_worker_restored_records_total", {(): stats.restored_records})
         yield self._counter("paystream_worker_records_total", {(): stats.records})
         outcomes = {"committed": stats.transactions, "aborted": stats.aborts}

@@ -16,6 +16,7 @@ from dashboards.console.overview import Overview
 from dashboards.console.settings import ConsoleSettings
 from runtime import log
 from runtime.settings import ConfigurationError, load
+from runtime.threads import end_process_with_any_thread
 
 _STOP_SECONDS_MAX = 5.0
 _GRANIAN_LOGS = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True, help="TCP port to listen on")
     arguments = parser.parse_args()
     log.configure("console")
+    end_process_with_any_thread()
     try:
         settings = load(ConsoleSettings, "console", os.environ)
         overview = Overview(os.environ, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -27,6 +28,7 @@ class Topology:
     def __init__(self, config: ClientConfig, replication: int) -> None:
         self._config = config
         self._replication = replication
+        self._admin: Any = None
 
     def ensure(self, wanted: Mapping[str, int | None], changelogs: Mapping[str, int]) -> None:
         """Wait for `wanted` (name -> partitions, None: any), create missing changelogs.
@@ -35,9 +37,29 @@ class Topology:
         """
         deadline = time.monotonic() + self._config.settings.topic_wait_seconds
         while problems := self._problems(wanted, changelogs):
+            if grown := self.changed(wanted):  # Kafka takes no partition away: waiting is no use
+                raise MissingTopics(" ".join(grown))
             if time.monotonic() > deadline:
                 raise MissingTopics(" ".join(problems))
             time.sleep(0.3)
+
+    def changed(self, wanted: Mapping[str, int | None]) -> list[str]:
+        """Topics that have more partitions than wanted; [] also if no broker answers."""
+        try:
+            if self._admin is None:
+                self._admin = AdminClient(self._config.base())
+            found = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
+        except KafkaException as exc:
+            log.warning("partitions are not checked: %s", exc)
+            return []
+        counts = {name: len(topic.partitions) for name, topic in found.items()}
+        return [
+            f"Topic {name} has {counts[name]} partitions, {count} are wanted: somebody added some. "
+            "Keys are in other partitions since then, away from their state. Stop all writers of "
+            "the topic, and move it to a new one with the wanted number of partitions."
+            for name, count in wanted.items()
+            if count is not None and counts.get(name, 0) > count
+        ]
 
     def _problems(
         self, wanted: Mapping[str, int | None], changelogs: Mapping[str, int]

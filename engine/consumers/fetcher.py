@@ -102,6 +102,21 @@ class Fetcher:
                 lag[TopicPartition(*source)] = max(0, high - max(offset, seen, 0))
         return lag
 
+    def blocked_by_partition(
+        self, positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Offsets that stand behind an open transaction: they cannot be read before it ends.
+
+        From the client's cache. A writer that died leaves its transaction open until its time-out.
+        """
+        blocked, outstanding = {}, self._outstanding(positions)
+        for source, offset in positions.items():
+            readable_end = self._ends.get(source, -1)
+            at_end = source not in outstanding and offset <= readable_end
+            _, high = self._watermarks(KafkaTopicPartition(*source), None)
+            blocked[TopicPartition(*source)] = max(0, high - readable_end) if at_end else 0
+        return blocked
+
     def _outstanding(self, positions: Mapping[TopicPartition, int]) -> set[TopicPartition]:
         """Partitions with records that the client returned and that are not committed."""
         ahead = self._prefetch

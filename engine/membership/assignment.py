@@ -62,6 +62,12 @@ class Assignment:
             return {}
         return self._context.fetcher.lag_by_partition(self.positions)
 
+    def blocked(self) -> dict[TopicPartition, int]:
+        """Offsets per source that stand behind an open transaction, from the client's cache."""
+        if not self.processing:
+            return {}
+        return self._context.fetcher.blocked_by_partition(self.positions)
+
     def total_lag(self, ask_seconds: float) -> int:
         """Records that are not committed, as the brokers report it; blocking.
 

@@ -15,6 +15,10 @@ class PaymentNotFound(CommandError):
     """The payment does not exist, or it belongs to another merchant or mode."""
 
 
+class PaymentUnknown(PaymentNotFound):
+    """Valkey knows neither the payment nor its create. It may have lost both."""
+
+
 class CommandRejected(CommandError):
     """The payment's state machine rejected the command; `reason` is a RejectionReason."""
 

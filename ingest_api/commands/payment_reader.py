@@ -3,7 +3,12 @@
 from typing import NamedTuple
 
 from ingest_api.commands.documents import Payment, decode_payment
-from ingest_api.commands.errors import PaymentNotFound, PaymentNotReadable, StatusUnavailable
+from ingest_api.commands.errors import (
+    PaymentNotFound,
+    PaymentNotReadable,
+    PaymentUnknown,
+    StatusUnavailable,
+)
 from ingest_api.commands.status_store import StatusStore
 from schemas.status_keys import idempotency_key_name, payment_key
 
@@ -37,14 +42,14 @@ class PaymentReader:
         return await self.find_owned(payment_id, owner)
 
     async def find_owned(self, payment_id: str, owner: Owner) -> Payment | None:
-        """As `find`, for the payment's owner."""
+        """As `find`, for the payment's owner. Raises PaymentUnknown if Valkey has nothing of it."""
         view, accepted = await self._store.get_many(
             payment_key(payment_id), idempotency_key_name(*owner, payment_id)
         )
         payment = decode_payment(view)
         if payment is None:
             if accepted is None:
-                raise PaymentNotFound
+                raise PaymentUnknown
             return None
         if (payment.merchant_id, payment.mode) != owner:
             raise PaymentNotFound

@@ -1,5 +1,7 @@
 """Publishes the API's records to their topics, with headers and metrics."""
 
+from collections.abc import Callable
+
 from ingest_api.commands.errors import Overloaded
 from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
 from runtime import telemetry
@@ -15,14 +17,20 @@ _NOT_ACKNOWLEDGED = (
 class Publisher:
     """Publishes a record to its topic and counts it."""
 
-    def __init__(self, producer: CommandProducer) -> None:
+    def __init__(
+        self, producer: CommandProducer, problem: Callable[[], str | None] = lambda: None
+    ) -> None:
+        """`problem`: why no record may be written now, or None."""
         self._producer = producer
+        self._problem = problem
         self._commands = telemetry.counter("paystream_api_commands_total")
 
     async def publish(
         self, record: PaymentCommand | MerchantCommand | PayoutRequest, traceparent: str
     ) -> None:
         """Returns when the broker has the record. Raises Overloaded."""
+        if (problem := self._problem()) is not None:
+            raise Overloaded(problem)
         message = to_message(record, _SOURCE, traceparent.encode())
         try:
             await self._producer.send(

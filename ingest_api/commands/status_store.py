@@ -98,12 +98,18 @@ class StatusStore:
                 before = len(pipeline)
                 queue(pipeline)
                 sizes.append(len(pipeline) - before)
-            results = await pipeline.execute()
+            results = await pipeline.execute(raise_on_error=False)
         start = 0
         for (_, answered), size in zip(batch, sizes, strict=True):
-            if not answered.done():
-                answered.set_result(results[start : start + size])
+            found = results[start : start + size]
             start += size
+            if answered.done():
+                continue
+            if refused := next((each for each in found if isinstance(each, Exception)), None):
+                self._log.error("valkey refuses a lookup", error=repr(refused))
+                answered.set_exception(StatusUnavailable(repr(refused)))
+            else:
+                answered.set_result(found)
 
     def _fail(
         self, lookups: list[tuple[_Queue, asyncio.Future[list[Any]]]], error: Exception

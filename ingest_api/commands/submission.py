@@ -7,7 +7,7 @@ the payment's own state, which remembers every command, ignores it or rejects an
 from typing import NamedTuple
 
 from ingest_api.commands.documents import decode_outcome, decode_payment
-from ingest_api.commands.errors import IdempotencyMismatch, StatusUnavailable
+from ingest_api.commands.errors import IdempotencyMismatch, PaymentUnknown, StatusUnavailable
 from ingest_api.commands.outcome_waiter import OutcomeWaiter
 from ingest_api.commands.payment_reader import Owner, PaymentReader
 from ingest_api.commands.publisher import Publisher
@@ -23,6 +23,8 @@ class Submitted(NamedTuple):
 
     repeated: bool
     """The same request came before."""
+    payment_unknown: bool = False
+    """Valkey has nothing of the payment; the worker's outcome says whether it exists."""
 
 
 class PaymentCommands:
@@ -38,10 +40,12 @@ class PaymentCommands:
     async def submit(self, command: PaymentCommand, traceparent: str) -> Submitted:
         """Returns when Kafka has the command, from now or from an earlier request.
 
-        Raises IdempotencyMismatch, PaymentNotFound (also for another merchant's), Overloaded.
+        A command to a payment that Valkey does not know is taken: Valkey may have lost it, and the
+        worker knows. Raises IdempotencyMismatch, PaymentNotFound (another merchant's), Overloaded.
         """
-        repeated, handled = False, False
+        repeated, handled, unknown = False, False, False
         try:
+            unknown = await self._is_unknown(command)
             reservation = await self._reserve_key(command)
             handled = self._check_fingerprint(command, reservation)
             repeated = handled or reservation.first_fingerprint is not None
@@ -49,13 +53,23 @@ class PaymentCommands:
             self._log.info("submitted without a lookup in Valkey", command_id=command.command_id)
         if not handled:
             await self._publisher.publish(command, traceparent)
-        return Submitted(repeated)
+        return Submitted(repeated, unknown)
+
+    async def _is_unknown(self, command: PaymentCommand) -> bool:
+        """Checks the payment's owner. Raises PaymentNotFound, StatusUnavailable."""
+        if command.kind == CommandKind.CREATE:
+            return False
+        try:
+            owner = Owner(command.merchant_id, command.mode)
+            await self._payments.find_owned(command.payment_id, owner)
+        except PaymentUnknown:
+            self._log.info("submitted for an unknown payment", command_id=command.command_id)
+            return True
+        return False
 
     async def _reserve_key(self, command: PaymentCommand) -> KeyReservation:
-        """Checks the payment's owner before the key is reserved. Raises StatusUnavailable."""
+        """Reserves the key. Raises StatusUnavailable."""
         owner = Owner(command.merchant_id, command.mode)
-        if command.kind != CommandKind.CREATE:
-            await self._payments.find_owned(command.payment_id, owner)
         return await self._store.reserve_key(
             idempotency_key_name(*owner, _idempotency_subject(command)),
             command.fingerprint,

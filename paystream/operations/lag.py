@@ -33,13 +33,13 @@ def unread(kafka: KafkaConnection, found: Iterable[GroupPosition]) -> list[Unrea
     result = []
     by_group: dict[str, list[GroupPosition]] = {}
     for position in found:
-        if position.lag:
+        if position.readable:
             by_group.setdefault(position.group, []).append(position)
         else:
             result.append(Unread(position, 0))
     for lagging in by_group.values():
-        if sum(p.lag for p in lagging) > EXACT_COUNT_OFFSETS_MAX:
-            result += [Unread(p, p.lag) for p in lagging]
+        if sum(p.readable for p in lagging) > EXACT_COUNT_OFFSETS_MAX:
+            result += [Unread(p, p.readable) for p in lagging]
         else:
             result += _count(kafka, lagging)
     return sorted(result)

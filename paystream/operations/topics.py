@@ -1,14 +1,22 @@
 """Create on a broker what `schemas/topics/` describes."""
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
+from runtime import log
 from runtime.kafka import client_settings
 from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS, Topic
 
 _TIMEOUT_SECONDS = 30.0
 _REPLICATION_SAFE = 3
+_LOG = log.get(__name__)
 
 
 class TopicsNotCreated(Exception):
@@ -29,12 +37,39 @@ def create_all(
         raise TopicsNotCreated(
             f"{kafka.bootstrap_servers} does not answer ({error.args[0].str()}). Check the brokers."
         ) from error
+    _stamp_on_append(admin, [t.name for t in TOPICS.values() if t.name in existing])
     missing = [t for t in TOPICS.values() if t.name not in existing]
     if not missing:
         return []
     wanted = [_new_topic(topic, replication, partitions) for topic in missing]
     pending = admin.create_topics(wanted, operation_timeout=_TIMEOUT_SECONDS)
     return [name for name, future in pending.items() if _created(name, future)]
+
+
+def _stamp_on_append(admin: AdminClient, existing: list[str]) -> None:
+    """Topics of before get the broker's time too. A missing right is logged, and no failure."""
+    resources = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            name,
+            incremental_configs=[
+                ConfigEntry(
+                    "message.timestamp.type",
+                    TOPICS[name].broker_settings()["message.timestamp.type"],
+                    incremental_operation=AlterConfigOpType.SET,
+                )
+            ],
+        )
+        for name in existing
+        if TOPICS[name].timestamps == "append"
+    ]
+    if not resources:
+        return
+    for resource, future in admin.incremental_alter_configs(resources).items():
+        try:
+            future.result(_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            _LOG.warning("topic_setting_not_changed", topic=resource.name, error=str(error))
 
 
 def _new_topic(topic: Topic, replication: int, partitions: int | None) -> NewTopic:

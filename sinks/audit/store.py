@@ -13,12 +13,14 @@ from runtime import clickhouse
 from runtime.clickhouse import UNAVAILABLE
 from runtime.store_connections import ClickHouseConnection
 from sinks.audit.raw_table import KafkaPosition, Row, Table
+from sinks.audit.refusals import is_refusal
 from sinks.audit.settings import DatabaseNames
 
 _INSERT_SETTINGS = {
     "async_insert": 0,  # one block: a transaction is never half visible
     "distributed_foreground_insert": 1,  # on a cluster: acknowledged by the shards
     "parallel_view_processing": 1,  # rollups of one insert beside each other
+    "max_partitions_per_insert_block": 0,  # tables are divided by month: any time is taken
     "optimize_on_insert": 0,  # repeated rows are for FINAL and merges, as between inserts
 }
 
@@ -28,7 +30,7 @@ class LedgerUnavailable(Exception):
 
 
 class RowsRefused(ValueError):
-    """A value does not fit its column; nothing was sent."""
+    """A value does not fit its column, or ClickHouse refused the rows: see `refusals`."""
 
 
 class DecodedRecord(NamedTuple):
@@ -113,6 +115,8 @@ class LedgerStore:
         except DataError as error:
             raise RowsRefused(f"rows of {table.name}: {error}") from error
         except UNAVAILABLE as error:
+            if is_refusal(error):
+                raise RowsRefused(f"rows of {table.name}: {error}") from error
             self.close()
             raise LedgerUnavailable(f"insert into {table.name}: {error}") from error
 

@@ -27,8 +27,10 @@ from sinks.payouts.state import (
     MerchantPayouts,
     OpenBalance,
     PayoutInProgress,
+    SeenItem,
     balance_key,
     chunk_key,
+    item_key,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +48,17 @@ class PayoutAggregate:
         self._policy = policy
         self._account_of = account_of
 
-    def add(self, item: PayoutItem) -> list[PayoutEvent]:
-        """Add an item; events only if it makes the balance full."""
+    def add(self, item: PayoutItem, recorded_at_ms: int | None = None) -> list[PayoutEvent]:
+        """Add an item; events only if it makes the balance full.
+
+        An item counts once, whoever writes its record again within `item_memory_seconds`.
+        """
+        seen = item_key(item.item_id)
+        if seen in self._table:
+            return []
+        at_ms = item.occurred_at_ms if recorded_at_ms is None else recorded_at_ms
+        memory_ms = int(self._policy.item_memory_seconds * 1000)
+        self._table[seen] = SeenItem(forgotten_at_ms=at_ms + memory_ms)
         self._remember_balance(item.merchant_id, item.mode, item.currency)
         balance = self._append(
             self._balance(item.merchant_id, item.mode, item.currency),

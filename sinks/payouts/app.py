@@ -34,6 +34,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         "payouts",
         **state_codec("payouts", state.Entry, state.encode, state.decode),
         due_ms=state.due_ms,
+        expires_ms=state.expires_ms,
     )
     _add_items(app)
     _add_aggregates(app, payouts, registry, settings)
@@ -85,7 +86,8 @@ def _add_aggregates(
         async for batch in stream:
             aggregate = new_aggregate(batch)
             for record in batch:
-                _emit_events(batch, aggregate.add(record.value), record.headers.get(TRACEPARENT))
+                events = aggregate.add(record.value, record.timestamp_ms)
+                _emit_events(batch, events, record.headers.get(TRACEPARENT))
 
     @app.agent(app.batch_topic(PAYOUTS_REQUESTS, decode=decoder(PayoutRequest)))
     async def apply_requests(stream: BatchStream) -> None:

@@ -33,6 +33,8 @@ class PayoutPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A smaller balance waits."""
     cutoff_ms_of_day: int = 0
     """When the daily schedule closes, UTC."""
+    item_memory_seconds: float = 172_800.0
+    """How long an item is remembered, so that a second copy of its record is not paid again."""
     recent_requests_max: int = 256
     """How many close requests per merchant are remembered to absorb duplicates."""
     retry_seconds: float = 10.0

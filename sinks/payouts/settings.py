@@ -26,6 +26,10 @@ class PayoutSettings(msgspec.Struct, frozen=True, kw_only=True):
     """First wait after a call without a clear result; doubles up to the maximum."""
     retry_seconds_max: PositiveSeconds = 3600.0
 
+    item_memory_seconds: PositiveSeconds = 172_800.0
+    """How long an item is remembered, so that a second copy of its record is not paid again. An
+    entry takes some 0.4 kB of the worker's memory."""
+
     poll_seconds: PositiveSeconds = 0.2
     """How often the table is checked for due entries."""
     due_rows_min: Positive = 512
@@ -40,6 +44,7 @@ class PayoutSettings(msgspec.Struct, frozen=True, kw_only=True):
             pay_test_mode=self.pay_test_mode,
             amount_minor_min=self.amount_minor_min,
             cutoff_ms_of_day=self.cutoff_ms_of_day,
+            item_memory_seconds=self.item_memory_seconds,
             retry_seconds=self.retry_seconds,
             retry_seconds_max=self.retry_seconds_max,
         )

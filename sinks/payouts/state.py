@@ -6,6 +6,7 @@
 | `{merchant}:{mode}:{currency}` | OpenBalance |
 | `{merchant}:{mode}:{currency}#{n}` | ItemChunk n of the open balance |
 | payout id | PayoutInProgress, until the bank has paid or rejected it |
+| `item:{item id}` | SeenItem, for as long as `[payouts] item_memory_seconds` says |
 """
 
 import msgspec
@@ -62,7 +63,13 @@ class PayoutInProgress(msgspec.Struct, frozen=True, kw_only=True, tag="payout"):
     """When the bank is called (again)."""
 
 
-Entry = MerchantPayouts | OpenBalance | ItemChunk | PayoutInProgress
+class SeenItem(msgspec.Struct, frozen=True, kw_only=True, tag="seen"):
+    """An item that counts already: a second copy of it has no effect."""
+
+    forgotten_at_ms: int
+
+
+Entry = MerchantPayouts | OpenBalance | ItemChunk | PayoutInProgress | SeenItem
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Entry).decode
@@ -83,3 +90,13 @@ def balance_key(merchant_id: str, mode: str, currency: str) -> str:
 def chunk_key(balance: OpenBalance, number: int) -> str:
     """Table key of the nth full chunk of an open balance."""
     return f"{balance_key(balance.merchant_id, balance.mode, balance.currency)}#{number}"
+
+
+def expires_ms(entry: Entry) -> int | None:
+    """When the entry is gone, by the time of records."""
+    return entry.forgotten_at_ms if isinstance(entry, SeenItem) else None
+
+
+def item_key(item_id: str) -> str:
+    """Key of a SeenItem."""
+    return f"item:{item_id}"

@@ -89,9 +89,10 @@ def refusals(rejections: Iterable[Rejection]) -> list[Document]:
 def _readable(text: bytes | None) -> View | None:
     """The stored view; None also for anything else, which is then replaced."""
     try:
-        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
+        view = None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
         return None
+    return view if view is not None and type(view.get("sequence")) is int else None
 
 
 def _document(key: str, content: Mapping[str, Any]) -> Document:

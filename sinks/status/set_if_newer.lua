@@ -1,9 +1,10 @@
 -- KEYS[1]: the document. ARGV: its sequence, its JSON, its time to live in seconds (0: no end).
 -- Answers 1 if it was written, 0 if what stands there is newer.
-local standing = redis.call('GET', KEYS[1])
-if standing then
+-- Whatever else stands there (a list, a text that is no document) is replaced.
+local standing = redis.pcall('GET', KEYS[1])
+if type(standing) == 'string' then
   local readable, document = pcall(cjson.decode, standing)
-  local sequence = readable and type(document) == 'table' and document['sequence']
+  local sequence = readable and type(document) == 'table' and tonumber(document['sequence'])
   if sequence and sequence > tonumber(ARGV[1]) then
     return 0
   end

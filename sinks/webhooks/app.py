@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from engine import Batch, BatchStream, EngineApp, TransactionalTable
-from runtime.clock import now_ms
 from runtime.merchant_registry import MerchantRegistry
 from runtime.settings import connections, load
 from runtime.telemetry import counter
@@ -48,7 +47,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         **_codec("endpoints", EndpointQueue | QueuePosition),
         due_ms=due_ms,
     )
-    lookup = MerchantLookup(registry, settings.unknown_merchant_seconds, now_ms)
+    lookup = MerchantLookup(registry, settings.merchant_refresh_seconds_max)
     _add_fan_out(app, lookup)
     _add_aggregates(app, deliveries, endpoints, settings)
     runner = AttemptRunner(
@@ -76,7 +75,7 @@ def _add_fan_out(app: EngineApp, lookup: MerchantLookup) -> None:
     async def fan_out(stream: BatchStream) -> None:
         async for batch in stream:
             public = [record for record in batch if is_public(record.value)]
-            merchants = lookup.merchants(record.value.merchant_id for record in public)
+            merchants = await lookup.merchants(record.value.merchant_id for record in public)
             for record in public:
                 merchant = merchants[record.value.merchant_id]
                 if merchant is None:

@@ -20,6 +20,7 @@ ERROR_CHARACTERS_MAX = 300
 GONE = 410
 _KEEPALIVE_CONNECTIONS_MAX = 200
 _RETRY_AFTER_DIGITS_MAX = 9
+RETRY_AFTER_SECONDS_MAX = 999_999_999
 
 
 class DeliveryResponse(NamedTuple):
@@ -61,7 +62,11 @@ class WebhookSender:
         )
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryResponse:
-        """The endpoint's response; any failure is a response with an error."""
+        """The endpoint's response; any failure is a response with an error.
+
+        A receiver answers what it likes: nothing of it may end in an exception, which would repeat
+        the attempt each second without being counted.
+        """
         if problem := url_error(url, self._rules):
             return DeliveryResponse(None, problem)
         began = time.monotonic()
@@ -70,7 +75,7 @@ class WebhookSender:
                 status, retry_after = await self._exchange(url, headers, body)
         except TimeoutError:
             return DeliveryResponse(None, "time-out", _elapsed_ms(began))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except Exception as error:
             text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS_MAX]
             return DeliveryResponse(None, text, _elapsed_ms(began))
         retry_after_s = retry_after_seconds(retry_after, time.time())
@@ -96,13 +101,15 @@ def retry_after_seconds(text: str | None, now_seconds: float) -> int | None:
     """Value of a Retry-After header (RFC 9110 §10.2.3), which is seconds or a date; else None."""
     if text is None:
         return None
-    if text.strip().isdecimal():
-        return int(text.strip()[:_RETRY_AFTER_DIGITS_MAX])
+    digits = text.strip()
+    if digits.isascii() and digits.isdecimal():
+        number = digits.lstrip("0")[:_RETRY_AFTER_DIGITS_MAX] or "0"
+        return min(int(number), RETRY_AFTER_SECONDS_MAX)
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0, int(moment.timestamp() - now_seconds))
+        seconds = int(parsedate_to_datetime(text).timestamp() - now_seconds)
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+        return None  # no date, or one of a year that has no calendar
+    return min(max(0, seconds), RETRY_AFTER_SECONDS_MAX)
 
 
 def _elapsed_ms(began: float) -> int:

@@ -37,8 +37,9 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue_window_positions: Positive = 1024
     """How many positions behind the head of an endpoint's queue are searched for work."""
 
-    unknown_merchant_seconds: float = 10.0
-    """How long to wait for a merchant's registration; after it the event has no endpoint."""
+    merchant_refresh_seconds_max: float = 5.0
+    """How long a batch with an unknown merchant waits for the newest registrations before it is
+    tried again. A merchant that is not among them has no endpoint."""
     unknown_endpoint_seconds: float = 60.0
     """A delivery this old to an endpoint that does not exist is exhausted."""
 

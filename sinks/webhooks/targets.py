@@ -7,12 +7,15 @@ of `schemas.urls`. A name may resolve differently the second time: so its addres
 import asyncio
 import socket
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpcore2
 
 from schemas.urls import TargetRules, address_error
 
+RESOLVERS_MAX = 32
+"""Names that are resolved at the same time."""
 ADDRESSES_MAX = 4
 """How many addresses of a host are tried."""
 
@@ -60,11 +63,26 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
+_RESOLVERS = ThreadPoolExecutor(RESOLVERS_MAX, thread_name_prefix="webhooks-dns")
+_resolving: dict[str, Future[Any]] = {}
+
+
 async def _resolve(host: str, port: int) -> list[str]:
-    """Addresses of the host. Raises httpcore2.ConnectError."""
-    loop = asyncio.get_running_loop()
+    """Addresses of the host. Raises httpcore2.ConnectError.
+
+    The system's resolver blocks a thread, and nothing ends it: a name server that does not answer
+    must not take the threads of other hosts, nor those of the event loop. One thread asks for all
+    connections to a host.
+    """
+    asked = _resolving.get(host)
+    if asked is None:
+        if len(_resolving) >= RESOLVERS_MAX:
+            raise httpcore2.ConnectError(f"{host} cannot be resolved: {RESOLVERS_MAX} names wait")
+        asked = _RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        _resolving[host] = asked
+        asked.add_done_callback(lambda _: _resolving.pop(host, None))
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.shield(asyncio.wrap_future(asked))
     except (OSError, UnicodeError) as error:
         raise httpcore2.ConnectError(f"{host} cannot be resolved: {error}") from error
     return [str(address[0]) for _, _, _, _, address in found]

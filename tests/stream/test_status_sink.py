@@ -94,6 +94,32 @@ def test_views_and_outcomes_follow_the_events(
         assert child.stop() == 0
 
 
+def test_whatever_stands_at_a_key_is_replaced(
+    broker: str, client: redis.Redis, valkey_url: str, unique_name: Unique, tmp_path: Path
+) -> None:
+    merchant_id = unique_name("mer")
+    payments = [unique_name("pay") for _ in range(6)]
+    odd, texts = payments[0], payments[1:5]
+    client.rpush(f"payment:{odd}", "x")
+    client.rpush(f"command:cmd_{odd}", "x")
+    for payment, text in zip(
+        texts, (b'{"sequence":"x"}', b"[" * 5_000, b'{"sequence":null}', b"\xff"), strict=True
+    ):
+        client.set(f"payment:{payment}", text)
+    with worker("status", broker, tmp_path, {"REDIS_URL": valkey_url}) as child:
+        for payment in payments:
+            publish(broker, PAYMENTS_EVENTS, payment, event(payment, merchant_id))
+        for payment in payments:
+            eventually(
+                lambda key=f"payment:{payment}": (
+                    client.type(key) == b"string" and client.get(key).startswith(b'{"id"')
+                ),
+                f"the view of {payment}",
+            )
+        eventually(lambda: client.type(f"command:cmd_{odd}") == b"string", "the outcome")
+        assert child.stop() == 0
+
+
 def test_valkey_down_holds_the_events_and_loses_none(
     broker: str, unique_name: Unique, tmp_path: Path
 ) -> None:

@@ -25,6 +25,8 @@ from schemas.payment_commands import command_fingerprint
 from schemas.payment_commands import refund_id as derived_refund_id
 from schemas.records import PaymentCommand
 
+UNKNOWN_PAYMENT_WAIT_SECONDS = 2.0
+"""How long a command to a payment that Valkey does not know waits for the worker's answer."""
 _PAYMENT_ID = re.compile(r"pay_[0-9a-z]{26}")
 _ERRORS = (
     "invalid_request",
@@ -276,7 +278,10 @@ async def _submit(
         refund_id=command.refund_id,
     )
     submitted = await payment_commands.submit(command, request.traceparent)
-    payment = await payment_commands.outcomes.wait_for_outcome(command, request.wait_seconds)
+    seconds = request.wait_seconds
+    if submitted.payment_unknown:  # most are made up: the worker's answer is a 404
+        seconds = max(seconds, UNKNOWN_PAYMENT_WAIT_SECONDS)
+    payment = await payment_commands.outcomes.wait_for_outcome(command, seconds)
     return _response(request, payment_id, submitted, payment or accepted)
 
 

@@ -140,10 +140,27 @@ def test_markers_at_the_end_are_no_lag() -> None:
     fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
     fetcher.consumer = EndedConsumer()
     assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 1}, "the end was not seen yet"
+    assert fetcher.blocked_by_partition({("in", 0): 7}) == {("in", 0): 0}
     assert not fetcher._is_record(End(8))
     assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}
+    assert fetcher.blocked_by_partition({("in", 0): 7}) == {("in", 0): 0}
     fetcher._in_flight = [FakeMessage(offset) for offset in (3, 4, 5)]
     fetcher._remaining = [FakeMessage(6)]
     assert fetcher.lag_by_partition({("in", 0): 3}) == {("in", 0): 5}, "4 records are being handled"
     assert fetcher.lag_by_partition({("in", 0): 6}) == {("in", 0): 2}, "one is read and not handled"
     assert fetcher.lag_by_partition({("in", 0): 7}) == {("in", 0): 0}
+
+
+def test_what_stands_behind_an_open_transaction_is_blocked() -> None:
+    class End(FakeMessage):
+        def error(self) -> Any:
+            return KafkaError(KafkaError._PARTITION_EOF)
+
+    fetcher = Fetcher(ClientConfig("app", "0", "127.0.0.1:1", EngineSettings()))
+    fetcher.consumer = EndedConsumer()
+    assert not fetcher._is_record(End(5))
+    assert fetcher.blocked_by_partition({("in", 0): 5}) == {("in", 0): 3}
+    assert fetcher.lag_by_partition({("in", 0): 5}) == {("in", 0): 3}
+    assert fetcher.blocked_by_partition({("in", 0): 6}) == {("in", 0): 0}, "it went on since then"
+    fetcher._in_flight = [FakeMessage(4)]
+    assert fetcher.blocked_by_partition({("in", 0): 4}) == {("in", 0): 0}, "it is working"

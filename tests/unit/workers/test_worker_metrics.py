@@ -17,6 +17,9 @@ class WorkerWithLag:
     def lag(self) -> dict[TopicPartition, int]:
         return {TopicPartition("payments.commands", 3): 12, TopicPartition("merchants", 0): 0}
 
+    def blocked(self) -> dict[TopicPartition, int]:
+        return {TopicPartition("payments.commands", 3): 4}
+
 
 def test_a_scrape_tells_the_counters_of_this_moment() -> None:
     app = WorkerWithLag()
@@ -34,6 +37,8 @@ def test_a_scrape_tells_the_counters_of_this_moment() -> None:
     )
     assert lag % ("3", "payments.commands") + " 12.0" in lines
     assert lag % ("0", "merchants") + " 0.0" in lines
+    blocked = 'paystream_consumer_blocked_records{app="payments",partition="3",topic='
+    assert blocked + '"payments.commands",worker_instance="1"} 4.0' in lines
     transactions = (
         'paystream_worker_transactions_total{app="payments",outcome="%s",worker_instance="1"} %s'
     )

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.enums import PayoutEventType, PayoutOutcome, PayoutRequestKind, Source
 from schemas.records import PayoutEvent, PayoutItem, PayoutRequest
+from sinks.payouts import state
 from sinks.payouts.aggregate import PayoutAggregate
 from sinks.payouts.rules import (
     DAY_MS,
@@ -284,3 +285,24 @@ def test_an_unknown_kind_is_refused() -> None:
 )
 def test_the_cutoff_is_the_next_one(at_ms: int, cutoff: int, expected: int) -> None:
     assert next_cutoff_ms(at_ms, cutoff) == expected
+
+
+def test_a_second_copy_of_an_item_is_not_paid_again() -> None:
+    payouts = Payouts()
+    payouts.item(1, 500)
+    payouts.item(1, 500)
+    assert payouts.balance().amount_minor == 500
+    [created] = payouts.close()
+    assert created.amount_minor == 500
+    payouts.item(1, 500)
+    assert payouts.close("r2") == []
+
+
+def test_an_item_is_remembered_by_the_time_of_records() -> None:
+    seen = state.SeenItem(forgotten_at_ms=7)
+    assert state.expires_ms(decode(encode(seen))) == 7
+    balance = OpenBalance(merchant_id="m", mode="live", currency="EUR")
+    assert (due_ms(seen), state.expires_ms(balance)) == (None, None)
+    payouts = Payouts(item_memory_seconds=2)
+    payouts.item(1, 500)
+    assert payouts.table["item:pay_1-2"] == state.SeenItem(forgotten_at_ms=3_000)

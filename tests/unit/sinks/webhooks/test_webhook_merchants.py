@@ -1,4 +1,4 @@
-"""Waiting for registrations that events have overtaken."""
+"""Registrations that events have overtaken, and merchants that nobody registered."""
 
 import pytest
 
@@ -20,46 +20,49 @@ MERCHANT = Merchant(
 
 
 class Registry:
-    """Merchants in a dict."""
+    """Merchants in a dict; `arriving` are known after a refresh."""
 
-    def __init__(self, ready: bool = True) -> None:
+    def __init__(self, *, ready: bool = True, answers: bool = True) -> None:
         self.ready = ready
+        self.answers = answers
         self.merchants = {"mer_1": MERCHANT}
+        self.arriving: dict[str, Merchant] = {}
+        self.refreshes: list[float] = []
 
     def get(self, merchant_id: str) -> Merchant | None:
         return self.merchants.get(merchant_id)
 
+    def refresh(self, timeout_seconds: float) -> bool:
+        self.refreshes.append(timeout_seconds)
+        self.merchants |= self.arriving
+        return self.answers
 
-def test_nothing_is_decided_before_all_merchants_are_read() -> None:
+
+async def test_nothing_is_decided_before_all_merchants_are_read() -> None:
     with pytest.raises(Retry):
-        MerchantLookup(Registry(ready=False), 0, lambda: 0).merchants(["mer_1"])
+        await MerchantLookup(Registry(ready=False), 5).merchants(["mer_1"])
 
 
-def test_a_missing_merchant_is_waited_for_once() -> None:
-    now = [0]
-    lookup = MerchantLookup(Registry(), 10, lambda: now[0])
-    for now_ms in (0, 9_999):
-        now[0] = now_ms
-        with pytest.raises(Retry):
-            lookup.merchants(["mer_1", "mer_2"])
-    now[0] = 10_000
-    assert lookup.merchants(["mer_1", "mer_2"]) == {"mer_1": MERCHANT, "mer_2": None}
-    assert lookup.merchants(["mer_2"]) == {"mer_2": None}
-
-
-def test_several_missing_merchants_are_waited_for_at_the_same_time() -> None:
-    now = [0]
-    lookup = MerchantLookup(Registry(), 10, lambda: now[0])
-    with pytest.raises(Retry):
-        lookup.merchants(["mer_2", "mer_3"])
-    now[0] = 10_000
-    assert lookup.merchants(["mer_2", "mer_3"]) == {"mer_2": None, "mer_3": None}
-
-
-def test_a_merchant_that_arrives_is_found() -> None:
+async def test_known_merchants_need_no_refresh() -> None:
     registry = Registry()
-    lookup = MerchantLookup(registry, 10, lambda: 0)
-    with pytest.raises(Retry):
-        lookup.merchants(["mer_2"])
-    registry.merchants["mer_2"] = MERCHANT
-    assert lookup.merchants(["mer_2"]) == {"mer_2": MERCHANT}
+    assert await MerchantLookup(registry, 5).merchants(["mer_1"]) == {"mer_1": MERCHANT}
+    assert registry.refreshes == []
+
+
+async def test_one_refresh_answers_for_all_made_up_merchants() -> None:
+    registry = Registry()
+    made_up = [f"mer_x{number}" for number in range(1000)]
+    found = await MerchantLookup(registry, 5).merchants(["mer_1", *made_up])
+    assert found == {"mer_1": MERCHANT} | dict.fromkeys(made_up)
+    assert registry.refreshes == [5]
+
+
+async def test_a_merchant_that_an_event_has_overtaken_is_found() -> None:
+    registry = Registry()
+    registry.arriving = {"mer_2": MERCHANT}
+    assert await MerchantLookup(registry, 5).merchants(["mer_2"]) == {"mer_2": MERCHANT}
+
+
+async def test_nobody_is_unknown_while_the_topic_cannot_be_read() -> None:
+    with pytest.raises(Retry, match="cannot be read"):
+        await MerchantLookup(Registry(answers=False), 5).merchants(["mer_2"])

@@ -1,11 +1,15 @@
 """Where a webhook may go, and what an response means."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 import httpcore2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.enums import AttemptResult
 from schemas.urls import TargetRules, address_error
@@ -102,3 +106,62 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_seconds("9" * 5000, 0) == 999_999_999
     assert retry_after_seconds("soon", 0) is None
     assert retry_after_seconds(None, 0) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sat, 01 Jan 100000000000000000000 00:00:00 GMT",
+        "Sat, 01 Jan 2026 00:00:00 +999999999999",
+        "Sat, 99 Jan 2026 99:99:99 GMT",
+        "-1",
+        "+5",
+        "1e9",
+        "\u0663\u0664",
+        "\xb2",
+        "",
+        ",",
+        "x" * 60_000,
+    ],
+)
+def test_no_retry_after_is_an_exception(text: str) -> None:
+    assert retry_after_seconds(text, 1_000_000) in (None, 0)
+
+
+@given(st.text(max_size=60))
+def test_any_retry_after_is_bounded(text: str) -> None:
+    found = retry_after_seconds(text, 0)
+    assert found is None or 0 <= found <= 999_999_999
+
+
+def test_leading_zeros_count_for_nothing() -> None:
+    assert retry_after_seconds("000000000000120", 0) == 120
+
+
+async def test_a_name_server_that_hangs_holds_up_its_own_host_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+
+    def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
+        if host.startswith("hangs"):
+            release.wait(20)
+        return [(0, 0, 0, "", ("192.0.2.1", 443))]
+
+    monkeypatch.setattr(targets.socket, "getaddrinfo", resolve)
+    hanging = [
+        asyncio.create_task(targets._resolve(f"hangs-{number % 20}", 443)) for number in range(60)
+    ]
+    try:
+        await asyncio.sleep(0.1)
+        assert len(targets._resolving) == 20, "one thread a host"
+        found = await asyncio.wait_for(targets._resolve("quick", 443), 5)
+        assert found == ["192.0.2.1"]
+        hanging += [asyncio.create_task(targets._resolve(f"hangs-{n}", 443)) for n in range(20, 32)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(httpcore2.ConnectError, match="32 names wait"):
+            await targets._resolve("one-more", 443)
+    finally:
+        release.set()
+    assert [await each for each in hanging] == [["192.0.2.1"]] * len(hanging)
+    assert targets._resolving == {}
