@@ -69,6 +69,8 @@ def api_process(broker: BenchBroker) -> Iterator[str]:
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "REDIS_URL": valkey.url(valkey_port),
         "PAYSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
+        "PAYSTREAM_API_REQUESTS_PER_SECOND": "1000000",
+        "PAYSTREAM_API_REQUEST_BURST": "1000000",
     }
     launches = (
         valkey.launch(directory / "valkey", valkey_port, directory),

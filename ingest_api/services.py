@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from ingest_api.card_encryption_key import CardKey
 from ingest_api.commands.idempotency import IdempotencyKeys
 from ingest_api.commands.network_notifications import NetworkNotifications
@@ -13,8 +15,10 @@ from ingest_api.commands.publisher import Publisher
 from ingest_api.commands.status_store import StatusStore
 from ingest_api.commands.submission import PaymentCommands
 from ingest_api.http.authentication import Authenticator
+from ingest_api.http.early_refusals import EarlyRefusals
 from ingest_api.http.notification_signature import NotificationGuard
-from ingest_api.http.rate_limit import RateLimiter
+from ingest_api.limits.limiter import Limiter
+from ingest_api.limits.request_limits import RequestLimits
 from ingest_api.merchants.administration import Administration
 from ingest_api.merchants.keys import MerchantKeys
 from ingest_api.merchants.merchant_commands import MerchantCommands
@@ -27,6 +31,19 @@ from runtime.partition_watch import PartitionWatch
 from runtime.settings import Connections, connections, load
 from schemas.topics import MERCHANTS_COMMANDS, PAYMENT_COMMAND_TOPICS, PAYMENTS_EVENTS
 from schemas.urls import TargetRules
+
+
+class Readiness(Struct, frozen=True, kw_only=True):
+    """Why requests should or should not come here. Valkey is reported; no request needs it."""
+
+    ready: bool
+    reasons: list[str]
+    kafka: str
+    registry: str
+    registry_age_seconds: float | None
+    """Since Kafka last said where the merchants' topic ends; null before it did."""
+    valkey: str
+    draining: bool
 
 
 class Services:
@@ -43,6 +60,7 @@ class Services:
                 "queue.buffering.max.messages": settings.outstanding_records_max,
             },
             settings.outstanding_records_max,
+            settings.acknowledge_seconds_max,
         )
         self.registry = MerchantRegistry(connections.kafka, "ingest-api-registry")
         self.store = StatusStore(connections.valkey, settings)
@@ -68,7 +86,8 @@ class Services:
             allow_loopback=settings.allow_loopback,
             allow_private_addresses=settings.allow_private_addresses,
         )
-        self.limiter = RateLimiter(settings.requests_per_second, settings.request_burst)
+        self.limits = RequestLimits(Limiter(self.store.count), settings)
+        self.early_refusals = EarlyRefusals()
         self.notification_guard = NotificationGuard(
             connections.network_notification_secret, settings.notification_age_seconds_max
         )
@@ -79,10 +98,28 @@ class Services:
         )
 
     @property
-    def ready(self) -> bool:
-        """Accepts requests: keys are known, the producer works, no shutdown has begun."""
-        sound = self.live and self.partitions.problem is None
-        return sound and self.registry.ready and not self.draining
+    def readiness(self) -> Readiness:
+        """Whether requests should come here, and what each part says."""
+        silent_seconds = self.registry.age_seconds
+        answers = silent_seconds < self.settings.kafka_silent_seconds_max
+        reasons = {
+            "The producer cannot send any more. Restart this process.": not self.live,
+            "The merchants are not all read yet.": not self.registry.ready,
+            "Kafka does not answer.": not answers,
+            self.partitions.problem or "": self.partitions.problem is not None,
+            "This process is about to end.": self.draining,
+        }
+        return Readiness(
+            ready=not any(reasons.values()),
+            reasons=[text for text, holds in reasons.items() if holds],
+            kafka="answers" if answers else "silent",
+            registry="read" if self.registry.ready else "reading",
+            registry_age_seconds=None
+            if silent_seconds == float("inf")
+            else round(silent_seconds, 1),
+            valkey="answers" if self.store.answers else "paused",
+            draining=self.draining,
+        )
 
     @property
     def live(self) -> bool:

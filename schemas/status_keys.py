@@ -3,6 +3,7 @@
 PAYMENT_PREFIX = "payment:"
 COMMAND_PREFIX = "command:"
 IDEMPOTENCY_PREFIX = "idempotency:"
+RATE_LIMIT_PREFIX = "rate_limit:"
 
 
 def payment_key(payment_id: str) -> str:

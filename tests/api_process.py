@@ -86,7 +86,12 @@ def create_topics(bootstrap: str) -> None:
 
 @contextmanager
 def running_api(
-    bootstrap: str, valkey: str, directory: Path, workers: int = 1, **environment: str
+    bootstrap: str,
+    valkey: str,
+    directory: Path,
+    workers: int = 1,
+    ready_url: str = "",
+    **environment: str,
 ) -> Iterator[RunningApi]:
     """Start the API on a free port, wait until it is ready, end it at the exit."""
     port = free_port()
@@ -101,9 +106,10 @@ def running_api(
             "REDIS_URL": valkey,
             "PAYSTREAM_MASTER_KEY": MASTER_KEY,
             "ADMIN_TOKEN": ADMIN_TOKEN,
+            "PAYSTREAM_API_REGISTRATION_BURST": "1000",
             **environment,
         },
-        ready=lambda: answers(f"{url}/readyz"),
+        ready=lambda: answers(f"{ready_url or url}/readyz"),
     )
     child = Child(launch)
     try:

@@ -11,6 +11,9 @@ def local_settings(brokers: int, environment: Mapping[str, str]) -> dict[str, st
     settings = {
         "PAYSTREAM_WORKER_REPLICATION": str(min(brokers, 3)),
         "PAYSTREAM_API_ALLOW_LOOPBACK": "true",
+        "PAYSTREAM_API_REQUESTS_PER_SECOND": "100000",  # load tests are not to be held back
+        "PAYSTREAM_API_REQUEST_BURST": "100000",
+        "PAYSTREAM_API_REGISTRATION_BURST": "1000",
         "PAYSTREAM_WEBHOOKS_ALLOW_LOOPBACK": "true",
         "PAYSTREAM_WEBHOOKS_SCHEDULE_FACTOR": "0.01",  # retries after 50 ms, 3 s, 18 s, 72 s, …
         "PAYSTREAM_WEBHOOKS_PROBE_SECONDS": "0.2",

@@ -29,8 +29,14 @@ class CommandProducer:
     single `call_soon_threadsafe`, which keeps the cost of waking the loop off the single record.
     """
 
-    def __init__(self, configuration: Mapping[str, Any], outstanding_records_max: int) -> None:
+    def __init__(
+        self,
+        configuration: Mapping[str, Any],
+        outstanding_records_max: int,
+        acknowledge_seconds_max: float = float("inf"),
+    ) -> None:
         self._outstanding_records_max = outstanding_records_max
+        self._acknowledge_seconds_max = acknowledge_seconds_max
         self._outstanding_records = 0
         self._reports: list[_Report] = []
         self._fatal: str | None = None
@@ -55,7 +61,9 @@ class CommandProducer:
     ) -> None:
         """Returns when all in-sync replicas have the record.
 
-        Raises TooManyOutstanding (nothing sent) or NotAcknowledged (send the same again).
+        Raises TooManyOutstanding (nothing sent) or NotAcknowledged (send the same again). A record
+        that was given up may still arrive, at most after `delivery.timeout.ms`: its id makes that
+        harmless.
         """
         if self._outstanding_records >= self._outstanding_records_max:
             raise TooManyOutstanding(f"{self._outstanding_records} records are unacknowledged.")
@@ -73,7 +81,13 @@ class CommandProducer:
         except KafkaException as error:
             raise NotAcknowledged(str(error)) from error
         self._outstanding_records += 1
-        await acknowledged
+        try:
+            async with asyncio.timeout(self._acknowledge_seconds_max):
+                await acknowledged
+        except TimeoutError:
+            raise NotAcknowledged(
+                f"No acknowledgement within {self._acknowledge_seconds_max:g} s."
+            ) from None
 
     async def stop(self, timeout_seconds: float) -> int:
         """Wait for acknowledgements, at most this long; returns how many records are left."""

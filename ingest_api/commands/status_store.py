@@ -12,10 +12,12 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from ingest_api.commands.errors import StatusUnavailable
+from ingest_api.limits.gcra import SCRIPT, Grant, Quota
 from ingest_api.settings import ApiSettings
 from runtime import log
 from runtime.store_connections import ValkeyConnection
 from runtime.valkey import connect_async
+from schemas.status_keys import RATE_LIMIT_PREFIX
 
 _BATCH_LOOKUPS_MAX = 256
 _Queue = Callable[["Pipeline"], Any]
@@ -41,6 +43,11 @@ class StatusStore:
         self._paused_until = 0.0
         self._log = log.get("ingest_api.commands.status_store")
 
+    @property
+    def answers(self) -> bool:
+        """Whether calls are made: after a failed one there is a pause."""
+        return asyncio.get_running_loop().time() >= self._paused_until
+
     async def get_many(self, *keys: str) -> list[bytes | None]:
         """The values of these keys. Raises StatusUnavailable."""
         [values] = await self._query(lambda pipeline: pipeline.mget(keys), commands=1)
@@ -62,6 +69,15 @@ class StatusStore:
         first, *values = await self._query(queue, commands=2 if keys else 1)
         documents = list(values[0]) if values else []
         return KeyReservation(None if first is None else first.decode(), documents)
+
+    async def count(self, name: str, quota: Quota, wanted: int) -> Grant:
+        """Take from a rate limit's quota (`ingest_api.limits`). Raises StatusUnavailable."""
+        key = f"{RATE_LIMIT_PREFIX}{name}"
+        arguments = (quota.interval_microseconds, quota.burst, wanted)
+        [granted] = await self._query(
+            lambda pipeline: pipeline.eval(SCRIPT, 1, key, *arguments), commands=1
+        )
+        return Grant(*granted)
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -20,7 +20,7 @@ from ingest_api.http.dependencies import dependencies
 from ingest_api.http.error_mapping import problem_of
 from ingest_api.http.problems import MEDIA_TYPE, ApiProblem, ProblemBody
 from ingest_api.http.requests import ApiRequest
-from ingest_api.http.routes import ROUTES
+from ingest_api.http.routes import ROUTES, Face, faces
 from ingest_api.services import Services
 from runtime import log
 
@@ -28,12 +28,16 @@ _BEARER = "ApiKey"
 _log = log.get("ingest_api.http.app")
 
 
-def build_app(services: Services) -> Litestar:
-    """The application over started services."""
+def build_app(services: Services, face: Face = Face.MERCHANTS) -> Litestar:
+    """The application over started services, as one address serves it."""
+    settings = services.settings
+    admin_apart = bool(settings.admin_port)
+    routes = faces(admin_apart=admin_apart, probes_apart=bool(settings.metrics_port))
+    takes_operators = face == Face.OPERATORS or not admin_apart
     return Litestar(
-        route_handlers=ROUTES,
+        route_handlers=routes[face],
         request_class=ApiRequest,
-        state=State({"services": services}),
+        state=State({"services": services, "takes_operators": takes_operators}),
         dependencies=dependencies(services),
         request_max_body_size=services.settings.body_bytes_max,
         exception_handlers={

@@ -9,10 +9,13 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
 from ingest_api.http.access_log import AccessLog
-from ingest_api.http.requests import TRACEPARENT_STATE, trace_of
+from ingest_api.http.early_refusals import EarlyRefusals, Refusal
+from ingest_api.http.requests import RATE_LIMIT_STATE, TRACEPARENT_STATE, trace_of
 from runtime import telemetry
 
 _UNMATCHED = "unmatched"
+_REFUSED = "refused"
+_TOO_MANY_REQUESTS = 429
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -23,8 +26,9 @@ class ObservabilityMiddleware:
     route (404, 405) would have no trace, metrics or access log.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, early_refusals: EarlyRefusals | None = None) -> None:
         self._app = app
+        self._early_refusals = early_refusals or EarlyRefusals()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -36,6 +40,10 @@ class ObservabilityMiddleware:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        refusal = self._early_refusals.find(list(scope["headers"]))
+        if refusal is not None:
+            await self._refuse(scope, send, refusal)
+            return
         traceparent = trace_of(list(scope["headers"]))
         scope.setdefault("state", {})[TRACEPARENT_STATE] = traceparent
         status = 500
@@ -46,7 +54,7 @@ class ObservabilityMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers: list[Any] = [*message["headers"], (b"traceparent", traceparent.encode())]
-                message["headers"] = headers
+                message["headers"] = headers + scope["state"].get(RATE_LIMIT_STATE, [])
             await send(message)
 
         self._in_flight += 1
@@ -58,6 +66,18 @@ class ObservabilityMiddleware:
             if not self._in_flight:
                 self._idle.set()
             self._record(scope, status, traceparent, time.perf_counter() - started)
+
+    async def _refuse(self, scope: Any, send: Send, refusal: Refusal) -> None:
+        """Counted, and not in the access log: a flood would fill it."""
+        self._series(_REFUSED, scope["method"], _TOO_MANY_REQUESTS)[0].inc()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": _TOO_MANY_REQUESTS,
+                "headers": refusal.headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": False})
 
     async def wait_idle(self, timeout_seconds: float) -> bool:
         """Whether the last request in flight ends within the time."""

@@ -1,6 +1,5 @@
 """Requests as handlers see them: the caller, the trace, a strictly decoded body; and guards."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 
 from ingest_api.commands.idempotency import KeyedRequest
 from ingest_api.http.authentication import Caller
+from ingest_api.http.early_refusals import rate_limit_headers
 from ingest_api.http.problems import ApiProblem, invalid, try_again
 from ingest_api.http.request_bodies import check_media_type, decode_body
 from ingest_api.http.request_headers import (
@@ -23,6 +23,8 @@ from ingest_api.http.request_headers import (
     justification,
     wait_seconds,
 )
+from ingest_api.limits.limiter import Admission
+from ingest_api.limits.request_limits import client_address
 from ingest_api.merchants.models import Act
 from ingest_api.services import Services
 from runtime.trace_context import parse_or_start
@@ -30,6 +32,7 @@ from schemas.enums import Scope
 from schemas.urls import url_error
 
 TRACEPARENT_STATE = "traceparent"
+RATE_LIMIT_STATE = "rate_limit_headers"
 
 
 class ApiRequest(Request[Caller, Any, State]):
@@ -130,9 +133,32 @@ async def require_operator(
 async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     services = _services(connection)
     caller = services.authenticator.identify(bearer_token(connection.headers.get("authorization")))
+    if caller.is_operator and not connection.app.state.takes_operators:
+        raise ApiProblem("forbidden", "Operators have an address of their own. Use that one.")
     connection.scope["user"] = caller
-    if caller.merchant is not None:
-        name = f"{caller.merchant.merchant_id}:{caller.mode}"
-        if not services.limiter.allow(name, asyncio.get_running_loop().time()):
-            raise try_again("rate_limited")
+    if caller.merchant is not None and caller.mode is not None:
+        admission = await services.limits.admit_request(caller.merchant, caller.mode)
+        if not admission.admitted:
+            sent = connection.headers.get("authorization", "")
+            services.early_refusals.remember(sent.encode("latin-1"), admission)
+        _check_admission(connection, admission)
     return caller
+
+
+async def admit_registration(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Counts a registration by somebody unknown. Raises ApiProblem 429."""
+    services = _services(connection)
+    peer = connection.scope.get("client")
+    address = client_address(
+        peer[0] if peer else "",
+        connection.headers.get("x-forwarded-for", ""),
+        services.settings.trusted_proxies,
+    )
+    _check_admission(connection, await services.limits.admit_registration(address))
+
+
+def _check_admission(connection: ASGIConnection[Any, Any, Any, Any], admission: Admission) -> None:
+    """Every answer says what is left. Raises ApiProblem 429."""
+    connection.scope["state"][RATE_LIMIT_STATE] = rate_limit_headers(admission)
+    if not admission.admitted:
+        raise try_again("rate_limited", admission.retry_after_seconds)

@@ -13,6 +13,7 @@ from granian.server.embed import Server
 from ingest_api.http.app import build_app
 from ingest_api.http.middleware import ObservabilityMiddleware
 from ingest_api.http.multiprocess import PARENT_VARIABLE
+from ingest_api.http.routes import Face
 from ingest_api.services import Services
 from ingest_api.settings import ApiSettings
 from runtime import log
@@ -29,10 +30,33 @@ async def serve(port: int, settings: ApiSettings, connections: Connections) -> i
     """Serves until SIGTERM or SIGINT; returns the exit code: 0 if nothing was left unflushed."""
     services = Services(settings, connections)
     services.start()
-    observed = ObservabilityMiddleware(build_app(services))
-    server = Server(
-        observed,
-        address=settings.host,
+    addresses = {
+        Face.MERCHANTS: (settings.host, port),
+        Face.OPERATORS: (settings.admin_host, settings.admin_port),
+        Face.PROBES: (settings.metrics_host, settings.metrics_port),
+    }
+    observed = {
+        face: ObservabilityMiddleware(build_app(services, face), services.early_refusals)
+        for face, (_, its_port) in addresses.items()
+        if its_port
+    }
+    servers = {face: _server(observed[face], *addresses[face]) for face in observed}
+    probes = servers.pop(Face.PROBES, None)
+    probing = asyncio.create_task(probes.serve()) if probes else None
+    drained = asyncio.create_task(_drain_at_signal(list(servers.values()), services))
+    await asyncio.gather(*(server.serve() for server in servers.values()))
+    drained.cancel()
+    code = await _finish(services, list(observed.values()))
+    if probes is not None and probing is not None:
+        probes.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
+        await probing
+    return code
+
+
+def _server(app: ObservabilityMiddleware, host: str, port: int) -> Server:
+    return Server(
+        app,
+        address=host,
         port=port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.auto,
@@ -41,13 +65,9 @@ async def serve(port: int, settings: ApiSettings, connections: Connections) -> i
         log_level=LogLevels.error,
         log_dictconfig=_GRANIAN_LOGS,
     )
-    drained = asyncio.create_task(_drain_at_signal(server, services))
-    await server.serve()
-    drained.cancel()
-    return await _finish(services, observed)
 
 
-async def _drain_at_signal(server: Server, services: Services) -> None:
+async def _drain_at_signal(servers: list[Server], services: Services) -> None:
     """At SIGTERM or SIGINT: not ready, then no new connections."""
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,7 +80,8 @@ async def _drain_at_signal(server: Server, services: Services) -> None:
     _exit_after(services.settings.drain_seconds + services.settings.drain_delay_seconds)
     await asyncio.sleep(services.settings.drain_delay_seconds)
     services.outcome_waiter.cancel_all()
-    server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
+    for server in servers:
+        server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
 
 
 async def _stop_when_orphaned(stop_requested: asyncio.Event) -> None:
@@ -79,10 +100,10 @@ def _exit_after(seconds: float) -> None:
     timer.start()
 
 
-async def _finish(services: Services, observed: ObservabilityMiddleware) -> int:
+async def _finish(services: Services, observed: list[ObservabilityMiddleware]) -> int:
     logger = log.get("ingest_api.http.server")
     half = services.settings.drain_seconds / 2
-    idle = await observed.wait_idle(half)
+    idle = all(await asyncio.gather(*(each.wait_idle(half) for each in observed)))
     left = await services.stop(half)
     logger.info("drained", idle=idle, unacknowledged_records=left)
     sys.stderr.flush()

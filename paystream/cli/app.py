@@ -46,6 +46,8 @@ _COMMANDS = {
     "rebuild": "paystream.cli.rebuild:rebuild",
     "dead-letters": "paystream.cli.dead_letters:dead_letters",
     "breaks": "paystream.cli.breaks:breaks",
+    "keys": "paystream.cli.keys:keys",
+    "merchant": "paystream.cli.merchant:merchant",
     "decide": "paystream.cli.decide:decide",
     "worker": "paystream.cli.worker:worker",
     "api": "paystream.cli.api:api",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,6 +26,9 @@ from polling import eventually
 from devstack.services import valkey
 from devstack.services.child import Child
 from devstack.services.ports import free_port
+from paystream.cli.keys import NewKey, keys
+from paystream.cli.merchant import Terms, merchant
+from paystream.cli.output import CliError
 from runtime.id_generator import new_id
 
 pytestmark = pytest.mark.services
@@ -289,3 +293,47 @@ def test_a_revoked_key_is_refused_by_every_process_also_with_valkey_away(
             "no process takes the key",
         )
         assert time.monotonic() - began < REVOKED_SECONDS_MAX
+
+
+def test_the_command_line_manages_keys_and_merchants(
+    api: RunningApi, shop: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = tmp_path / "env"
+    env.write_text(f"API_URL={api.http.base_url}\nADMIN_TOKEN={ADMIN_TOKEN}\n")
+    merchant_id = shop["id"]
+    common: dict[str, Any] = {"reason": "ticket 17", "actor": "ada", "env_file": env}
+
+    def output() -> Any:
+        return json.loads(capsys.readouterr().out)
+
+    new = NewKey(scopes="read, refunds", mode="test")
+    assert keys("issue", merchant_id, new=new, json=True, **common) == 0
+    issued = output()
+    assert caller(api, issued["api_key"]).get("/v1/api_keys").status_code == 200
+    assert keys("list", merchant_id, json=True, env_file=env) == 0
+    listed = {key["id"]: key for key in output()}
+    assert listed[issued["id"]]["scopes"] == ["read", "refunds"]
+    at_once = NewKey(overlap_seconds=0)
+    assert keys("rotate", merchant_id, issued["id"], new=at_once, json=True, **common) == 0
+    rotated = output()
+    assert caller(api, issued["api_key"]).get("/v1/api_keys").status_code == 401
+    assert keys("revoke", merchant_id, rotated["id"], **common) == 0
+    assert "removed: True" in capsys.readouterr().out
+    assert caller(api, rotated["api_key"]).get("/v1/api_keys").status_code == 401
+    public = base64.b64encode(b"c" * 32).decode()
+    assert (
+        keys("add-producer", merchant_id, new=NewKey(public_key=public), json=True, **common) == 0
+    )
+    assert keys("remove-producer", merchant_id, output()["id"], **common) == 0
+    capsys.readouterr()
+
+    assert merchant("suspend", merchant_id, **common) == 0
+    assert output()["status"] == "suspended"
+    terms = Terms(modes="live", payment_amount_max=500)
+    assert merchant("change", merchant_id, terms=terms, **common) == 0
+    changed = output()
+    assert (changed["modes"], changed["limits"]["payment_amount_max"]) == (["live"], 500)
+    with pytest.raises(CliError, match="reason is missing"):
+        merchant("close", merchant_id, env_file=env)
+    with pytest.raises(CliError, match="does not exist"):
+        keys("revoke", merchant_id, "key_none", **common)

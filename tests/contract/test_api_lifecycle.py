@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import fastavro
@@ -18,6 +20,7 @@ import httpx2
 import psutil
 import pytest
 from api_process import (
+    ADMIN_TOKEN,
     MASTER_KEY,
     PAYMENT,
     RunningApi,
@@ -29,18 +32,33 @@ from api_process import (
 from openapi_spec_validator import validate
 from polling import eventually
 
+from devstack.services import kafka
 from devstack.services.child import Child
 from devstack.services.ports import free_port
 from devstack.simulators.launch import simulator
 from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
 from ingest_api.http import asyncapi
+from runtime.id_generator import new_id
 from runtime.kafka import producer_settings
 from runtime.kafka_connection import KafkaConnection
 from schemas import ids
+from schemas.enums import Mode
 
 pytestmark = pytest.mark.services
 
 EXIT_SECONDS = 20
+REQUEST_SECONDS_MAX = 2.0
+
+
+@contextmanager
+def stoppable_broker(directory: Path) -> Iterator[tuple[Child, str]]:
+    """A broker of its own, and its address."""
+    cluster, children = kafka.start_in(directory / "kafka")
+    try:
+        yield children[0], cluster.bootstrap_servers
+    finally:
+        for child in children:
+            child.kill_group()
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +101,141 @@ def test_the_rate_of_a_merchant_can_be_limited(
     with running_api(kafka_broker, valkey_url, tmp_path, **settings) as api:
         shop = known_shop(api, kafka_broker)
         path = "/v1/webhook_endpoints"
-        statuses = [api.http.get(path, headers=shop.headers()).status_code for _ in range(3)]
-        assert statuses == [200, 200, 429]
-        refused = api.http.get(path, headers=shop.headers())
-        assert refused.headers["Retry-After"]
+        answers = [api.http.get(path, headers=shop.headers()) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert {a.headers["RateLimit-Policy"] for a in answers} == {'"default";q=3;w=3000'}
+        left = [answer.headers["RateLimit"].split(";")[1] for answer in answers]
+        assert left == ["r=1", "r=0", "r=0", "r=0"]
+        for refused in answers[2:]:
+            assert 900 < int(refused.headers["Retry-After"]) <= 1000
+            assert refused.json()["code"] == "rate_limited"
+        live = shop.headers(mode=Mode.LIVE)
+        assert api.http.get(path, headers=live).status_code == 200
+        assert api.http.get("/v1/webhook_endpoints").status_code == 401
+
+
+def test_a_merchants_record_has_limits_of_its_own_and_processes_share_them(
+    kafka_broker: str, valkey_url: str, tmp_path: Path
+) -> None:
+    create_topics(kafka_broker)
+    with (
+        running_api(kafka_broker, valkey_url, tmp_path) as one,
+        running_api(kafka_broker, valkey_url, tmp_path) as two,
+    ):
+        limits = {"requests_per_second_max": 1, "request_burst_max": 40}
+        shop = known_shop(one, kafka_broker, **limits)
+        passed = 0
+        for number in range(60):
+            http = (one, two)[number % 2].http
+            answer = http.get("/v1/webhook_endpoints", headers=shop.headers())
+            passed += answer.status_code == 200
+        assert 38 <= passed <= 45
+
+
+def test_without_valkey_each_process_limits_by_itself(kafka_broker: str, tmp_path: Path) -> None:
+    create_topics(kafka_broker)
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    settings = {
+        "PAYSTREAM_API_REQUESTS_PER_SECOND": "0.001",
+        "PAYSTREAM_API_REQUEST_BURST": "5",
+    }
+    with running_api(kafka_broker, nobody, tmp_path, **settings) as api:
+        shop = known_shop(api, kafka_broker)
+        path = "/v1/webhook_endpoints"
+        statuses = [api.http.get(path, headers=shop.headers()).status_code for _ in range(6)]
+        assert statuses == [200] * 4 + [429] * 2
+
+
+def test_open_registration_is_limited_and_operators_are_not(
+    kafka_broker: str, valkey_url: str, tmp_path: Path
+) -> None:
+    create_topics(kafka_broker)
+    settings = {
+        "PAYSTREAM_API_REGISTRATION_BURST": "2",
+        "PAYSTREAM_API_ADDRESS_REGISTRATIONS_PER_MINUTE": "0.01",
+        "PAYSTREAM_API_REGISTRATION_WAIT_SECONDS": "0",
+        "PAYSTREAM_API_TRUSTED_PROXIES": "1",
+    }
+    with running_api(kafka_broker, valkey_url, tmp_path, **settings) as api:
+        address = new_id("")
+
+        def status(**headers: str) -> int:
+            headers |= {"Idempotency-Key": new_id("k-")}
+            body = {"name": "Shop"}
+            return api.http.post("/v1/merchants", json=body, headers=headers).status_code
+
+        proxied = {"X-Forwarded-For": f"forged, 2001:db8::{address[:4]}"}
+        assert [status(**proxied) for _ in range(3)] == [202, 202, 429]
+        operator = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        assert status(**proxied, **operator) == 202
+
+
+def test_a_silent_broker_ends_requests_soon_and_the_process_is_not_ready(
+    valkey_url: str, tmp_path: Path
+) -> None:
+    with stoppable_broker(tmp_path) as (broker, bootstrap):
+        create_topics(bootstrap)
+        with running_api(bootstrap, valkey_url, tmp_path) as api:
+            shop = known_shop(api, bootstrap)
+            assert api.http.get("/readyz").json()["ready"] is True
+            key = shop.headers()
+            broker.signal(signal.SIGSTOP)
+            try:
+                for _ in range(3):
+                    began = time.monotonic()
+                    answer = api.http.post("/v1/payments", json=PAYMENT, headers=key)
+                    assert time.monotonic() - began < REQUEST_SECONDS_MAX
+                    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+                    assert answer.headers["Retry-After"]
+                eventually(lambda: api.http.get("/readyz").status_code == 503, "it says so")
+                said = api.http.get("/readyz").json()
+                assert said["reasons"] == ["Kafka does not answer."]
+                assert (said["kafka"], said["valkey"], said["registry"]) == (
+                    "silent",
+                    "answers",
+                    "read",
+                )
+            finally:
+                broker.signal(signal.SIGCONT)
+            eventually(lambda: api.http.get("/readyz").status_code == 200, "it is ready again")
+            answer = api.http.post("/v1/payments", json=PAYMENT, headers=key)
+            assert answer.status_code == 202
+            commands = [c for _, c in stored_commands(bootstrap, answer.json()["id"])]
+            assert len({(c.command_id, c.fingerprint) for c in commands}) == 1
+
+
+def test_operators_and_probes_have_addresses_of_their_own(
+    kafka_broker: str, valkey_url: str, tmp_path: Path
+) -> None:
+    create_topics(kafka_broker)
+    admin_port, metrics_port = free_port(), free_port()
+    settings = {
+        "PAYSTREAM_API_ADMIN_PORT": str(admin_port),
+        "PAYSTREAM_API_METRICS_PORT": str(metrics_port),
+        "PAYSTREAM_API_REGISTRATION_WAIT_SECONDS": "0",
+    }
+    probes = f"http://127.0.0.1:{metrics_port}"
+    with running_api(kafka_broker, valkey_url, tmp_path, ready_url=probes, **settings) as api:
+        operator = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Idempotency-Key": new_id("k-")}
+        body = {"name": "Shop"}
+        assert api.http.post("/v1/merchants", json=body, headers=operator).status_code == 404
+        assert api.http.get("/metrics").status_code == 404
+        assert api.http.get("/readyz").status_code == 404
+        payment = f"/v1/payments/pay_{'0' * 26}"
+        assert api.http.get(payment, headers=operator).status_code == 403
+        with httpx2.Client(base_url=f"http://127.0.0.1:{admin_port}") as admin:
+            made = admin.post("/v1/merchants", json=body, headers=operator)
+            assert made.status_code == 202
+            assert admin.get(payment, headers=operator).status_code == 404
+            assert admin.post("/v1/payments", json=PAYMENT, headers=operator).status_code == 404
+            assert admin.get("/metrics").status_code == 404
+        with httpx2.Client(base_url=probes) as machine:
+            assert "paystream_api_requests_total" in machine.get("/metrics").text
+            assert machine.get("/livez").text == "ok\n"
+            assert machine.get(payment).status_code == 404
+        api.child.signal(signal.SIGTERM)
+        eventually(lambda: api.child.exit_code() is not None, "it ends")
+        assert api.child.exit_code() == 0
 
 
 async def test_records_without_acknowledgement_are_bounded_and_reported() -> None:

@@ -1,5 +1,7 @@
 """HTTP routes, a module for each resource."""
 
+from enum import StrEnum
+
 from litestar.handlers import HTTPRouteHandler
 
 from ingest_api.http.routes import (
@@ -13,14 +15,14 @@ from ingest_api.http.routes import (
     payouts,
 )
 
-ROUTES: list[HTTPRouteHandler] = [
+_REGISTRATION: list[HTTPRouteHandler] = [merchants.register_merchant]
+_OF_MERCHANTS: list[HTTPRouteHandler] = [
     payments.create_payment,
     payments.get_payment,
     payments.capture_payment,
     payments.void_payment,
     payments.refund_payment,
     payments.complete_action,
-    merchants.register_merchant,
     merchants.add_endpoint,
     merchants.list_endpoints,
     merchants.remove_endpoint,
@@ -31,6 +33,10 @@ ROUTES: list[HTTPRouteHandler] = [
     keys.list_producer_keys,
     keys.add_producer_key,
     keys.remove_producer_key,
+    payouts.close_payouts,
+    network.receive_notification,
+]
+_OF_OPERATORS: list[HTTPRouteHandler] = [
     administration.get_merchant,
     administration.change_merchant,
     administration.list_merchant_api_keys,
@@ -40,8 +46,8 @@ ROUTES: list[HTTPRouteHandler] = [
     administration.list_merchant_producer_keys,
     administration.add_merchant_producer_key,
     administration.remove_merchant_producer_key,
-    payouts.close_payouts,
-    network.receive_notification,
+]
+_DOCUMENTS: list[HTTPRouteHandler] = [
     contracts.subjects,
     contracts.versions,
     contracts.version,
@@ -51,9 +57,32 @@ ROUTES: list[HTTPRouteHandler] = [
     contracts.compatibility,
     contracts.openapi,
     contracts.asyncapi,
-    operations.livez,
-    operations.readyz,
-    operations.metrics,
     operations.problem_type,
     operations.jwks,
 ]
+_PROBES: list[HTTPRouteHandler] = [operations.livez, operations.readyz, operations.metrics]
+ROUTES = [*_OF_MERCHANTS, *_REGISTRATION, *_OF_OPERATORS, *_DOCUMENTS, *_PROBES]
+
+
+class Face(StrEnum):
+    """What one address serves."""
+
+    MERCHANTS = "merchants"
+    OPERATORS = "operators"
+    PROBES = "probes"
+
+
+def faces(*, admin_apart: bool, probes_apart: bool) -> dict[Face, list[HTTPRouteHandler]]:
+    """Each address and its routes: those that have no address of their own are the merchants'."""
+    found = {Face.MERCHANTS: [*_OF_MERCHANTS, *_DOCUMENTS]}
+    operators = [*_REGISTRATION, *_OF_OPERATORS]
+    if admin_apart:
+        shared: list[HTTPRouteHandler] = [payments.get_payment, payouts.close_payouts]
+        found[Face.OPERATORS] = [*operators, *shared, operations.problem_type]
+    else:
+        found[Face.MERCHANTS] += operators
+    if probes_apart:
+        found[Face.PROBES] = [*_PROBES]
+    else:
+        found[Face.MERCHANTS] += _PROBES
+    return found

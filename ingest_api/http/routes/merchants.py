@@ -12,7 +12,7 @@ from ingest_api.http.openapi_responses import KeyedOperation, problems
 from ingest_api.http.problems import ApiProblem
 from ingest_api.http.request_headers import bearer_token
 from ingest_api.http.request_models import AddEndpoint, RegisterMerchant
-from ingest_api.http.requests import ApiRequest, requires
+from ingest_api.http.requests import ApiRequest, admit_registration, requires
 from ingest_api.http.response_models import EndpointView, made_response
 from ingest_api.merchants.models import Act, KeyedAct, NewEndpoint, NewMerchant
 from ingest_api.merchants.registration import Registration
@@ -62,6 +62,8 @@ async def register_merchant(
     is_operator = sent is not None and authenticator.identify(bearer_token(sent)) == OPERATOR
     if not is_operator and (data.sets_fees or not registration.is_open):
         raise ApiProblem("forbidden", "Only operators may do this. Use the operators' token.")
+    if not is_operator:
+        await admit_registration(request)
     request.scope["user"] = OPERATOR
     request.check_url("webhook_url", data.webhook_url)
     owner = "operator" if is_operator else "registration"

@@ -8,26 +8,24 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ingest_api.card_encryption_key import CardKey
 from ingest_api.http.openapi_responses import problems
 from ingest_api.http.problems import ApiProblem
-from ingest_api.services import Services
+from ingest_api.services import Readiness, Services
 from schemas.errors import CATALOGUE
 
 
 @get("/livez", sync_to_thread=False, security=[], summary="Whether a restart would not help")
 def livez(services: NamedDependency[Services]) -> Response[str]:
     """503: the producer can never send again."""
-    return _probe(services.live)
-
-
-@get("/readyz", sync_to_thread=False, security=[], summary="Whether requests should come here")
-def readyz(services: NamedDependency[Services]) -> Response[str]:
-    """503: merchants' keys are not read yet, or the process is about to end."""
-    return _probe(services.ready)
-
-
-def _probe(ok: bool) -> Response[str]:
+    ok = services.live
     return Response(
         "ok\n" if ok else "not yet\n", status_code=200 if ok else 503, media_type="text/plain"
     )
+
+
+@get("/readyz", security=[], summary="Whether requests should come here")
+async def readyz(services: NamedDependency[Services]) -> Response[Readiness]:
+    """503: merchants' keys are not read yet, Kafka is silent, or the process is about to end."""
+    readiness = services.readiness
+    return Response(readiness, status_code=200 if readiness.ready else 503)
 
 
 @get("/metrics", sync_to_thread=False, security=[], summary="Prometheus metrics of this process")
