@@ -16,6 +16,7 @@ from bench import (
     ledger,
     memory,
     outage,
+    pipeline,
     restore,
     takeover,
     throughput,
@@ -38,6 +39,7 @@ ALONE: dict[str, Callable[[Options], list[Figure]]] = {
     "ledger": ledger.measure,
     "memory": memory.measure_memory,
     "admission": admission.measure,
+    "pipeline": pipeline.measure,
 }
 
 

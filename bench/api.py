@@ -35,7 +35,7 @@ from schemas.topics import MERCHANTS
 CONNECTIONS = 64
 WARM_UP_REQUESTS = 2000
 REQUESTS = 20_000
-JWE = "eyJhbGciOiJFQ0RILUVTIn0..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
+JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
 PAYMENT = {"amount": 1999, "currency": "EUR", "card": JWE}
 
 
