@@ -46,6 +46,12 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     per write to their store raise it to some 0.2 s. It adds that much latency; keep it below 1 s,
     because a revocation waits for it.
     """
+    commit_interval_seconds: float | None = None
+    """Shortest time between two commits while records keep coming; None: none. It bounds what a
+    worker costs the brokers, whatever the rate, and adds this much latency at most. The first
+    record after a quiet time does not wait, nor does a full batch. Keep it below 1 s, because a
+    revocation waits for it.
+    """
     poll_seconds: float = 0.1
     """How long one poll may wait for the first record; also limits the delay of a revocation."""
     prefetch_records: int = 20_000

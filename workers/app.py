@@ -13,6 +13,7 @@ from runtime.settings import ConfigurationError, connections, load
 from schemas.codec import NewerSchema, decode
 from schemas.records import DeadLetter
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, PAYMENTS_REPLAYS, TOPICS
+from workers.catalogue import WORKERS
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) ->
             group,
             bootstrap_servers=known.kafka_bootstrap_servers,
             instance_id=instance_id,
-            settings=msgspec.structs.replace(settings, **own, extra=security),
+            settings=msgspec.structs.replace(_paced(settings, group), **own, extra=security),
             topic_partitions=chosen.partitions,
             replication=chosen.replication,
             data_dir=data_dir,
@@ -56,6 +57,14 @@ def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) ->
         )
     except ValueError as error:  # what the group member cannot do with [engine.extra]
         raise ConfigurationError(f"[engine.extra] {error}") from error
+
+
+def _paced(settings: EngineSettings, group: str) -> EngineSettings:
+    """With the worker's own interval of commits, unless an operator has set one for all."""
+    if settings.commit_interval_seconds is not None:
+        return settings
+    seconds = next((w.commit_interval_seconds for w in WORKERS.values() if w.group == group), 0.0)
+    return msgspec.structs.replace(settings, commit_interval_seconds=seconds)
 
 
 def decode_replay(value: bytes) -> Replay:

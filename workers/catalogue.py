@@ -18,6 +18,7 @@ class Worker(NamedTuple):
     `builder`: "module:function" of its composition root, called with (instance id, environment).
     `calls_only`: it reads by parallel consumers alone, so that only their group has offsets.
     `needs_ledger`: it starts after the ClickHouse migrations.
+    `commit_interval_seconds`: shortest time between two commits; short where a client waits.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Worker(NamedTuple):
     purpose: str
     calls_only: bool = False
     needs_ledger: bool = False
+    commit_interval_seconds: float = 0.0
 
     @property
     def committing_group(self) -> str:
@@ -41,6 +43,7 @@ WORKERS: Mapping[str, Worker] = {
             "streams-payments",
             "streams.app:build_payments_app",
             "decides payment commands, keeps each payment's state, sends deadlines",
+            commit_interval_seconds=0.01,
         ),
         Worker(
             "network",
@@ -54,6 +57,7 @@ WORKERS: Mapping[str, Worker] = {
             "streams-merchants",
             "streams.app:build_merchants_app",
             "registers merchants, their keys and endpoints",
+            commit_interval_seconds=0.01,
         ),
         Worker(
             "audit",
@@ -61,30 +65,35 @@ WORKERS: Mapping[str, Worker] = {
             "sinks.audit.app:build_app",
             "writes the ledger and its signed chain to ClickHouse",
             needs_ledger=True,
+            commit_interval_seconds=0.2,
         ),
         Worker(
             "webhooks",
             "sinks-webhooks",
             "sinks.webhooks.app:build_app",
             "delivers signed webhooks to merchants' endpoints",
+            commit_interval_seconds=0.05,
         ),
         Worker(
             "payouts",
             "sinks-payouts",
             "sinks.payouts.app:build_app",
             "batches what merchants earned and pays it to their banks",
+            commit_interval_seconds=0.2,
         ),
         Worker(
             "status",
             "sinks-status",
             "sinks.status.app:build_app",
             "keeps the newest state of each payment in Valkey",
+            commit_interval_seconds=0.01,
         ),
         Worker(
             "reconciliation",
             "sinks-reconciliation",
             "sinks.reconciliation.app:build_app",
             "matches ledger, settlement reports and bank statements",
+            commit_interval_seconds=0.2,
         ),
     )
 }

@@ -14,6 +14,7 @@ from engine.context import EngineContext
 from engine.errors import EngineError, Retry, TransactionAborted
 from engine.membership.library_internals import group_metadata
 from engine.state.restore import RestoreResult, StateRestorer
+from engine.transactions.pacing import CommitPacing
 from engine.transactions.transaction import Transaction
 from engine.types import TopicPartition
 
@@ -55,6 +56,10 @@ class Assignment:
         self.restore: StateRestorer | None = None
         self._draining = asyncio.Event()
         self._aborts_in_row = 0
+        settings = config.settings
+        self._pacing = CommitPacing(
+            settings.commit_interval_seconds or 0.0, settings.batch_records_max
+        )
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records per source that are not committed, from the client's cache (no request)."""
@@ -198,6 +203,9 @@ class Assignment:
             self._set_phase("idle")
             await self._draining.wait()
         while not self._draining.is_set():
+            if (pause := self._pacing.pause_seconds(time.monotonic())) > 0:
+                self._set_phase("pace")
+                await self._sleep(pause)
             self._set_phase("fetch")
             messages = await context.fetcher.fetch()
             if messages and not self._draining.is_set():
@@ -240,6 +248,7 @@ class Assignment:
         self._record_times.update(transaction.times)
         self._aborts_in_row = 0
         self.progress_at = time.monotonic()
+        self._pacing.committed(self.progress_at, transaction.record_count)
         stats = self._context.stats
         stats.commit_seconds += time.monotonic() - started
         stats.transactions += 1
