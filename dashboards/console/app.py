@@ -38,7 +38,7 @@ def _static(assets: dict[str, bytes], name: str) -> Response[bytes]:
 
 
 def build_app(overview: Overview) -> Litestar:
-    """The ASGI app; asks the parts in rounds as long as it runs."""
+    """The ASGI app; asks the parts in rounds while a page is open."""
     assets = _assets()
 
     @get("/", sync_to_thread=False)
@@ -49,9 +49,10 @@ def build_app(overview: Overview) -> Litestar:
     def static(name: str) -> Response[bytes]:
         return _static(assets, name)
 
-    @get("/api/overview", sync_to_thread=False)
-    def picture() -> dict[str, Any]:
+    @get("/api/overview")
+    async def picture() -> dict[str, Any]:
         """The newest picture: section -> rows or error."""
+        await overview.fresh()
         return {"taken_at_ms": overview.taken_at_ms, "sections": overview.sections}
 
     @get("/api/payments/{payment_id:str}", sync_to_thread=True)

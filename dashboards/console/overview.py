@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
+
+import httpx2
 
 from dashboards.console.ledger_queries import OVERVIEW, LedgerReader
 from dashboards.console.process_status import lags, processes
@@ -34,16 +37,39 @@ class Overview:
         self._metrics_urls = [u for u in env.get("PROMETHEUS_URLS", "").split(",") if u]
         self.sections: dict[str, Section] = {}
         self.taken_at_ms = 0
+        self._http = httpx2.Client(timeout=min(2.0, settings.answer_seconds_max))
+        self._viewed_at = -settings.viewer_seconds
+        self._viewer = asyncio.Event()
+        self._round_ended = asyncio.Event()
+
+    async def fresh(self) -> None:
+        """A page asks: rounds go on from now, and a picture from before they stopped is renewed."""
+        idle = not self._is_viewed
+        self._viewed_at = time.monotonic()
+        self._viewer.set()
+        if idle:
+            self._round_ended.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.answer_seconds_max):
+                    await self._round_ended.wait()
+
+    @property
+    def _is_viewed(self) -> bool:
+        return time.monotonic() - self._viewed_at < self._settings.viewer_seconds
 
     async def follow(self) -> None:
-        """Ask in rounds until cancelled."""
+        """Ask in rounds until cancelled: once at the start, and as long as a page is open."""
         while True:
             began = time.monotonic()
             await self.refresh()
             took = time.monotonic() - began
             gauge("paystream_console_refresh_seconds").set(took)
             share = self._settings.refresh_share_max
+            self._round_ended.set()
             await asyncio.sleep(max(self._settings.refresh_seconds, took * (1 - share) / share))
+            if not self._is_viewed:
+                self._viewer.clear()
+                await self._viewer.wait()
 
     async def refresh(self) -> None:
         """One round: Kafka, the processes and ClickHouse at the same time."""
@@ -81,4 +107,4 @@ class Overview:
         return lags(self._kafka)
 
     def _processes(self) -> list[dict[str, Any]]:
-        return processes(self._metrics_urls, min(2.0, self._settings.answer_seconds_max))
+        return processes(self._metrics_urls, self._http)

@@ -29,22 +29,24 @@ def lags(kafka: KafkaConnection) -> Rows:
     return [{"group": g, "topic": t, **row} for (g, t), row in sorted(found.items())]
 
 
-def processes(metrics_urls: list[str], seconds_max: float) -> Rows:
-    """Health of each process whose metrics address is known, in the order of the addresses."""
+def processes(metrics_urls: list[str], http: httpx2.Client) -> Rows:
+    """Health of each process whose metrics address is known, in the order of the addresses.
+
+    `http` is kept by the caller: a client of its own per question costs a TLS context each time.
+    """
     if not metrics_urls:
         raise LookupError(
             "PROMETHEUS_URLS is not set. Set it to the metrics URLs of the processes."
         )
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
-        return list(pool.map(lambda url: _process(url, seconds_max), metrics_urls))
+        return list(pool.map(lambda url: _process(url, http), metrics_urls))
 
 
-def _process(url: str, seconds_max: float) -> dict[str, Any]:
+def _process(url: str, http: httpx2.Client) -> dict[str, Any]:
     base = url.removesuffix(_METRICS_PATH)
     try:
-        with httpx2.Client(timeout=seconds_max) as client:
-            ready = client.get(base + "/readyz").status_code == 200
-            text = client.get(base + _METRICS_PATH).text
+        ready = http.get(base + "/readyz").status_code == 200
+        text = http.get(base + _METRICS_PATH).text
     except httpx2.HTTPError as error:
         reason = f"does not answer: {type(error).__name__}"
         return {"url": base, "name": base, "state": "down", "reason": reason}

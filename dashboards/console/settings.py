@@ -14,6 +14,8 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """ClickHouse database that analysts read."""
     refresh_seconds: Annotated[float, msgspec.Meta(gt=0)] = 2.0
     """Pause between two rounds of questions; all viewers share one round."""
+    viewer_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """Rounds go on this long after a page asked last; without a viewer nothing is asked."""
     refresh_share_max: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.2
     """Questions take at most this share of the time: slow parts are asked less often."""
     answer_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 10

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import clickhouse_connect
@@ -107,6 +110,41 @@ def test_all_parts_there(ledger: str, kafka_broker: str, tmp_path: Path) -> None
         )
         assert "paystream_console_refresh_seconds" in httpx2.get(f"{url}/metrics").text
     worker.stop()
+
+
+class Asked(BaseHTTPRequestHandler):
+    """A process that counts how often it is asked."""
+
+    count = 0
+
+    def do_GET(self) -> None:
+        type(self).count += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+def test_without_a_viewer_nothing_is_asked(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with console(
+        tmp_path,
+        PROMETHEUS_URLS=f"http://127.0.0.1:{server.server_address[1]}/metrics",
+        PAYSTREAM_CONSOLE_VIEWER_SECONDS="1",
+        PAYSTREAM_CONSOLE_REFRESH_SECONDS="0.2",
+    ) as url:
+        first = httpx2.get(f"{url}/api/overview").json()["taken_at_ms"]
+        eventually(lambda: Asked.count > 4, "rounds while a page is open")
+        time.sleep(3)
+        asked = Asked.count
+        time.sleep(1.5)
+        assert Asked.count == asked
+        assert httpx2.get(f"{url}/api/overview").json()["taken_at_ms"] > first
+        assert Asked.count > asked
+    server.shutdown()
 
 
 def test_one_payment_and_an_unknown_one(ledger: str, tmp_path: Path) -> None:
