@@ -48,7 +48,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
     commit_interval_seconds: float | None = None
     """Shortest time between two commits while records keep coming; None: none. It bounds what a
-    worker costs the brokers, whatever the rate, and adds this much latency at most. The first
+    worker costs the brokers at any rate, and adds this much latency at most. The first
     record after a quiet time does not wait, nor does a full batch. Keep it below 1 s, because a
     revocation waits for it.
     """

@@ -12,7 +12,7 @@ from runtime.telemetry import counter
 def end_process_with_any_thread(end: Callable[[int], object] = os._exit) -> None:
     """From now on an exception that no thread has caught is logged, counted and ends the process.
 
-    Whoever supervises the process starts it again. Threads of pools hand their exceptions on, and
+    The supervisor of the process starts it again. Threads of pools hand their exceptions on, and
     are not concerned.
     """
 

@@ -1,4 +1,4 @@
-"""A refusal by ClickHouse is told from an outage by its error code.
+"""A refusal by ClickHouse is distinguished from an outage by its error code.
 
 Rows that are refused are refused again, however often they are sent: the engine splits the batch,
 makes a dead letter of each refused record and goes on. Everything else (no answer, no memory, no

@@ -51,7 +51,7 @@ class PayoutAggregate:
     def add(self, item: PayoutItem, recorded_at_ms: int | None = None) -> list[PayoutEvent]:
         """Add an item; events only if it makes the balance full.
 
-        An item counts once, whoever writes its record again within `item_memory_seconds`.
+        An item counts once, also if its record is written again within `item_memory_seconds`.
         """
         seen = item_key(item.item_id)
         if seen in self._table:
