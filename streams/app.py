@@ -29,9 +29,7 @@ from streams.agents.merchant_terms import Merchants, TermsTable
 from streams.agents.network_client import NetworkClient
 from streams.domain import next_due_at_ms
 from streams.domain.admission import AdmissionPolicy
-from streams.domain.archive import ArchivedPayment
 from streams.domain.merchants import MerchantState
-from streams.domain.state import PaymentState
 from streams.settings import (
     ArchiveSettings,
     DeadlineSettings,
@@ -40,7 +38,7 @@ from streams.settings import (
     merchant_policy,
     policy,
 )
-from streams.state_codec import decode_archived, decode_state, encode_archived, encode_state
+from streams.state_codec import ARCHIVED_TABLE, PAYMENTS_TABLE
 from workers.app import WorkerSettings, new_app
 from workers.due_commands import run_regularly
 from workers.state_codec import state_codec
@@ -52,12 +50,12 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     app = new_app(payments.GROUP, instance_id, env)
     table = app.transactional_table(
         "payments",
-        **state_codec("payments", PaymentState, encode_state, decode_state),
+        **PAYMENTS_TABLE,
         due_ms=next_due_at_ms,
     )
     archive = app.transactional_table(
         "archived",
-        **state_codec("archived", ArchivedPayment, encode_archived, decode_archived),
+        **ARCHIVED_TABLE,
     )
     merchants_known = _follow_merchants(app, env)
     admission = Admission(

@@ -7,6 +7,7 @@ import msgspec
 
 from streams.domain.archive import ArchivedPayment
 from streams.domain.state import PaymentState
+from workers.state_codec import state_codec
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PaymentState)
@@ -31,3 +32,7 @@ def encode_archived(archived: ArchivedPayment) -> bytes:
 def decode_archived(data: bytes) -> ArchivedPayment:
     """The stub. Raises msgspec.ValidationError or DecodeError for anything else."""
     return _archived_decoder.decode(data)
+
+
+PAYMENTS_TABLE = state_codec("payments", PaymentState, encode_state, decode_state)
+ARCHIVED_TABLE = state_codec("archived", ArchivedPayment, encode_archived, decode_archived)

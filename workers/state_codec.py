@@ -42,7 +42,7 @@ def state_codec(name: str, kind: Any, encode: Encode, decode: Decode) -> StateCo
     def decode_versioned(data: bytes) -> Any:
         if data[:_PREFIX_BYTES] == prefix:
             return decode(data[_PREFIX_BYTES:])
-        if data[0] != _MARK:
+        if data[:1] != prefix[:1]:
             return decode(data)
         found = int.from_bytes(data[1:_PREFIX_BYTES], "big")
         if found > version:

@@ -10,8 +10,15 @@ reads inside is the view's business.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from devstack.clickhouse_http.errors import ACCESS_DENIED, READONLY, ClickHouseError, refused
+from devstack.clickhouse_http.errors import (
+    ACCESS_DENIED,
+    CANNOT_PARSE_NUMBER,
+    READONLY,
+    ClickHouseError,
+    refused,
+)
 
 DATABASE = "paystream"
 SYSTEM_TABLES = frozenset(
@@ -71,11 +78,42 @@ _NAMED_SETTINGS = re.compile(r"\A(output_format_|format_|date_time_output_format
 _IDENTIFIER_PARAMETER = re.compile(r"\{\s*\w+\s*:\s*Identifier\s*\}", re.IGNORECASE)
 
 
-def check_settings(names: list[str]) -> None:
-    """With `readonly=1` only how the answer looks may be set; code 164 otherwise."""
-    for name in names:
-        if not _NAMED_SETTINGS.match(name):
+LIMITS = frozenset(
+    ["max_execution_time", "max_memory_usage", "max_result_rows", "max_result_bytes", "max_threads"]
+)
+"""Clients such as Grafana and JDBC send these with each query: they may lower a limit."""
+_NO_EFFECT = frozenset(["readonly", "session_timezone", "result_overflow_mode", "log_comment"])
+"""Settings of the same clients that take nothing from the rule; `readonly` stays what it is."""
+
+
+def permitted_settings(settings: Mapping[str, str], limits: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a query by a reader, each limit at most the user's own.
+
+    How the answer looks may be set; code 164 for anything else, as with `readonly=1`.
+    """
+    permitted = {}
+    for name, value in settings.items():
+        if name in LIMITS:
+            permitted[name] = _lower(name, value, limits.get(name))
+        elif name == "readonly":
+            continue
+        elif name in _NO_EFFECT or _NAMED_SETTINGS.match(name):
+            permitted[name] = value
+        else:
             raise refused(READONLY, "READONLY", f"Cannot modify '{name}' setting in readonly mode.")
+    return permitted
+
+
+def _lower(name: str, value: str, limit: str | None) -> str:
+    """The smaller of both; 0 means without limit, and gets the limit."""
+    try:
+        wanted = float(value)
+    except ValueError as error:
+        sentence = f"Cannot parse '{value}' as the value of setting '{name}'."
+        raise refused(CANNOT_PARSE_NUMBER, "CANNOT_PARSE_NUMBER", sentence) from error
+    if limit is None:
+        return value
+    return value if 0 < wanted <= float(limit) else limit
 
 
 def check_database(name: str | None) -> None:

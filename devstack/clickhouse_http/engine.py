@@ -129,7 +129,7 @@ def _set_up(
         "max_memory_usage": str(user.memory_bytes_max),
     }
     if user.read_only:
-        analyst_rule.check_settings(list(settings))
+        settings = analyst_rule.permitted_settings(settings, limits)
         analyst_rule.check_database(database)
     _use(connection, user, database)
     _apply(connection, {**limits, **settings})

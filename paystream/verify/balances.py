@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.enums import EventType, PayoutEventType
 from schemas.records import PaymentEvent
 from sinks.payouts import state as payout_state
+from sinks.payouts.table import PAYOUTS_TABLE
 
 PAYOUTS_CHANGELOG = "sinks-payouts-payouts-changelog"
 BALANCES = """
@@ -101,7 +102,7 @@ def _open_balances(dataset: Dataset) -> Sums:
     """Open balances as the payouts' table has them."""
     found: Sums = Counter()
     for value in dataset.last_values(PAYOUTS_CHANGELOG).values():
-        entry = payout_state.decode(value)
+        entry = PAYOUTS_TABLE["decode"](value)
         if isinstance(entry, payout_state.OpenBalance):
             found[entry.merchant_id, entry.mode, entry.currency] += entry.amount_minor
     return found

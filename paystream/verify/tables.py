@@ -14,7 +14,7 @@ from schemas.public_view import is_unknown_payment, public_view
 from schemas.status_keys import PAYMENT_PREFIX
 from streams.domain import PaymentState
 from streams.domain.archive import ArchivedPayment, archive_stub
-from streams.state_codec import decode_archived, decode_state
+from streams.state_codec import ARCHIVED_TABLE, PAYMENTS_TABLE
 
 PAYMENTS_CHANGELOG = "streams-payments-payments-changelog"
 ARCHIVED_CHANGELOG = "streams-payments-archived-changelog"
@@ -38,7 +38,7 @@ def _changelog_is_fold(dataset: Dataset, findings: Findings, archived: Collectio
             continue
         findings.expect(payment_id not in archived, payment_id, "is in the table and archived")
         try:
-            found = decode_state(stored)
+            found = PAYMENTS_TABLE["decode"](stored)
         except msgspec.MsgspecError as error:
             findings.expect(False, payment_id, f"changelog entry cannot be decoded: {error}")
             continue
@@ -56,7 +56,7 @@ def _stubs_fit(dataset: Dataset, findings: Findings, archived: Mapping[str, byte
             findings.expect(False, payment_id, "is archived and has no event")
             continue
         try:
-            fits = _fits(decode_archived(stored), state)
+            fits = _fits(ARCHIVED_TABLE["decode"](stored), state)
         except msgspec.MsgspecError as error:
             findings.expect(False, payment_id, f"archive stub cannot be decoded: {error}")
             continue

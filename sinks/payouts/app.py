@@ -18,8 +18,8 @@ from sinks.payouts.bank import Bank
 from sinks.payouts.rules import Account, item_of
 from sinks.payouts.scheduler import GROUP, PayoutScheduler
 from sinks.payouts.settings import PayoutSettings
+from sinks.payouts.table import PAYOUTS_TABLE
 from workers.app import new_app
-from workers.state_codec import state_codec
 
 REGISTRY_RETRY_SECONDS = 0.2
 
@@ -32,7 +32,7 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     registry = MerchantRegistry(known.kafka, f"{GROUP}-{instance_id}-registry")
     payouts = app.transactional_table(
         "payouts",
-        **state_codec("payouts", state.Entry, state.encode, state.decode),
+        **PAYOUTS_TABLE,
         due_ms=state.due_ms,
         expires_ms=state.expires_ms,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import clickhouse_connect
+import httpx2
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -149,3 +150,24 @@ def test_files_are_not_written(analyst: Client) -> None:
     with pytest.raises(DatabaseError) as refused:
         analyst.command("SELECT 1 INTO OUTFILE '/tmp/analyst.txt'")
     assert refused.value.code == 358
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("5", "5"), ("1000", "30"), ("0", "30"), ("0.5", "0.5"), ("30", "30")]
+)
+def test_a_limit_that_a_client_sends_is_limited_and_not_refused(
+    clickhouse_url: str, analyst: Client, asked: str, found: str
+) -> None:
+    """Grafana and JDBC send max_execution_time with each query, SELECT 1 too."""
+    sql = "SELECT value FROM system.settings WHERE name = 'max_execution_time' FORMAT TSV"
+    settings = {"max_execution_time": asked, "readonly": "2", "user": "analyst", "query": sql}
+    answer = httpx2.get(clickhouse_url, params=settings)
+    assert (answer.status_code, answer.text.strip()) == (200, found)
+
+
+def test_other_settings_of_a_reader_are_refused(clickhouse_url: str, analyst: Client) -> None:
+    for name, value in (("allow_ddl", "1"), ("max_execution_time", "'; DROP")):
+        answer = httpx2.get(
+            clickhouse_url, params={name: value, "user": "analyst", "query": "SELECT 1"}
+        )
+        assert answer.headers["X-ClickHouse-Exception-Code"] in ("164", "72")

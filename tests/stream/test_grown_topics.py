@@ -12,7 +12,6 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions
 from polling import eventually
 from sink_worker import start_worker
 
-from devstack.services.ports import free_port
 from paystream.operations.topics import create_all
 from runtime.kafka_connection import KafkaConnection
 from schemas.topics import MERCHANTS_COMMANDS, PAYMENTS_COMMANDS, PAYMENTS_EVENTS
@@ -41,11 +40,11 @@ def test_a_transaction_that_is_left_open_shows_as_lag(
     own_broker: str, tmp_path: Path, unique_name: Callable[[str], str]
 ) -> None:
     create_all(KafkaConnection(own_broker))
-    port = free_port()
-    env = {"REDIS_URL": "redis://127.0.0.1:9", "HEALTH_PORT": str(port)}
+    env = {"REDIS_URL": "redis://127.0.0.1:9"}
     stray = Producer({"bootstrap.servers": own_broker, "transactional.id": unique_name("stray")})
     stray.init_transactions(20)
     running = start_worker("status", own_broker, tmp_path, env)
+    port = running.launch.environment["HEALTH_PORT"]
 
     def blocked() -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
