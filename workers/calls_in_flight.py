@@ -12,7 +12,6 @@ FAILURE_PAUSE_SECONDS = 1.0
 
 
 class _AwaitedResult(NamedTuple):
-    group: str
     is_applied: Callable[[], bool]
     until: float
 
@@ -21,7 +20,7 @@ class CallsInFlight:
     """A call is active from its start until the table shows its result.
 
     The result goes through Kafka, and until it is in the table its entry is still due. So the call
-    stays active, or it would be repeated. `result_seconds_max` bounds that wait: after it the
+    stays active, or it would be repeated. Its place in its group is free when the call has ended. `result_seconds_max` bounds that wait: after it the
     result was lost (or is a dead letter), and the idempotency key makes another call harmless.
     """
 
@@ -43,7 +42,7 @@ class CallsInFlight:
         return key in self._running or key in self._awaiting_result
 
     def active_in_group(self, group: str) -> int:
-        """Active calls of the group."""
+        """Calls of the group that run: one that waits for its result alone has left it."""
         return self._groups[group]
 
     def start(
@@ -68,7 +67,7 @@ class CallsInFlight:
         now = time.monotonic()
         done = [k for k, s in self._awaiting_result.items() if s.is_applied() or now > s.until]
         for key in done:
-            self._leave_group(self._awaiting_result.pop(key).group)
+            del self._awaiting_result[key]
 
     async def cancel(self) -> None:
         """Cancel every call; the next owner of the partition repeats those without a result."""
@@ -81,12 +80,13 @@ class CallsInFlight:
         self, key: str, group: str, task: asyncio.Task[None], is_applied: Callable[[], bool]
     ) -> None:
         del self._running[key]
+        self._leave_group(group)
         wait, applied = self._result_seconds_max, is_applied
         if task.cancelled() or (error := task.exception()) is not None:
             if not task.cancelled():
                 self._log.error("call_failed", key=key, error=repr(error))
             wait, applied = FAILURE_PAUSE_SECONDS, lambda: False
-        self._awaiting_result[key] = _AwaitedResult(group, applied, time.monotonic() + wait)
+        self._awaiting_result[key] = _AwaitedResult(applied, time.monotonic() + wait)
 
     def _leave_group(self, group: str) -> None:
         self._groups[group] -= 1

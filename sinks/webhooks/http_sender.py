@@ -4,21 +4,24 @@ import asyncio
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 
-import httpcore2
-import httpx2
+import aiohttp
 
+from runtime.http_client import KEEPALIVE_SECONDS, new_session, tls_context
 from schemas.enums import AttemptResult
 from schemas.urls import TargetRules, url_error
 from sinks.webhooks.settings import WebhookSettings
-from sinks.webhooks.targets import GuardedBackend
+from sinks.webhooks.targets import GuardedResolver, guarded_socket
 
 USER_AGENT = "paystream-webhooks/1"
 ERROR_CHARACTERS_MAX = 300
 GONE = 410
-_KEEPALIVE_CONNECTIONS_MAX = 200
+_HEADERS = {
+    "user-agent": USER_AGENT,
+    "content-type": "application/json",
+    "accept-encoding": "identity",
+}
 _RETRY_AFTER_DIGITS_MAX = 9
 RETRY_AFTER_SECONDS_MAX = 999_999_999
 
@@ -52,14 +55,7 @@ class WebhookSender:
             allow_loopback=settings.allow_loopback,
             allow_private_addresses=settings.allow_private_addresses,
         )
-        self._client = httpx2.AsyncClient(
-            transport=_GuardedTransport(self._rules, settings.in_flight_max),
-            timeout=settings.attempt_timeout_seconds,
-            follow_redirects=False,
-            trust_env=False,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            headers={"user-agent": USER_AGENT, "content-type": "application/json"},
-        )
+        self._session: aiohttp.ClientSession | None = None
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryResponse:
         """The endpoint's response; any failure is a response with an error.
@@ -83,18 +79,35 @@ class WebhookSender:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def _exchange(
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, str | None]:
-        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+        async with self._opened().post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
             read_bytes = 0
-            async for chunk in response.aiter_raw():
+            async for chunk in response.content.iter_any():
                 read_bytes += len(chunk)
                 if read_bytes > self._settings.response_bytes_max:
                     break
-            return response.status_code, response.headers.get("retry-after")
+            return response.status, response.headers.get("retry-after")
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Made at the first attempt: a session belongs to the running event loop."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._settings.in_flight_max,
+                ssl=tls_context(),
+                resolver=GuardedResolver(self._rules),
+                socket_factory=guarded_socket(self._rules),
+                use_dns_cache=False,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+            )
+            self._session = new_session(connector, headers=_HEADERS, auto_decompress=False)
+        return self._session
 
 
 def retry_after_seconds(text: str | None, now_seconds: float) -> int | None:
@@ -114,21 +127,3 @@ def retry_after_seconds(text: str | None, now_seconds: float) -> int | None:
 
 def _elapsed_ms(began: float) -> int:
     return int((time.monotonic() - began) * 1000)
-
-
-class _GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's own transport over a pool that checks addresses.
-
-    httpx2 has no parameter for the pool's network backend, so the pool is replaced; a test calls
-    through it.
-    """
-
-    def __init__(self, rules: TargetRules, connections_max: int) -> None:
-        super().__init__(trust_env=False)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
-            max_connections=connections_max,
-            max_keepalive_connections=_KEEPALIVE_CONNECTIONS_MAX,
-            keepalive_expiry=30.0,
-            network_backend=GuardedBackend(rules),
-        )

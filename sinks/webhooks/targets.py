@@ -5,12 +5,14 @@ of `schemas.urls`. A name may resolve differently the second time: so its addres
 """
 
 import asyncio
+import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import httpcore2
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import AddrInfoType
 
 from schemas.urls import TargetRules, address_error
 
@@ -20,47 +22,51 @@ ADDRESSES_MAX = 4
 """How many addresses of a host are tried."""
 
 
-class ForbiddenTarget(httpcore2.ConnectError):
+class ForbiddenTarget(OSError):
     """The address of the endpoint may not be called."""
 
 
-class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects only to allowed addresses; raises ForbiddenTarget for the others."""
+class Unresolvable(OSError):
+    """The name of the endpoint has no address."""
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names to allowed addresses only; one that is not allowed refuses the name."""
 
     def __init__(self, rules: TargetRules) -> None:
         self._rules = rules
-        self._backend = httpcore2.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """A connection to the first address that takes one, if all of them are allowed."""
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """At most ADDRESSES_MAX addresses. Raises ForbiddenTarget, Unresolvable."""
         addresses = await _resolve(host, port)
         for address in addresses:
             if problem := address_error(address, self._rules):
-                raise ForbiddenTarget(problem)
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
-        for address in addresses[:ADDRESSES_MAX]:
-            try:
-                return await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure
+                raise ForbiddenTarget(errno.EACCES, problem)
+        return [_result(host, port, address) for address in addresses[:ADDRESSES_MAX]]
 
-    async def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        """Never allowed: a merchant's endpoint is not a local socket file."""
-        raise ForbiddenTarget("a webhook does not go to a socket file")
+    async def close(self) -> None:
+        """Nothing is open."""
 
-    async def sleep(self, seconds: float) -> None:
-        """As the base class wants it."""
-        await self._backend.sleep(seconds)
+
+def guarded_socket(rules: TargetRules) -> Callable[[AddrInfoType], socket.socket]:
+    """Makes sockets to allowed addresses only, also for a URL that names an address itself."""
+
+    def new_socket(address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, where = address
+        if problem := address_error(str(where[0]), rules):
+            raise ForbiddenTarget(errno.EACCES, problem)
+        return socket.socket(family, kind, protocol)
+
+    return new_socket
+
+
+def _result(host: str, port: int, address: str) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+    )
 
 
 _RESOLVERS = ThreadPoolExecutor(RESOLVERS_MAX, thread_name_prefix="webhooks-dns")
@@ -68,7 +74,7 @@ _resolving: dict[str, Future[Any]] = {}
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    """Addresses of the host. Raises httpcore2.ConnectError.
+    """Addresses of the host. Raises Unresolvable.
 
     The system's resolver blocks a thread, and nothing ends it: a name server that does not answer
     must not take the threads of other hosts, nor those of the event loop. One thread asks for all
@@ -77,12 +83,14 @@ async def _resolve(host: str, port: int) -> list[str]:
     asked = _resolving.get(host)
     if asked is None:
         if len(_resolving) >= RESOLVERS_MAX:
-            raise httpcore2.ConnectError(f"{host} cannot be resolved: {RESOLVERS_MAX} names wait")
+            raise Unresolvable(
+                errno.EHOSTUNREACH, f"{host} cannot be resolved: {RESOLVERS_MAX} names wait"
+            )
         asked = _RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         _resolving[host] = asked
         asked.add_done_callback(lambda _: _resolving.pop(host, None))
     try:
         found = await asyncio.shield(asyncio.wrap_future(asked))
     except (OSError, UnicodeError) as error:
-        raise httpcore2.ConnectError(f"{host} cannot be resolved: {error}") from error
+        raise Unresolvable(errno.EHOSTUNREACH, f"{host} cannot be resolved: {error}") from error
     return [str(address[0]) for _, _, _, _, address in found]

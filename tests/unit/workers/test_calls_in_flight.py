@@ -23,7 +23,7 @@ async def test_a_call_stays_busy_until_the_table_shows_its_result() -> None:
     calls.start("a", "we_1", done(), lambda: shown)
     await settle()
     calls.prune()
-    assert (calls.is_active("a"), calls.active_in_group("we_1"), calls.capacity) == (True, 1, 1)
+    assert (calls.is_active("a"), calls.active_in_group("we_1"), calls.capacity) == (True, 0, 1)
     shown = True
     calls.prune()
     assert (calls.is_active("a"), calls.active_in_group("we_1"), calls.capacity) == (False, 0, 2)

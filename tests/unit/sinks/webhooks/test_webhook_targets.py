@@ -1,22 +1,22 @@
 """Where a webhook may go, and what an response means."""
 
 import asyncio
+import socket
 import threading
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-import httpcore2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.enums import AttemptResult
 from schemas.urls import TargetRules, address_error
-from sinks.webhooks import targets
+from sinks.webhooks import http_sender, targets
 from sinks.webhooks.http_sender import DeliveryResponse, WebhookSender, retry_after_seconds
 from sinks.webhooks.settings import WebhookSettings
-from sinks.webhooks.targets import ForbiddenTarget, GuardedBackend
+from sinks.webhooks.targets import ForbiddenTarget, GuardedResolver, Unresolvable, guarded_socket
 
 STRICT = TargetRules()
 DEVELOPMENT = TargetRules(allow_loopback=True)
@@ -56,25 +56,45 @@ def test_public_addresses_are_allowed_and_others_by_setting() -> None:
     assert address_error("0.0.0.0", INSIDE)
 
 
-async def test_the_address_is_checked_where_the_connection_is_made() -> None:
+async def resolved(addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    async def found(host: str, port: int) -> list[str]:
+        return addresses
+
+    monkeypatch.setattr(targets, "_resolve", found)
+    return [each["host"] for each in await GuardedResolver(STRICT).resolve("shop.example", 443)]
+
+
+async def test_a_name_with_one_forbidden_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    public = ["93.184.216.34", "2606:4700:4700::1111"]
+    assert await resolved(public, monkeypatch) == public
     with pytest.raises(ForbiddenTarget, match="not a public"):
-        await GuardedBackend(STRICT).connect_tcp("10.0.0.1", 443)
-    with pytest.raises(ForbiddenTarget):
-        await GuardedBackend(STRICT).connect_unix_socket("some.sock")
-    assert issubclass(ForbiddenTarget, httpcore2.ConnectError)
+        await resolved([*public, "10.0.0.1"], monkeypatch)
 
 
-async def test_the_client_connects_through_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards the replaced pool: an httpx2 that no longer used it would connect, or time out."""
+def test_a_socket_to_a_forbidden_address_is_not_made() -> None:
+    address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.1", 443))
+    with pytest.raises(ForbiddenTarget, match="not a public"):
+        guarded_socket(STRICT)(address)
+    guarded_socket(INSIDE)(address).close()
+
+
+@pytest.mark.parametrize("url", ["https://shop.example/latest", "https://169.254.169.254/latest"])
+async def test_the_client_connects_through_the_check(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the check of the URL would have let it pass."""
     sender = WebhookSender(WebhookSettings())
 
     async def inside(host: str, port: int) -> list[str]:
         return ["169.254.169.254"]
 
     monkeypatch.setattr(targets, "_resolve", inside)
+    monkeypatch.setattr(http_sender, "url_error", lambda *_: None)
     try:
         async with asyncio.timeout(5):
-            response = await sender.send("https://shop.example/latest", {}, b"{}")
+            response = await sender.send(url, {}, b"{}")
     finally:
         await sender.close()
     assert response.result == AttemptResult.FAILED
@@ -159,7 +179,7 @@ async def test_a_name_server_that_hangs_holds_up_its_own_host_only(
         assert found == ["192.0.2.1"]
         hanging += [asyncio.create_task(targets._resolve(f"hangs-{n}", 443)) for n in range(20, 32)]
         await asyncio.sleep(0.1)
-        with pytest.raises(httpcore2.ConnectError, match="32 names wait"):
+        with pytest.raises(Unresolvable, match="32 names wait"):
             await targets._resolve("one-more", 443)
     finally:
         release.set()
