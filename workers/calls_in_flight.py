@@ -20,8 +20,9 @@ class CallsInFlight:
     """A call is active from its start until the table shows its result.
 
     The result goes through Kafka, and until it is in the table its entry is still due. So the call
-    stays active, or it would be repeated. Its place in its group is free when the call has ended. `result_seconds_max` bounds that wait: after it the
-    result was lost (or is a dead letter), and the idempotency key makes another call harmless.
+    stays active, or it would be repeated. Its place in its group is free when it has ended.
+    `result_seconds_max` bounds the wait: after it the result was lost (or is a dead letter), and
+    the idempotency key makes another call harmless.
     """
 
     def __init__(self, name: str, in_flight_max: int, result_seconds_max: float = 60.0) -> None:
