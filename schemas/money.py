@@ -22,10 +22,52 @@ _EXPONENTS: dict[int, str] = {
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
-CURRENCIES: dict[str, int] = {
+LISTED: dict[str, int] = {
     code: digits for digits, codes in _EXPONENTS.items() for code in codes.split()
 }
-"""ISO 4217 alphabetic code -> number of decimals (ISO's table of 2026-01-01, not CLDR's)."""
+"""ISO 4217 alphabetic code -> number of decimals (ISO's list one of 2026-01-01, not CLDR's)."""
+
+FUNDS_CODES = frozenset(["BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD"])
+"""Funds codes and units of account of list one (ISO 4217, 3.6): no card is charged in them."""
+
+
+class Retired(NamedTuple):
+    """A code that ISO 4217 has withdrawn (list three): its old amounts keep their decimals."""
+
+    exponent: int
+    withdrawn: str
+    """Month, as list three has it."""
+
+
+RETIRED: dict[str, Retired] = {
+    "ANG": Retired(2, "2025-03"),
+    "BGN": Retired(2, "2025-12"),
+    "BYR": Retired(0, "2017-01"),
+    "CUC": Retired(2, "2021-06"),
+    "EEK": Retired(2, "2011-01"),
+    "HRK": Retired(2, "2023-01"),
+    "LTL": Retired(2, "2014-12"),
+    "LVL": Retired(2, "2014-01"),
+    "MRO": Retired(2, "2017-12"),
+    "SLL": Retired(2, "2023-12"),
+    "STD": Retired(2, "2017-12"),
+    "VEF": Retired(2, "2018-08"),
+    "ZMK": Retired(2, "2012-12"),
+    "ZWL": Retired(2, "2024-09"),
+    "ZWR": Retired(2, "2009-06"),
+}
+"""An amendment of ISO 4217 moves a code from the list to here; no code ever leaves the product."""
+
+CURRENCIES: dict[str, int] = {
+    code: digits for code, digits in LISTED.items() if code not in FUNDS_CODES
+}
+"""Codes that a new payment may have -> number of decimals."""
+
+EXPONENTS: dict[str, int] = {
+    **{code: retired.exponent for code, retired in RETIRED.items()},
+    **LISTED,
+}
+"""Every code that an amount of any time may have -> number of decimals, for ever."""
 
 
 class UnknownCurrency(ValueError):
@@ -39,7 +81,7 @@ class CurrencyMismatch(ValueError):
 def exponent(currency: str) -> int:
     """Number of decimals of the currency. Raises UnknownCurrency."""
     try:
-        return CURRENCIES[currency]
+        return EXPONENTS[currency]
     except KeyError:
         raise UnknownCurrency(f"{currency!r} is not a currency of ISO 4217") from None
 

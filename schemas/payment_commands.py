@@ -10,6 +10,22 @@ from schemas import ids
 from schemas.enums import CaptureMethod, CommandKind
 from schemas.records import PaymentCommand
 
+FACT_COMMAND_KINDS = frozenset(
+    {
+        CommandKind.NETWORK_RESULT,
+        CommandKind.SETTLE,
+        CommandKind.OPEN_DISPUTE,
+        CommandKind.WIN_DISPUTE,
+        CommandKind.LOSE_DISPUTE,
+    }
+)
+"""Kinds that report what the card network, the scheme or the bank did.
+
+The others are requests, and may be refused for a payment's state or limits. A fact may not: the
+money has moved. It is recorded in every state, unless it is a copy or names nothing that is known.
+"""
+CAPTURE_DELAY_SECONDS_MAX = 6 * 86_400
+"""Longest delay of a background capture: an authorization is valid for a week."""
 _REFUND_PREFIX = "ref_"
 
 Meaning = Mapping[str, object]

@@ -92,10 +92,6 @@ def policy(env: Mapping[str, str]) -> Policy:
         raise ConfigurationError(
             "[payments]: A time or number is 0 or less. Set each of them above 0."
         )
-    if chosen.capture_delay_seconds_max >= chosen.authorization_valid_seconds:
-        return msgspec.structs.replace(
-            chosen, capture_delay_seconds_max=chosen.authorization_valid_seconds - 1
-        )
     return chosen
 
 

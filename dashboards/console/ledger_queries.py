@@ -12,10 +12,10 @@ from clickhouse_connect.driver.client import Client
 from dashboards.console.settings import ConsoleSettings
 from runtime.clickhouse import connect
 from runtime.store_connections import ClickHouseConnection
-from schemas.money import CURRENCIES
+from schemas.money import EXPONENTS
 
 Rows = list[dict[str, Any]]
-_DIGITS_MAX = max(CURRENCIES.values())
+_DIGITS_MAX = max(EXPONENTS.values())
 
 OVERVIEW: dict[str, str] = {
     "payments": """
@@ -110,7 +110,7 @@ class LedgerReader:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """Values as JSON has them: money as text with its currency's decimals, times RFC 3339."""
-    digits = CURRENCIES.get(row.get("currency", ""), _DIGITS_MAX)
+    digits = EXPONENTS.get(row.get("currency", ""), _DIGITS_MAX)
     return {name: _value(value, digits) for name, value in row.items()}
 
 

@@ -9,6 +9,7 @@ from ingest_api.merchants.models import MerchantDetails
 from schemas.enums import Reversal
 from schemas.money import AMOUNT_MINOR_MAX, CURRENCIES
 from schemas.pan import is_compact_jwe
+from schemas.payment_commands import CAPTURE_DELAY_SECONDS_MAX
 from schemas.urls import URL_CHARACTERS_MAX, TargetRules, url_error
 
 Amount = Annotated[
@@ -56,7 +57,6 @@ KEYED = {
 }
 """Kind of operation in an idempotency key -> what the network is asked for under it."""
 _LOOSEST = TargetRules(allow_loopback=True, allow_private_addresses=True)
-CAPTURE_DELAY_SECONDS_MAX = 7 * 86_400
 
 
 class InvalidField(ValueError):

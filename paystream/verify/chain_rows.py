@@ -13,7 +13,7 @@ from engine import TopicPartition
 from paystream.verify.dataset import Dataset
 from paystream.verify.result import Findings
 from schemas.codec import UndecodableRecord, decode
-from schemas.money import CURRENCIES
+from schemas.money import EXPONENTS
 from schemas.records import PaymentEvent, PayoutEvent, ReconciliationEvent
 from schemas.topics import PAYMENTS_EVENTS, PAYOUTS_EVENTS, RECONCILIATION_EVENTS
 from sinks.audit.chain.chain import LEAF_BYTES, SEGMENT_OFFSETS, Leaves, Offsets
@@ -189,7 +189,7 @@ def _wrong_decimal(row: Row) -> str:
     """The view makes it from a column of the table that is not shown: the currency's decimals."""
     if "amount_decimal" not in row:
         return ""
-    wanted = Decimal(row["amount_minor"]).scaleb(-CURRENCIES.get(row["currency"], 0))
+    wanted = Decimal(row["amount_minor"]).scaleb(-EXPONENTS.get(row["currency"], 0))
     if Decimal(row["amount_decimal"]) == wanted:
         return ""
     return f"amount_decimal is {row['amount_decimal']}, {wanted} by amount_minor"

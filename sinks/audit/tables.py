@@ -6,7 +6,7 @@ Times are epoch milliseconds, which is what a DateTime64(3) column takes; absent
 from collections.abc import Iterable
 
 from schemas.codec import encode
-from schemas.money import CURRENCIES
+from schemas.money import EXPONENTS
 from schemas.records import (
     AuditAction,
     PaymentEvent,
@@ -28,7 +28,7 @@ from sinks.audit.refused_tables import DEAD_LETTERS, REJECTIONS
 
 def _decimals(currency: str) -> int:
     """0 for the currency of a refused create, which need not be one."""
-    return CURRENCIES.get(currency, 0)
+    return EXPONENTS.get(currency, 0)
 
 
 def _payment_event_rows(event: PaymentEvent, position: KafkaPosition) -> Iterable[Row]:

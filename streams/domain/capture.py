@@ -1,7 +1,8 @@
 """Captures, voids and expiry of an authorization.
 
-The fee is taken at capture: the percentage on each capture, the fixed part once, at the first. It
-is never above the captured amount, and it is not returned at a refund.
+The fee is that of the captured sum, in however many parts it was captured: each capture takes what
+its sum costs more than the sum before. The fixed part is in it once. The fee is never above the
+captured sum, and it is not returned at a refund.
 """
 
 from schemas.enums import EventType, Operation, PaymentStatus, RejectionReason
@@ -70,8 +71,9 @@ def expire(context: CommandContext) -> RejectionReason | None:
 
 def capture_fee_minor(state: PaymentState, amount_minor: int) -> int:
     """Fee of a capture of `amount_minor` in this state."""
-    fixed_minor = state.fee_fixed_minor if state.captured_minor == 0 else 0
-    return fee_minor(amount_minor, state.fee_basis_points, fixed_minor)
+    captured_minor = state.captured_minor + amount_minor
+    whole_minor = fee_minor(captured_minor, state.fee_basis_points, state.fee_fixed_minor)
+    return max(0, whole_minor - state.fees_minor)
 
 
 def authorized_after_capture_minor(state: PaymentState, operation: OperationState) -> int:

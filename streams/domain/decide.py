@@ -3,7 +3,12 @@
 Each command that is not a repeat ends in at least one event; a rejected one in `command.rejected`.
 """
 
-from schemas.enums import SYSTEM_COMMAND_KINDS, PaymentStatus, RejectionReason
+from schemas.enums import (
+    SYSTEM_COMMAND_KINDS,
+    PaymentStatus,
+    RejectionReason,
+)
+from schemas.payment_commands import FACT_COMMAND_KINDS
 from schemas.records import PaymentCommand
 from streams.domain.evolve import COMMANDS_REMEMBERED_MAX
 from streams.domain.handlers import HANDLERS
@@ -54,6 +59,8 @@ def _rejection(state: PaymentState, command: PaymentCommand) -> RejectionReason 
     for seen in state.client_commands:
         if seen.command_id == command.command_id:
             return RejectionReason.IDEMPOTENCY_MISMATCH
+    if command.kind in FACT_COMMAND_KINDS:
+        return None
     if len(state.client_commands) >= COMMANDS_REMEMBERED_MAX:
         return RejectionReason.TOO_MANY_COMMANDS
     return None

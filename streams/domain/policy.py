@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from schemas.payment_commands import CAPTURE_DELAY_SECONDS_MAX
+
 _MS = 1000
 _DAY_SECONDS = 86_400
 
@@ -24,14 +26,17 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Longest wait between two status inquiries."""
     status_inquiry_attempts_max: int = 60
     """After so many attempts (12 days by default) only a late result or an operator resolves it."""
-    capture_delay_seconds_max: int = 6 * _DAY_SECONDS
-    """Longest delay of a background capture; shorter than the authorization is valid."""
     archive_after_seconds: int = 180 * _DAY_SECONDS
     """An inactive payment is archived this long after its last change; a later command for it
     restores it."""
 
     settlement_due_seconds: int = 5 * _DAY_SECONDS
     """The network should have paid a capture by then; later its settlement is overdue."""
+
+    @property
+    def capture_delay_seconds_max(self) -> int:
+        """Longest delay of a background capture; shorter than the authorization is valid."""
+        return min(CAPTURE_DELAY_SECONDS_MAX, self.authorization_valid_seconds - 1)
 
     def settlement_due_at_ms(self, now_ms: int) -> int:
         """When the network should have paid what it captures now."""

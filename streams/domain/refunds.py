@@ -11,7 +11,7 @@ def refund(context: CommandContext) -> RejectionReason | None:
 
     Refunds in flight count as refunded, open and lost disputes as lost.
     """
-    amount_minor = part_of_captured_minor(context)
+    amount_minor = _amount_minor(context)
     if isinstance(amount_minor, RejectionReason):
         return amount_minor
     command, state = context.command, context.state
@@ -24,8 +24,8 @@ def refund(context: CommandContext) -> RejectionReason | None:
     return None
 
 
-def part_of_captured_minor(context: CommandContext) -> int | RejectionReason:
-    """Amount of a refund or dispute, or why there is none."""
+def _amount_minor(context: CommandContext) -> int | RejectionReason:
+    """Amount of the refund, or why there is none."""
     state, command = context.state, context.command
     left_minor = state.refundable_minor
     amount_minor = left_minor if command.amount_minor is None else command.amount_minor

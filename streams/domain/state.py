@@ -165,10 +165,10 @@ class PaymentState(Struct, frozen=True, array_like=True, kw_only=True, gc=False)
 
     @property
     def refundable_minor(self) -> int:
-        """Captured and neither refunded, nor about to be, nor held by a dispute."""
+        """Captured and neither refunded, nor about to be, nor held by a dispute; never below 0."""
         pending = sum(operation.amount_minor for operation in self.pending(Operation.REFUND))
         disputed = sum(d.amount_minor for d in self.disputes if d.status != "won")
-        return self.captured_minor - self.refunded_minor - pending - disputed
+        return max(0, self.captured_minor - self.refunded_minor - pending - disputed)
 
 
 def idle_status(

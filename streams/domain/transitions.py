@@ -7,7 +7,13 @@ Refunds and disputes live beside the main state; what they need of it stands her
 from enum import StrEnum
 from typing import NamedTuple
 
-from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
+from schemas.enums import (
+    CommandKind,
+    EventType,
+    PaymentStatus,
+    RejectionReason,
+)
+from schemas.payment_commands import FACT_COMMAND_KINDS
 
 
 class StepName(StrEnum):
@@ -55,8 +61,8 @@ EXPIRE = Step(N.EXPIRE, (E.EXPIRED,))
 SETTLEMENT_DUE = Step(N.SETTLEMENT_DUE, (E.SETTLEMENT_OVERDUE,))
 SETTLE = Step(N.SETTLE, (E.SETTLED,))
 OPEN_DISPUTE = Step(N.OPEN_DISPUTE, (E.DISPUTE_OPENED,))
-WIN_DISPUTE = Step(N.WIN_DISPUTE, (E.DISPUTE_WON,))
-LOSE_DISPUTE = Step(N.LOSE_DISPUTE, (E.DISPUTE_LOST,))
+WIN_DISPUTE = Step(N.WIN_DISPUTE, (E.DISPUTE_OPENED, E.DISPUTE_WON))
+LOSE_DISPUTE = Step(N.LOSE_DISPUTE, (E.DISPUTE_OPENED, E.DISPUTE_LOST))
 NETWORK_RESULT = Step(
     N.NETWORK_RESULT,
     (
@@ -97,9 +103,9 @@ _STEPS: dict[CommandKind, tuple[tuple[Step, tuple[PaymentStatus, ...]], ...]] = 
     K.EXPIRE: ((EXPIRE, _CAPTURABLE_STATUSES),),
     K.SETTLEMENT_DUE: ((SETTLEMENT_DUE, (S.CAPTURED,)),),
     K.SETTLE: ((SETTLE, (S.CAPTURED,)),),
-    K.OPEN_DISPUTE: ((OPEN_DISPUTE, _CAPTURED_STATUSES),),
-    K.WIN_DISPUTE: ((WIN_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
-    K.LOSE_DISPUTE: ((LOSE_DISPUTE, (*_CAPTURED_STATUSES, S.CAPTURING, S.VOIDING, S.UNKNOWN)),),
+    K.OPEN_DISPUTE: ((OPEN_DISPUTE, _CREATED),),
+    K.WIN_DISPUTE: ((WIN_DISPUTE, _CREATED),),
+    K.LOSE_DISPUTE: ((LOSE_DISPUTE, _CREATED),),
 }
 """Command -> its steps, each with the states in which it is allowed."""
 
@@ -133,7 +139,7 @@ TERMINAL_STATUSES = frozenset({S.VOIDED, S.EXPIRED, S.DECLINED, S.FAILED})
 
 
 def table_markdown() -> str:
-    """The table for people: a row per command, a column per state, steps in bold."""
+    """The table for people: a row per command, a column per state, steps in bold; facts marked."""
     head = "| command | " + " | ".join(f"`{status}`" for status in PaymentStatus) + " |"
     rule = "|---" * (len(PaymentStatus) + 1) + "|"
     return "\n".join([head, rule, *(_row(kind) for kind in CommandKind), "", *_legend()]) + "\n"
@@ -141,7 +147,8 @@ def table_markdown() -> str:
 
 def _row(kind: CommandKind) -> str:
     cells = (_cell_text(TABLE[status, kind]) for status in PaymentStatus)
-    return f"| `{kind}` | " + " | ".join(cells) + " |"
+    label = f"`{kind}` (fact)" if kind in FACT_COMMAND_KINDS else f"`{kind}`"
+    return f"| {label} | " + " | ".join(cells) + " |"
 
 
 def _cell_text(cell: Cell) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.enums import EventType, Source
-from schemas.money import CURRENCIES
+from schemas.money import EXPONENTS
 from sinks.audit.columns.avro import ColumnsRefused, Numbers
 from sinks.audit.columns.kafka_positions import KafkaPositions
 from sinks.audit.columns.native import Column, LowCardinality
@@ -25,8 +25,8 @@ _RULES = vectorized_rules()
 _TYPES = tuple(str(event_type) for event_type in PAYMENT_RULES)
 _ACCOUNTS, _STATES = tuple(map(str, Account)), tuple(map(str, EntryState))
 _AMOUNT_MAX = 1 << 58  # so that no sum of a few amounts leaves 64 bits
-_CURRENCY_CODES = tuple(CURRENCIES)
-_DECIMALS = np.array([*CURRENCIES.values(), 0], np.int64)  # the last one: no currency
+_CURRENCY_CODES = tuple(EXPONENTS)
+_DECIMALS = np.array([*EXPONENTS.values(), 0], np.int64)  # the last one: no currency
 
 
 class _Legs(NamedTuple):

@@ -11,6 +11,9 @@ from schemas.money import (
     AMOUNT_MINOR_MAX,
     BASIS_POINTS,
     CURRENCIES,
+    EXPONENTS,
+    LISTED,
+    RETIRED,
     CurrencyMismatch,
     Money,
     UnknownCurrency,
@@ -21,7 +24,24 @@ from schemas.money import (
 
 def test_exponents_are_those_of_the_iso_table() -> None:
     table = {c.code: c.exponent for c in iso4217.Currency if c.exponent is not None}
-    assert table == CURRENCIES
+    assert table == LISTED
+
+
+def test_nothing_is_paid_in_funds_codes_and_units_of_account() -> None:
+    refused = ["CLF", "UYW", "UYI", "USN", "CHE", "CHW", "BOV", "COU", "MXV", "XAD"]
+    assert not CURRENCIES.keys() & set(refused)
+    assert set(LISTED) - set(CURRENCIES) == set(refused)
+    assert all(exponent(code) == LISTED[code] for code in refused)
+
+
+@pytest.mark.parametrize(("code", "digits"), [("BGN", 2), ("HRK", 2), ("SLL", 2), ("BYR", 0)])
+def test_a_retired_code_keeps_its_decimals_and_is_paid_no_more(code: str, digits: int) -> None:
+    assert (exponent(code), code in CURRENCIES) == (digits, False)
+
+
+def test_a_code_is_listed_or_retired_and_never_both() -> None:
+    assert not LISTED.keys() & RETIRED.keys()
+    assert EXPONENTS.keys() == LISTED.keys() | RETIRED.keys()
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,18 @@ def test_a_lost_dispute_keeps_the_money(story: Any) -> None:
     story.tell("refund")
     assert story.reason == R.AMOUNT_TOO_LARGE
     story.tell("open_dispute", dispute_id="dsp_1")
-    assert story.reason == R.AMOUNT_TOO_LARGE
+    assert story.reason == R.ALREADY_EXISTS
+
+
+def test_the_fee_is_that_of_the_captured_sum_in_however_many_parts(new_story: Any) -> None:
+    """100.00 in 0.01 and 99.99 costs what 100.00 costs, and 3.30 in ten parts what 3.30 costs."""
+    two = new_story().authorized(amount_minor=10_000, fee_basis_points=150, fee_fixed_minor=25)
+    ten = new_story().authorized(amount_minor=330, fee_basis_points=150)
+    for story, parts in ((two, [1, 9_999]), (ten, [33] * 10)):
+        for number, amount_minor in enumerate(parts, 1):
+            story.tell("capture", amount_minor=amount_minor)
+            story.result("approved", "capture", number)
+    assert (two.state.fees_minor, ten.state.fees_minor) == (175, 5)
 
 
 def test_people_s_commands_are_bounded_and_results_still_arrive(story: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.enums import CommandKind, EventType, PaymentStatus, RejectionReason
+from schemas.payment_commands import FACT_COMMAND_KINDS
 from streams.domain.handlers import HANDLERS
 from streams.domain.transitions import TABLE, TERMINAL_STATUSES, Step, cell_of, table_markdown
 
@@ -35,6 +36,7 @@ ROADS: dict[str, Callable[[Any], Any]] = {
 PAIRS = [(status, kind) for status in PaymentStatus for kind in CommandKind]
 
 
+DISPUTES = {CommandKind.OPEN_DISPUTE, CommandKind.WIN_DISPUTE, CommandKind.LOSE_DISPUTE}
 WRITTEN_BY_HAND = """
                  new aut req aud cpg par cap set vdg voi exp dec fai unk
 create            *   *   *   *   *   *   *   *   *   *   *   *   *   *
@@ -49,9 +51,9 @@ action_timed_out  0   ?   *   -   ?   -   -   -   ?   -   -   -   -   ?
 expire            0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
 settlement_due    0   ?   -   -   ?   -   *   -   ?   -   -   -   -   ?
 settle            0   ?   -   -   ?   -   *   -   ?   -   -   -   -   ?
-open_dispute      0   ?   -   -   ?   *   *   *   ?   -   -   -   -   ?
-win_dispute       0   ?   -   -   *   *   *   *   *   -   -   -   -   *
-lose_dispute      0   ?   -   -   *   *   *   *   *   -   -   -   -   *
+open_dispute      0   *   *   *   *   *   *   *   *   *   *   *   *   *
+win_dispute       0   *   *   *   *   *   *   *   *   *   *   *   *   *
+lose_dispute      0   *   *   *   *   *   *   *   *   *   *   *   *   *
 """
 """A step (*), or why not: no such payment (0), its outcome is pending (?), wrong state (-)."""
 REFUSALS = {
@@ -118,12 +120,25 @@ def test_every_pair_ends_in_what_its_cell_says(
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
-def test_a_final_state_takes_no_step_but_to_say_no(story: Any, status: PaymentStatus) -> None:
+def test_a_final_state_refuses_every_request(story: Any, status: PaymentStatus) -> None:
     ROADS[status](story)
-    for kind in CommandKind:
+    for kind in set(CommandKind) - DISPUTES:
         assert story.tell(kind, amount_minor=1) == [EventType.COMMAND_REJECTED]
     assert story.state.status == status
     assert story.state.captured_minor == 0
+
+
+@pytest.mark.parametrize("status", sorted(set(PaymentStatus) - {PaymentStatus.NEW}))
+@pytest.mark.parametrize("end", ["win_dispute", "lose_dispute"])
+def test_a_dispute_is_recorded_in_every_state_and_leaves_it(
+    story: Any, status: PaymentStatus, end: str
+) -> None:
+    """The scheme has taken the money, wherever we stand."""
+    ROADS[status](story)
+    opened = story.tell("open_dispute", dispute_id="dsp_1", amount_minor=1000)
+    assert opened == [EventType.DISPUTE_OPENED]
+    assert len(story.tell(end, dispute_id="dsp_1")) == 1
+    assert (story.status, story.events[-1].amount_minor) == (status, 1000)
 
 
 def test_an_unknown_kind_is_refused_by_name(story: Any) -> None:
@@ -135,7 +150,8 @@ def test_the_table_for_people_shows_every_state_and_command() -> None:
     head, rule, *rows = table_markdown().split("\n\n")[0].splitlines()
     assert head == "| command | " + " | ".join(f"`{s}`" for s in PaymentStatus) + " |"
     assert rule == "|" + 15 * "---|"
-    assert [row.split(" | ")[0] for row in rows] == [f"| `{kind}`" for kind in CommandKind]
+    names = [f"`{k}` (fact)" if k in FACT_COMMAND_KINDS else f"`{k}`" for k in CommandKind]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
     assert rows[3] == (
         "| `void` | no_such_payment | outcome_pending | wrong_state | **void** | outcome_pending"
         " | **void** | wrong_state | wrong_state | outcome_pending | wrong_state | wrong_state"
