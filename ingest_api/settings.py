@@ -19,6 +19,10 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     """Of `/metrics`, `/livez` and `/readyz`; 0 leaves them on the API's own port."""
+    ssl_certificate_file: str = ""
+    """PEM file with the API's certificate and its chain: the API then speaks TLS on each of its ports."""
+    ssl_key_file: str = ""
+    """PEM file with that certificate's private key."""
     body_bytes_max: int = 65_536
     outstanding_records_max: int = 10_000
     """Records sent to Kafka and not yet acknowledged; above it requests get 503."""

@@ -103,6 +103,8 @@ class Connections(msgspec.Struct, frozen=True):
     """The webhook receiver of the local stack. Not used in production."""
     api_url: str = ""
     """The HTTP API, for commands that speak to it."""
+    api_ca_file: str = ""
+    """PEM file with the API's CA, for commands that speak to it; empty takes the system's CAs."""
     console_url: str = ""
     """The console, for people."""
     admin_token: str = ""

@@ -13,6 +13,7 @@ def up(
     brokers: int = 1,
     workers: int = 1,
     fallback_network: bool = False,
+    secure: bool = False,
 ) -> int:
     """Start broker, Valkey, ClickHouse, simulators, workers, API and console; Ctrl-C stops all.
 
@@ -25,6 +26,8 @@ def up(
         env_file: File that gets the addresses of all parts when everything is ready.
         brokers: 1, or 3 with replication 3 and min.insync.replicas 2.
         workers: Copies of the payments worker.
+        secure: TLS, a user for each process and an access list on Kafka; TLS and passwords on
+            Valkey, ClickHouse and the API.
         fallback_network: Second card network for what was certainly not sent to the first.
     """
     from devstack.doctor import run as doctor_checks
@@ -33,5 +36,7 @@ def up(
     for check in doctor_checks(state_dir):
         if not check.ok:
             warn(f"{check.name}: {check.finding}")
-    options = UpOptions(state_dir, env_file, brokers, workers, fallback_network=fallback_network)
+    options = UpOptions(
+        state_dir, env_file, brokers, workers, fallback_network=fallback_network, secure=secure
+    )
     return run_up(options)

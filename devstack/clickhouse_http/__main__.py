@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -26,10 +27,16 @@ def main() -> int:
         help="ClickHouse's own XML: storage policies, clusters",
     )
     parser.add_argument("--port", type=int, default=8123, help="loopback port")
+    parser.add_argument("--certificate", type=Path, help="PEM file: speak TLS")
+    parser.add_argument("--key", type=Path, help="PEM file of its private key")
     options = parser.parse_args()
+    tls = None
+    if options.certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
     try:
         engine = Engine(options.path, options.engine_config)
-        server = ClickHouseServer(options.port, engine, _users(), Handler)
+        server = ClickHouseServer(options.port, engine, _users(), Handler, tls)
     except PathInUseError as error:
         print(f"clickhouse_http cannot start: {error}", file=sys.stderr)
         return 1
@@ -51,7 +58,7 @@ def _serve_until_stop_requested(server: ClickHouseServer, engine: Engine) -> int
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_requested.set())
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    print(f"serving ClickHouse {engine.version} on http://{LOOPBACK}:{server.server_port}")
+    print(f"serving ClickHouse {engine.version} on {LOOPBACK}:{server.server_port}")
     sys.stdout.flush()
     stop_requested.wait()
     server.shutdown()

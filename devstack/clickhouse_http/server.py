@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,12 +18,14 @@ from devstack.clickhouse_http.users import User
 LOOPBACK = "127.0.0.1"
 CONNECTIONS_MAX = 256
 DRAIN_SECONDS_MAX = 10.0
+HANDSHAKE_SECONDS_MAX = 10.0
 
 
 class ClickHouseServer(ThreadingHTTPServer):
     """Serves one engine on a loopback port (0: a free one, see `server_port`).
 
-    `handler` speaks with one connection; it finds the engine and the users here.
+    `handler` speaks with one connection; it finds the engine and the users here. `tls`: the
+    handshake is made in the connection's own thread.
     """
 
     daemon_threads = True
@@ -34,7 +37,9 @@ class ClickHouseServer(ThreadingHTTPServer):
         engine: Engine,
         users: Mapping[str, User],
         handler: type[BaseHTTPRequestHandler],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.engine = engine
         self.users = users
         self.facts = ServerFacts(timezone=engine.timezone)
@@ -75,6 +80,15 @@ class ClickHouseServer(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Runs in the connection's thread, until the client closes."""
+        try:
+            if self._tls is not None:
+                request.settimeout(HANDSHAKE_SECONDS_MAX)
+                request = self._tls.wrap_socket(request, server_side=True)
+                request.settimeout(None)
+        except OSError:  # no TLS, or no certificate that it trusts: the client's matter
+            self.shutdown_request(request)
+            self._connections.release()
+            return
         try:
             super().process_request_thread(request, client_address)
         finally:

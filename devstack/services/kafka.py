@@ -11,6 +11,7 @@ from pathlib import Path
 from devstack.services import kafka_jars
 from devstack.services.child import Child, Launch, run_to_end
 from devstack.services.kafka_config import Node, properties
+from devstack.services.kafka_security import BrokerSecurity
 from devstack.services.ports import PortBook, accepts
 from runtime.kafka import client_settings
 from runtime.kafka_connection import KafkaConnection
@@ -47,12 +48,19 @@ class KafkaCluster:
         return ",".join(node.bootstrap for node in self.nodes)
 
 
-def prepare(directory: Path, ports: PortBook, logs_dir: Path, brokers: int = 1) -> KafkaCluster:
+def prepare(
+    directory: Path,
+    ports: PortBook,
+    logs_dir: Path,
+    brokers: int = 1,
+    security: BrokerSecurity | None = None,
+) -> KafkaCluster:
     """Write the configuration, format new storage, and answer what to start.
 
     `brokers` is 1 or 3 and stays what it was when the directory was made (`ValueError`
     otherwise). A port that somebody else took since the last run is replaced in every node's
-    configuration. Raises `JarsMissingError` before anything is written.
+    configuration. `security`: TLS, users and an authorizer; else everybody may do all. Raises
+    `JarsMissingError` before anything is written.
     """
     classpath = kafka_jars.classpath()
     _refuse_other_size(directory, brokers)
@@ -60,26 +68,35 @@ def prepare(directory: Path, ports: PortBook, logs_dir: Path, brokers: int = 1) 
     cluster_id = _cluster_id(directory)
     for node in nodes:
         (node.directory / "tmp").mkdir(parents=True, exist_ok=True)
-        node.config_path.write_text(properties(node, nodes))
+        node.config_path.touch(mode=0o600)  # passwords are in it
+        node.config_path.write_text(properties(node, nodes, security))
     _format(nodes, cluster_id, classpath, logs_dir)
-    return KafkaCluster(nodes, tuple(_launch(node, classpath, logs_dir) for node in nodes))
+    connections = [_connection(node, security) for node in nodes]
+    launches = (
+        _launch(node, classpath, logs_dir, connection)
+        for node, connection in zip(nodes, connections, strict=True)
+    )
+    return KafkaCluster(nodes, tuple(launches))
 
 
-def brokers_seen(bootstrap_servers: str) -> int:
+def brokers_seen(kafka: KafkaConnection) -> int:
     """How many brokers the cluster's metadata names now; 0 when nobody answers."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient(client_settings(KafkaConnection(bootstrap_servers)) | {"log_level": 0})
+    admin = AdminClient(client_settings(kafka) | {"log_level": 0})
     try:
         return len(admin.list_topics(timeout=METADATA_TIMEOUT_SECONDS).brokers)
     except KafkaException:
         return 0
 
 
-def start_in(directory: Path, brokers: int = 1) -> tuple[KafkaCluster, list[Child]]:
+def start_in(
+    directory: Path, brokers: int = 1, security: BrokerSecurity | None = None
+) -> tuple[KafkaCluster, list[Child]]:
     """Prepare, start and wait: for tests and benchmarks. The caller stops the children."""
-    cluster = prepare(directory, PortBook(directory / "ports.json"), directory / "logs", brokers)
+    book, logs_dir = PortBook(directory / "ports.json"), directory / "logs"
+    cluster = prepare(directory, book, logs_dir, brokers, security)
     children = [Child(launch) for launch in cluster.launches]
     try:
         for child in children:
@@ -142,15 +159,21 @@ def _format(nodes: tuple[Node, ...], cluster_id: str, classpath: str, logs_dir: 
     run_to_end(launches, FORMAT_TIMEOUT_SECONDS)
 
 
-def _launch(node: Node, classpath: str, logs_dir: Path) -> Launch:
+def _connection(node: Node, security: BrokerSecurity | None) -> KafkaConnection:
+    if security is None:
+        return KafkaConnection(node.bootstrap)
+    return security.connection(node.bootstrap)
+
+
+def _launch(node: Node, classpath: str, logs_dir: Path, connection: KafkaConnection) -> Launch:
     return Launch(
         name=f"kafka-{node.id}",
         command=_java(node, classpath, "kafka.Kafka", str(node.config_path)),
         log_path=logs_dir / f"kafka-{node.id}.log",
-        ready=partial(_answers, node),
+        ready=partial(_answers, node, connection),
         ready_timeout_seconds=180.0,
     )
 
 
-def _answers(node: Node) -> bool:
-    return accepts(node.broker_port) and brokers_seen(node.bootstrap) > 0
+def _answers(node: Node, connection: KafkaConnection) -> bool:
+    return accepts(node.broker_port) and brokers_seen(connection) > 0

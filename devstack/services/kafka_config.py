@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.services.kafka_security import LISTENER, BrokerSecurity
 from devstack.services.ports import LOOPBACK
 
 # Internal topics with few partitions start and fail over faster; load is spread by ours.
@@ -37,22 +38,25 @@ class Node:
         return f"{LOOPBACK}:{self.broker_port}"
 
 
-def properties(node: Node, nodes: Sequence[Node]) -> str:
+def properties(node: Node, nodes: Sequence[Node], security: BrokerSecurity | None = None) -> str:
     """The file's text for one node of the cluster."""
-    settings = _identity(node, nodes) | _durability(len(nodes)) | _size()
+    listener = "PLAINTEXT" if security is None else LISTENER
+    settings = _identity(node, nodes, listener) | _durability(len(nodes)) | _size()
+    if security is not None:
+        settings |= security.properties()
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _identity(node: Node, nodes: Sequence[Node]) -> dict[str, object]:
+def _identity(node: Node, nodes: Sequence[Node], listener: str) -> dict[str, object]:
     voters = ",".join(f"{n.id}@{LOOPBACK}:{n.controller_port}" for n in nodes)
     return {
         "process.roles": "broker,controller",
         "node.id": node.id,
         "controller.quorum.voters": voters,
         "listeners": (
-            f"PLAINTEXT://{node.bootstrap},CONTROLLER://{LOOPBACK}:{node.controller_port}"
+            f"{listener}://{node.bootstrap},CONTROLLER://{LOOPBACK}:{node.controller_port}"
         ),
-        "advertised.listeners": f"PLAINTEXT://{node.bootstrap}",
+        "advertised.listeners": f"{listener}://{node.bootstrap}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": node.data_dir,

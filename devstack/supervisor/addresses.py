@@ -24,10 +24,12 @@ class Addresses:
     outside: Mapping[str, str]
     secrets: Mapping[str, str]
     state_dir: str
+    secure: bool = False
 
     def url(self, name: str) -> str:
         """The address of one of our HTTP processes."""
-        return f"http://{LOOPBACK}:{self.ports[name]}"
+        scheme = "https" if self.secure and name == "api" else "http"
+        return f"{scheme}://{LOOPBACK}:{self.ports[name]}"
 
     def variables(self, stores: Mapping[str, str]) -> dict[str, str]:
         """What the env file holds and our processes get. `stores`: the addresses of the three."""
@@ -50,7 +52,12 @@ def worker_names(payments_workers: int) -> tuple[tuple[str, str], ...]:
 
 
 def allocate(
-    state: StateDir, book: PortBook, payments_workers: int, *, fallback_network: bool = False
+    state: StateDir,
+    book: PortBook,
+    payments_workers: int,
+    *,
+    fallback_network: bool = False,
+    secure: bool = False,
 ) -> Addresses:
     """Ports and secrets of this state directory, made where they are missing."""
     health = (
@@ -68,4 +75,5 @@ def allocate(
         outside={name: os.environ[name] for name in OUTSIDE_VARIABLES if os.environ.get(name)},
         secrets={variable: state.secret(file) for variable, file in secrets.items()},
         state_dir=str(state.path),
+        secure=secure,
     )

@@ -20,8 +20,8 @@ class UpOptions:
 
     `brokers` 1 or 3; `workers` copies of the payments worker. `fallback_network`: a second
     network for what was certainly not sent to the first. `environment` is laid over the
-    environment of our own processes (API, workers, console, simulators). `announce` gets one line
-    an event.
+    environment of our own processes (API, workers, console, simulators). `secure`: TLS, users and
+    passwords everywhere. `announce` gets one line an event.
     """
 
     state_dir: Path = DEFAULT_STATE_DIR
@@ -30,4 +30,5 @@ class UpOptions:
     workers: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     fallback_network: bool = False
+    secure: bool = False
     announce: Callable[[str], None] = say

@@ -15,8 +15,10 @@ from devstack.supervisor import addresses, process_table
 from devstack.supervisor.local_settings import local_settings
 from devstack.supervisor.options import UpOptions
 from devstack.supervisor.process_spec import Entry
+from devstack.supervisor.security import StackSecurity
 from devstack.supervisor.state_dir import StateDir, StateDirInUseError, write_env_file
 from devstack.supervisor.supervisor import GaveUpError, StartFailedError, Supervisor
+from paystream.operations.access import OPERATORS
 
 CANNOT_START = (
     StateDirInUseError,
@@ -75,15 +77,26 @@ class Stack:
             )
         book = PortBook(state.path / "ports.json")
         given = addresses.allocate(
-            state, book, options.workers, fallback_network=options.fallback_network
+            state,
+            book,
+            options.workers,
+            fallback_network=options.fallback_network,
+            secure=options.secure,
         )
-        stores, where = process_table.stores(state, book, given, options.brokers)
+        if options.secure and given.outside:
+            raise ValueError(
+                f"{', '.join(given.outside)} is set: --secure is for the stack's own stores."
+                " Unset it, or leave --secure out."
+            )
+        security = StackSecurity(state) if options.secure else None
+        stores, where = process_table.stores(state, book, given, options.brokers, security)
         local = local_settings(options.brokers, {**os.environ, **options.environment})
-        self.variables = {**given.variables(where), **local}
+        shared = {**given.variables(where), **local}
+        self.variables = {**shared, **(security.of(OPERATORS) if security else {})}
         return [
             *stores,
-            *process_table.preparations(stores, where, options.brokers),
-            *process_table.own_processes(state, given, self.variables, options),
+            *process_table.preparations(stores, where, options.brokers, security),
+            *process_table.own_processes(state, given, shared, options, security),
         ]
 
     def _withdraw(self) -> None:

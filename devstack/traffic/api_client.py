@@ -6,6 +6,7 @@ an API process can be killed and restarted meanwhile.
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -54,12 +55,19 @@ class ApiClient:
     """Sends requests to one API; use within `async with`."""
 
     def __init__(
-        self, base_url: str, counts: Counter[str], *, connections_max: int, retry_seconds: float
+        self,
+        base_url: str,
+        counts: Counter[str],
+        *,
+        connections_max: int,
+        retry_seconds: float,
+        ca_file: str = "",
     ) -> None:
         self._counts = counts
         self._retry_seconds = retry_seconds
         self._http = httpx2.AsyncClient(
             base_url=base_url,
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
             limits=httpx2.Limits(max_connections=connections_max),
             timeout=httpx2.Timeout(TIMEOUT_SECONDS, pool=None),
         )

@@ -63,7 +63,7 @@ async def _run(
     stats = Tally(settings.payments)
     intents = plans.plan(settings.seed, settings.payments, settings.merchants)
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(_client(at.api_url, stats, settings))
+        api = await stack.enter_async_context(_client(at.api_url, stats, settings, at.api_ca_file))
         shops = await _register(stack, api, at, stats, settings)
         key_set = await api.send("GET", "/.well-known/jwks.json")
         accepted = AcceptedLog(Path(at.paystream_state_dir))
@@ -83,12 +83,13 @@ async def _run(
         return result_of(stats, time.monotonic() - started)
 
 
-def _client(url: str, stats: Tally, settings: TrafficSettings) -> ApiClient:
+def _client(url: str, stats: Tally, settings: TrafficSettings, ca_file: str = "") -> ApiClient:
     return ApiClient(
         url,
         stats.counts,
         connections_max=settings.connections_max,
         retry_seconds=settings.retry_seconds,
+        ca_file=ca_file,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
@@ -40,7 +41,7 @@ async def serve(port: int, settings: ApiSettings, connections: Connections) -> i
         for face, (_, its_port) in addresses.items()
         if its_port
     }
-    servers = {face: _server(observed[face], *addresses[face]) for face in observed}
+    servers = {face: _server(observed[face], *addresses[face], settings) for face in observed}
     probes = servers.pop(Face.PROBES, None)
     probing = asyncio.create_task(probes.serve()) if probes else None
     drained = asyncio.create_task(_drain_at_signal(list(servers.values()), services))
@@ -53,7 +54,7 @@ async def serve(port: int, settings: ApiSettings, connections: Connections) -> i
     return code
 
 
-def _server(app: ObservabilityMiddleware, host: str, port: int) -> Server:
+def _server(app: ObservabilityMiddleware, host: str, port: int, settings: ApiSettings) -> Server:
     return Server(
         app,
         address=host,
@@ -64,6 +65,8 @@ def _server(app: ObservabilityMiddleware, host: str, port: int) -> Server:
         backlog=_BACKLOG_CONNECTIONS,
         log_level=LogLevels.error,
         log_dictconfig=_GRANIAN_LOGS,
+        ssl_cert=Path(settings.ssl_certificate_file) if settings.ssl_certificate_file else None,
+        ssl_key=Path(settings.ssl_key_file) if settings.ssl_key_file else None,
     )
 
 

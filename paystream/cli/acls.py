@@ -1,7 +1,7 @@
 """`paystream acls`: what each process may do on Kafka."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.table import Table
@@ -11,28 +11,31 @@ from paystream.cli.output import console, print_json
 from runtime.settings import connections
 
 if TYPE_CHECKING:
-    from paystream.operations.acls import Acl
+    from paystream.operations.acls import Acl, Comparison
 
 
 def acls(
-    action: Literal["list", "commands", "apply", "check"] = "list",
     *,
+    apply: bool = False,
+    check: bool = False,
+    commands: bool = False,
     prefix: str = "",
     producer: tuple[str, ...] = (),
     json: bool = False,
     env_file: Path | None = None,
 ) -> int:
-    """List the Kafka rights of each process, apply them, or check those of a cluster.
+    """List the Kafka rights of each process, put them on a cluster, or compare with it.
 
     They derive from the topic files and the names of the workers' groups. Each process has a user
     of its own: its worker group (`streams-payments`), `ingest_api`, `operators`, `replay`,
-    `verify`, `console`, `analysts`, and each producer. `apply` adds what is missing and removes
-    nothing. `check` ends with 1 if a right is missing or too much.
+    `verify`, `console`, `analysts`, and each producer.
 
-    Example: paystream acls apply --producer shop-importer
+    Example: paystream acls --apply --producer shop-importer
 
     Args:
-        action: list, commands (for Kafka's own kafka-acls), apply or check.
+        apply: Add what is missing on the cluster; nothing is removed.
+        check: Compare with the cluster; exit code 1 if a right is missing or too much.
+        commands: Print lines for Kafka's own kafka-acls.
         prefix: Stands before each user's name.
         producer: User of a producer; one for each. Without it there is one user `producers`.
         json: Print JSON.
@@ -41,20 +44,22 @@ def acls(
     from paystream.operations import acls as on_cluster
 
     wanted = on_cluster.wanted(prefix, producer)
-    if action == "commands":
+    if commands:
         for acl in wanted:
             console.print(on_cluster.as_command(acl), soft_wrap=True, highlight=False, markup=False)
         return 0
-    if action == "list":
+    if not apply and not check:
         _show("rights", wanted, json)
         return 0
     env = environment(env_file)
     need(env, "KAFKA_BOOTSTRAP_SERVERS")
     kafka = connections(env).kafka
-    if action == "apply":
+    if apply:
         _show("added", on_cluster.apply(kafka, wanted), json)
-        return 0
-    found = on_cluster.compare(kafka, wanted)
+    return _check(on_cluster.compare(kafka, wanted), json) if check else 0
+
+
+def _check(found: "Comparison", json: bool) -> int:
     if json:
         print_json(msgspec.to_builtins(found._asdict()))
     else:

@@ -1,5 +1,6 @@
 """Puts the rights of `access` on a cluster as Kafka ACLs, and compares what is there."""
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     ResourcePatternType,
     ResourceType,
 )
@@ -19,6 +21,11 @@ from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS
 
 _TIMEOUT_SECONDS = 30.0
+_AGAIN_SECONDS = 0.1
+_REFUSED = (
+    "This user may not read or change access lists. Use a super user, or one with Describe and"
+    " Alter on the cluster."
+)
 _FLAGS = {"TOPIC": "--topic", "GROUP": "--group", "TRANSACTIONAL_ID": "--transactional-id"}
 _CHANGES = ("WRITE", "ALL", "DELETE", "ALTER", "ALTER_CONFIGS", "CREATE")
 
@@ -74,14 +81,22 @@ def as_command(acl: Acl) -> str:
 
 
 def apply(kafka: KafkaConnection, acls: Iterable[Acl]) -> list[Acl]:
-    """Add those that are missing and return them; removes nothing. Raises AclsUnavailable."""
+    """Add those that are missing and return them when the broker shows them; removes nothing.
+
+    Raises AclsUnavailable.
+    """
     missing = compare(kafka, acls).missing
     if missing:
-        asked = admin(kafka).create_acls(
-            [_binding(acl) for acl in missing], request_timeout=_TIMEOUT_SECONDS
-        )
+        client = admin(kafka)  # must live until the requests are answered
+        bindings = [_binding(acl) for acl in missing]
+        asked = client.create_acls(bindings, request_timeout=_TIMEOUT_SECONDS)
         for answer in asked.values():
             _result(kafka, answer)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while compare(kafka, missing).missing:  # a broker hears of them from the controller
+        if time.monotonic() > deadline:
+            raise AclsUnavailable("The brokers do not show the new rights. Check their logs.")
+        time.sleep(_AGAIN_SECONDS)
     return missing
 
 
@@ -108,7 +123,10 @@ def existing(kafka: KafkaConnection) -> set[Acl]:
         AclOperation.ANY,
         AclPermissionType.ANY,
     )
-    found = _result(kafka, admin(kafka).describe_acls(every, request_timeout=_TIMEOUT_SECONDS))
+    client = admin(kafka)  # as above
+    found = _result(kafka, client.describe_acls(every, request_timeout=_TIMEOUT_SECONDS))
+    if not found:
+        _check_rights(kafka, client)
     return {
         Acl(
             acl.principal,
@@ -121,6 +139,19 @@ def existing(kafka: KafkaConnection) -> set[Acl]:
         )
         for acl in found
     }
+
+
+def _check_rights(kafka: KafkaConnection, client: AdminClient) -> None:
+    """librdkafka hears a refusal to describe access lists as an empty list."""
+    asked = client.describe_cluster(
+        include_authorized_operations=True, request_timeout=_TIMEOUT_SECONDS
+    )
+    try:
+        allowed = asked.result(_TIMEOUT_SECONDS).authorized_operations
+    except (KafkaException, TimeoutError) as error:
+        raise AclsUnavailable(_reason(kafka, error)) from error
+    if AclOperation.DESCRIBE not in (allowed or ()):
+        raise AclsUnavailable(_REFUSED)
 
 
 def _changes_a_topic(acl: Acl) -> bool:
@@ -159,9 +190,6 @@ def _reason(kafka: KafkaConnection, error: Exception) -> str:
             " authorizer.class.name on each broker and controller."
         )
     if cause is not None and cause.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
-        return (
-            "This user may not read or change access lists. Use a super user, or one with"
-            " Describe and Alter on the cluster."
-        )
+        return _REFUSED
     reason = cause.str() if cause is not None else "no answer in time"
     return f"{kafka.bootstrap_servers} does not answer ({reason}). Check the brokers."
