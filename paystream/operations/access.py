@@ -8,7 +8,7 @@ transactional ids; nothing is denied, so that what is not listed is refused (Sta
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from schemas.topics import TOPICS, Topic
+from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_REPLAYS, TOPICS, Topic
 from workers.catalogue import WORKERS
 
 Resource = Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
@@ -30,6 +30,8 @@ _READER_GROUP = "paystream-reader"
 """Of clients that read by assignment; it never commits (`runtime.kafka`)."""
 _DECISIONS = "paystream-dead-letters"
 """Transactional id of `paystream dead-letters`."""
+_DECIDED = (PAYMENTS_DEAD_LETTERS, PAYMENTS_REPLAYS)
+"""Topics of a replay, beside those that one worker reads: a copy goes there again."""
 _TRANSACTION: tuple[Operation, ...] = ("WRITE", "DESCRIBE")
 
 
@@ -147,5 +149,5 @@ def _operator_rights(principal: str, user: str, topics: list[Topic]) -> Iterator
         if principal == OPERATORS:
             yield Right(user, "TOPIC", topic.name, False, "CREATE")
             yield Right(user, "TOPIC", topic.name, False, "DESCRIBE_CONFIGS")
-        elif named(topic.readers) & set(GROUPS) or OPERATORS in named(topic.writers):
+        elif len(named(topic.readers) & set(GROUPS)) == 1 or topic.name in _DECIDED:
             yield Right(user, "TOPIC", topic.name, False, "WRITE")

@@ -14,6 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
+from engine import EngineSettings
+from ingest_api.settings import ApiSettings
 from workers.catalogue import GROUPS, WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,8 +103,25 @@ def test_only_loopback_of_this_machine_is_published() -> None:
 
 def test_secrets_are_asked_for_and_not_written() -> None:
     environment = SERVICES["api"]["environment"]
-    for name in ("ADMIN_TOKEN", "PAYSTREAM_MASTER_KEY"):
+    for name in ("ADMIN_TOKEN", "PAYSTREAM_MASTER_KEY", "NETWORK_NOTIFICATION_SECRET"):
         assert environment[name].startswith(f"${{{name}:?")
+
+
+def test_docker_waits_until_a_process_has_drained() -> None:
+    """Without `stop_grace_period` it kills after 10 s; a worker may need 25 (kafka-images 30)."""
+    grace = {name: _seconds(service["stop_grace_period"]) for name, service in SERVICES.items()}
+    api = ApiSettings()
+    needed = {
+        name: EngineSettings().shutdown_seconds_max
+        for name, service in OURS.items()
+        if _is_worker(service)
+    } | {"api": api.drain_seconds + api.drain_delay_seconds}
+    assert {name: grace[name] for name in needed if grace[name] < needed[name] + 5} == {}
+
+
+def _seconds(text: str) -> int:
+    minutes = text.endswith("m")
+    return int(text.rstrip("ms")) * (60 if minutes else 1)
 
 
 def _is_worker(service: dict[str, Any]) -> bool:
