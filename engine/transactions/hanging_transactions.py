@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicCollection
 from confluent_kafka import Producer as KafkaProducer
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from engine.broker.clients import ClientConfig
 from engine.transactions.fencing import ADMIN_SECONDS, INIT_SECONDS, end_offsets
@@ -53,7 +53,25 @@ def _held_up(config: ClientConfig) -> list[TopicPartition]:
     ]
     stable = end_offsets(config, parts, IsolationLevel.READ_COMMITTED)
     ends = end_offsets(config, parts, IsolationLevel.READ_UNCOMMITTED)
-    return sorted(part for part in parts if stable[part] < ends[part])
+    held_up = sorted(part for part in parts if stable[part] < ends[part])
+    writable = _writable(admin, {part.topic for part in held_up})
+    return [part for part in held_up if part.topic in writable]
+
+
+def _writable(admin: AdminClient, topics: Collection[str]) -> set[str]:
+    """Those that this worker may write: a transaction of its own cannot be open in others."""
+    if not topics:
+        return set()
+    asked = admin.describe_topics(
+        TopicCollection(list(topics)),
+        include_authorized_operations=True,
+        request_timeout=ADMIN_SECONDS,
+    )
+    return {
+        name
+        for name, answer in asked.items()
+        if AclOperation.WRITE in (answer.result(ADMIN_SECONDS).authorized_operations or ())
+    }
 
 
 def _abort(

@@ -23,6 +23,9 @@ from confluent_kafka.admin import (
 from devstack.services import kafka, kafka_jars
 from devstack.services.certificates import Certificates, certificates_in
 from devstack.services.kafka_security import ADMIN, BROKER, BrokerSecurity
+from engine import EngineSettings, TopicPartition
+from engine.broker.clients import ClientConfig
+from engine.transactions.hanging_transactions import abort_hanging_transaction
 from paystream.operations import acls, topics
 from paystream.operations.access import GROUPS, PRINCIPALS
 from paystream.operations.acls import Acl
@@ -310,3 +313,25 @@ def test_a_worker_cannot_fence_another(broker: SecuredBroker) -> None:
     with pytest.raises(KafkaException) as caught:
         Producer(mine | {"transactional.id": "streams-payments-0"}).init_transactions(20)
     assert caught.value.args[0].code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def test_a_worker_ends_its_hanging_transaction_beside_those_of_others(
+    broker: SecuredBroker,
+) -> None:
+    """It may read the topic where another's transaction is open, and not write there."""
+    theirs = producer_settings(broker.as_user("streams-payments")) | {
+        "transactional.id": "streams-payments-9",
+        "log_level": 0,
+    }
+    other = Producer(theirs)
+    other.init_transactions(20)
+    other.begin_transaction()
+    other.produce(PAYMENTS_EVENTS, b"open", b"key", partition=0)
+    other.flush(20)
+    try:
+        settings = EngineSettings(extra=broker.as_user("sinks-audit").security)
+        config = ClientConfig("sinks-audit", "0", broker.bootstrap_servers, settings)
+        source = TopicPartition(PAYMENTS_EVENTS, 0)
+        assert abort_hanging_transaction(config, "sinks-audit-0", [source])
+    finally:
+        other.abort_transaction(20)
