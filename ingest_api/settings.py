@@ -20,7 +20,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int = 0
     """Of `/metrics`, `/livez` and `/readyz`; 0 leaves them on the API's own port."""
     ssl_certificate_file: str = ""
-    """PEM file with the API's certificate and its chain: the API then speaks TLS on each of its ports."""
+    """PEM file with the API's certificate and its chain: each of its ports then speaks TLS."""
     ssl_key_file: str = ""
     """PEM file with that certificate's private key."""
     body_bytes_max: int = 65_536

@@ -42,6 +42,7 @@ from runtime.kafka import (
 from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import MerchantRegistry
 from schemas.topics import (
+    LEDGER_CHECKPOINTS,
     MERCHANTS,
     PAYMENTS_COMMANDS,
     PAYMENTS_EVENTS,
@@ -319,19 +320,28 @@ def test_a_worker_ends_its_hanging_transaction_beside_those_of_others(
     broker: SecuredBroker,
 ) -> None:
     """It may read the topic where another's transaction is open, and not write there."""
-    theirs = producer_settings(broker.as_user("streams-payments")) | {
-        "transactional.id": "streams-payments-9",
-        "log_level": 0,
-    }
-    other = Producer(theirs)
-    other.init_transactions(20)
-    other.begin_transaction()
-    other.produce(PAYMENTS_EVENTS, b"open", b"key", partition=0)
-    other.flush(20)
+    # The group's coordinator exists, as on any cluster that has something to end.
+    consumer_lag.committed(broker.as_user("sinks-audit"), "sinks-audit", [(PAYMENTS_EVENTS, 0)])
+    open_ones = [
+        left_open(broker, "streams-payments", PAYMENTS_EVENTS),
+        left_open(broker, "sinks-audit", LEDGER_CHECKPOINTS),
+    ]
     try:
         settings = EngineSettings(extra=broker.as_user("sinks-audit").security)
         config = ClientConfig("sinks-audit", "0", broker.bootstrap_servers, settings)
         source = TopicPartition(PAYMENTS_EVENTS, 0)
         assert abort_hanging_transaction(config, "sinks-audit-0", [source])
     finally:
-        other.abort_transaction(20)
+        for each in open_ones:
+            each.abort_transaction(20)
+
+
+def left_open(broker: SecuredBroker, user: str, topic: str) -> Producer:
+    """A transaction of the user with one record."""
+    settings = producer_settings(broker.as_user(user)) | {"log_level": 0}
+    producer = Producer(settings | {"transactional.id": f"{user}-9"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"open", b"key", partition=0)
+    producer.flush(20)
+    return producer
