@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install up demo check fix test lint bench faults mutation generate lock
+.PHONY: help install up demo check fix test lint bench faults mutation generate lock audit
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,14 @@ mutation: .mutation/installed  ## change streams/domain in 2000 ways and see whi
 	nice -n 19 .mutation/bin/mutmut run --max-children 2 $(ARGS)
 	.mutation/bin/mutmut export-cicd-stats
 	.mutation/bin/mutmut results
+
+.audit/installed:
+	@$(PYTHON) -m venv .audit
+	.audit/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
+
+audit: .audit/installed  ## known vulnerabilities of both locks, SBOMs into build/sbom (ARGS=--require: fail if not all were audited)
+	.audit/bin/python devstack/dependency_audit.py $(ARGS)
 
 generate: install  ## write the generated pages, contracts and locks of schema ids
 	$(BIN)/paystream generate

@@ -707,3 +707,24 @@ def test_a_dead_letter_may_have_its_events_by_a_replay_or_none() -> None:
     stored = StoredRecord(topics.PAYMENTS_DEAD_LETTERS, 0, 0, "", encode(letter), {}, 0)
     shop.extra_records[topics.PAYMENTS_DEAD_LETTERS] = [stored]
     assert run("events_are_recomputable", shop).held
+
+
+def test_a_stray_that_the_readers_gave_up_is_no_gap() -> None:
+    shop = open_shop()
+    _undecodable_event(shop)
+    letter = DeadLetter(
+        source_app="sinks-status",
+        topic=topics.PAYMENTS_EVENTS,
+        partition=0,
+        offset=99,
+        reason_code="undecodable",
+        detail="",
+        headers={},
+        value=b"garbage",
+        failed_at_ms=1,
+    )
+    stored = StoredRecord(topics.PAYMENTS_DEAD_LETTERS, 0, 0, None, encode(letter), {}, 0)
+    shop.extra_records[topics.PAYMENTS_DEAD_LETTERS] = [stored]
+    found = run("sequence_without_gaps", shop)
+    assert found.held
+    assert "1 records of payments.events are no events" in found.notes
