@@ -41,6 +41,7 @@ from streams.settings import (
 from streams.state_codec import ARCHIVED_TABLE, PAYMENTS_TABLE
 from workers.app import WorkerSettings, new_app
 from workers.due_commands import run_regularly
+from workers.placement import Placement
 from workers.state_codec import state_codec
 
 
@@ -181,7 +182,7 @@ def _add_history(app: EngineApp, clickhouse: ClickHouseConnection, env: Mapping[
 def build_merchants_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     """The worker `merchants`: registrations to the compacted topic. Raises ConfigurationError."""
     app = new_app(merchants.GROUP, instance_id, env)
-    agent = merchants.MerchantsAgent(merchant_policy(env))
+    agent = merchants.MerchantsAgent(merchant_policy(env), Placement.of(app))
     table = app.transactional_table(
         "merchants",
         **state_codec(

@@ -20,6 +20,7 @@ from sinks.payouts.scheduler import GROUP, PayoutScheduler
 from sinks.payouts.settings import PayoutSettings
 from sinks.payouts.table import PAYOUTS_TABLE
 from workers.app import new_app
+from workers.placement import Placement
 
 REGISTRY_RETRY_SECONDS = 0.2
 
@@ -68,7 +69,7 @@ def _add_aggregates(
     registry: MerchantRegistry,
     settings: PayoutSettings,
 ) -> None:
-    policy = settings.policy()
+    policy, placement = settings.policy(), Placement.of(app)
 
     def account_of(merchant_id: str) -> Account | None:
         merchant = registry.get(merchant_id)
@@ -85,7 +86,7 @@ def _add_aggregates(
     async def add_items(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 events = aggregate.add(record.value, record.timestamp_ms)
                 _emit_events(batch, events, record.headers.get(TRACEPARENT))
 
@@ -93,7 +94,7 @@ def _add_aggregates(
     async def apply_requests(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 _emit_events(batch, aggregate.apply(record.value), record.headers.get(TRACEPARENT))
 
 

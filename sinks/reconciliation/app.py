@@ -29,6 +29,7 @@ from sinks.reconciliation.report_poller import GROUP, ReportPoller
 from sinks.reconciliation.settings import ReconciliationSettings
 from workers.app import new_app
 from workers.due_commands import run_regularly
+from workers.placement import Placement
 from workers.state_codec import state_codec
 
 POLLING_PARTITION = 0
@@ -68,11 +69,13 @@ def build_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
 
 
 def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
+    placement = Placement.of(app)
+
     @app.agent(app.batch_topic(NETWORK_SETTLEMENTS, decode=decoder(SettlementLine)))
     async def match_report_lines(stream: BatchStream) -> None:
         async for batch in stream:
             lines = table.partition(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 outcome = Outcome(requests=requests_of_line(lines, record.value))
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
@@ -80,17 +83,19 @@ def _add_sources(app: EngineApp, table: TransactionalTable) -> None:
     async def match_statement_lines(stream: BatchStream) -> None:
         async for batch in stream:
             lines = table.partition(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 outcome = Outcome(requests=requests_of_statement_line(lines, record.value))
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
 
 def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPolicy) -> None:
+    placement = Placement.of(app)
+
     @app.agent(app.batch_topic(PAYMENTS_EVENTS, decode=decoder(PaymentEvent)))
     async def match_payments(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = PaymentAggregate(table.partition(batch), policy)
-            for record in batch:
+            for record in placement.records(batch):
                 outcome = aggregate.payment(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))
 
@@ -99,7 +104,7 @@ def _add_matching(app: EngineApp, table: TransactionalTable, policy: MatchingPol
         async for batch in stream:
             view: Any = table.partition(batch)
             payments, reports = PaymentAggregate(view, policy), ReportAggregate(view, policy)
-            for record in batch:
+            for record in placement.records(batch):
                 aggregate = reports if is_about_report(record.value) else payments
                 outcome = aggregate.request(record.value)
                 _emit(batch, outcome, record.headers.get(TRACEPARENT))

@@ -28,6 +28,7 @@ from sinks.webhooks.fanout import is_public, webhook_deliveries
 from sinks.webhooks.merchants import MerchantLookup
 from sinks.webhooks.settings import WebhookSettings
 from workers.app import new_app
+from workers.placement import Placement
 from workers.state_codec import StateCodec, state_codec
 
 
@@ -92,6 +93,7 @@ def _add_aggregates(
     settings: WebhookSettings,
 ) -> None:
     policy, breaker = settings.retry_policy(), settings.breaker_policy()
+    placement = Placement.of(app)
 
     def new_aggregate(batch: Batch) -> DeliveryAggregate:
         return DeliveryAggregate(
@@ -102,14 +104,14 @@ def _add_aggregates(
     async def enqueue_deliveries(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 aggregate.add(record.value, record.partition, record.offset)
 
     @app.agent(app.batch_topic(WEBHOOKS_ATTEMPTS, decode=decoder(WebhookAttempt)))
     async def apply_attempts(stream: BatchStream) -> None:
         async for batch in stream:
             aggregate = new_aggregate(batch)
-            for record in batch:
+            for record in placement.records(batch):
                 for exhausted in aggregate.apply(record.value):
                     _emit_dead_letter(batch, exhausted, record.value.attempted_at_ms)
 

@@ -8,10 +8,10 @@ from schemas.envelopes import to_message
 from schemas.headers import TRACEPARENT
 from schemas.records import MerchantCommand
 from schemas.topics import MERCHANTS
-from streams.agents.admission import MisplacedCommand
 from streams.domain.merchant_audit import audit_action
 from streams.domain.merchants import MerchantPolicy, MerchantState, decide_merchant
 from workers.catalogue import WORKERS
+from workers.placement import Placement
 
 GROUP = WORKERS["merchants"].group
 _encoder = msgspec.msgpack.Encoder()
@@ -31,22 +31,18 @@ def decode_merchant(data: bytes) -> MerchantState:
 class MerchantsAgent:
     """Handles batches of merchants.commands."""
 
-    def __init__(self, policy: MerchantPolicy) -> None:
+    def __init__(self, policy: MerchantPolicy, placement: Placement) -> None:
         self._policy = policy
+        self._placement = placement
 
     def handle(self, batch: Batch, merchants: TableView[MerchantState]) -> None:
-        """Handle every command of the batch, in order. Raises MisplacedCommand."""
-        for record in batch:
+        """Handle every command of the batch, in order. Raises MisplacedRecord."""
+        for record in self._placement.records(batch):
             self._handle(batch, merchants, record)
 
     def _handle(self, batch: Batch, merchants: TableView[MerchantState], record: Record) -> None:
         command: MerchantCommand = record.value
         merchant_id = command.merchant_id
-        if record.key != merchant_id:
-            raise MisplacedCommand(
-                f"The command for {merchant_id!r} has the key {record.key!r}. "
-                "Produce it with the merchant id as its key."
-            )
         decision = decide_merchant(merchants.get(merchant_id), command, self._policy)
         event = decision.event
         if event is None:
