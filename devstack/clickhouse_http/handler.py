@@ -12,8 +12,9 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from devstack.clickhouse_http import answers, insert_data, responses, sql_text
-from devstack.clickhouse_http.compression import encoder_for
+from devstack.clickhouse_http.compression import Encoder, encoder_for
 from devstack.clickhouse_http.errors import TOO_LARGE, ClickHouseError, refused
+from devstack.clickhouse_http.native_compression import NativeEncoder
 from devstack.clickhouse_http.request import (
     Body,
     QueryRequest,
@@ -131,12 +132,12 @@ class Handler(BaseHTTPRequestHandler):
     def _send_whole(
         self, request: QueryRequest, format_name: str, body: bytes, summary: answers.Summary
     ) -> None:
-        extra = {}
-        packing = encoder_for(request.accept_encoding)
+        extra: dict[str, str] = {}
+        packing = _packing(request)
         if packing and body:
             name, encoder = packing
             body = encoder.compress(body) + encoder.flush()
-            extra["Content-Encoding"] = name
+            extra |= {"Content-Encoding": name} if name else {}
         self._head(request, format_name, summary, {**extra, "Content-Length": str(len(body))})
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -150,9 +151,9 @@ class Handler(BaseHTTPRequestHandler):
         summary: answers.Summary,
     ) -> None:
         tag = responses.new_exception_tag()
-        packing = encoder_for(request.accept_encoding)
+        packing = _packing(request)
         extra = {"X-ClickHouse-Exception-Tag": tag}
-        if packing:
+        if packing and packing[0]:
             extra["Content-Encoding"] = packing[0]
         self._head(request, format_name, summary, {**extra, "Transfer-Encoding": "chunked"})
         for piece in _ended_by_error(pieces, tag):
@@ -234,6 +235,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             limit = f"A request body of {size} bytes is over the limit of {BODY_BYTES_MAX}."
             raise refused(TOO_LARGE, "TOO_MANY_BYTES", f"{limit} Send smaller inserts.")
+
+
+def _packing(request: QueryRequest) -> tuple[str | None, Encoder] | None:
+    """The content encoding and its encoder; `compress=1` is no content encoding."""
+    if request.packs_natively:
+        return None, NativeEncoder()
+    return encoder_for(request.accept_encoding)
 
 
 def _ended_by_error(pieces: Iterator[bytes], tag: str) -> Iterator[bytes]:

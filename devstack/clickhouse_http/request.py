@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
-from devstack.clickhouse_http import compression
+from devstack.clickhouse_http import compression, native_compression
 from devstack.clickhouse_http.answers import Asked
 from devstack.clickhouse_http.errors import INCORRECT_DATA, NOT_IMPLEMENTED, SYNTAX_ERROR, refused
 from devstack.clickhouse_http.insert_data import Mapped
@@ -59,6 +59,8 @@ class QueryRequest:
     data: memoryview
     waits_for_end: bool
     accept_encoding: str
+    packs_natively: bool = False
+    """`compress=1`: the answer is in ClickHouse's own compression."""
 
 
 def query_parameters(target: str) -> dict[str, str]:
@@ -70,7 +72,8 @@ def inserts(query: Mapping[str, str]) -> bool:
     """Whether the target's query is an insert's head, so that the body is rows and nothing else."""
     sql = query.get("query", "").encode()
     head = insert_head(sql)
-    return head is not None and not sql[head.data_start :]
+    packed = query.get("decompress") == "1"
+    return head is not None and not sql[head.data_start :] and not packed
 
 
 def read_request(
@@ -86,6 +89,8 @@ def read_request(
     _refuse_unsupported(query, headers)
     if isinstance(body, bytes):
         body = compression.decode(body, headers.get("Content-Encoding", ""), UNPACKED_BYTES_MAX)
+        if query.get("decompress") == "1":
+            body = native_compression.unpacked(body, UNPACKED_BYTES_MAX)
     sql, head, data = _statement_and_data(query.get("query", ""), body)
     packed = query.get("enable_http_compression") == "1"
     return QueryRequest(
@@ -96,6 +101,7 @@ def read_request(
         data=data,
         waits_for_end=query.get("wait_end_of_query") == "1",
         accept_encoding=headers.get("Accept-Encoding", "") if packed else "",
+        packs_natively=query.get("compress") == "1",
     )
 
 
@@ -143,9 +149,7 @@ def _statement_and_data(in_target: str, body: Body) -> tuple[str, InsertHead | N
 
 def _refuse_unsupported(query: Mapping[str, str], headers: Message) -> None:
     what = ""
-    if query.get("compress") == "1" or query.get("decompress") == "1":
-        what = "The native block compression (compress=1, decompress=1): use Content-Encoding"
-    elif query.get("role"):
+    if query.get("role"):
         what = "role: this server has the users `default` and `analyst` and no roles"
     elif headers.get("Content-Type", "").startswith("multipart/"):
         what = "External data in a multipart body: use a table or parameters"
