@@ -84,12 +84,16 @@ def _builder(cls: type[R]) -> Callable[[dict[str, Any]], R]:
 
 
 @cache
-def decoder(cls: type[R]) -> Callable[[bytes], R]:
+def decoder(cls: type[R]) -> Callable[[bytes | None], R]:
     """`decode` bound to a class, as agents want it."""
     contract = latest()[cls.__name__]
     prefix, read = _prefix(contract), READERS[cls]
 
-    def decode_record(data: bytes) -> R:
+    def decode_record(data: bytes | None) -> R:
+        if data is None:
+            raise UndecodableRecord(
+                "The record has no value: a tombstone is no record of its topic."
+            )
         if data[:_PREFIX_BYTES] != prefix:
             return decode_by_schema(cls, data)
         try:
@@ -101,12 +105,12 @@ def decoder(cls: type[R]) -> Callable[[bytes], R]:
     return decode_record
 
 
-def decode(cls: type[R], data: bytes) -> R:
+def decode(cls: type[R], data: bytes | None) -> R:
     """The record as `cls`, resolved from the version that it was written with.
 
-    Raises UndecodableRecord for anything else.
+    Raises UndecodableRecord for anything else, a tombstone too.
     """
-    decode_record: Callable[[bytes], R] = decoder(cls)
+    decode_record: Callable[[bytes | None], R] = decoder(cls)
     return decode_record(data)
 
 

@@ -15,7 +15,7 @@ from runtime.clock import now_ms
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
-from schemas.codec import decode
+from schemas.codec import UndecodableRecord, decode
 from schemas.enums import BreakState, ReconciliationEventType, Source
 from schemas.enums import ReconciliationRequestKind as Kind
 from schemas.envelopes import to_message
@@ -109,10 +109,13 @@ def decision(
 
 
 def _events(kafka: KafkaConnection) -> list[ReconciliationEvent]:
-    return [
-        decode(ReconciliationEvent, stored.value or b"")
-        for stored in read_topic(kafka, RECONCILIATION_EVENTS)
-    ]
+    found = []
+    for stored in read_topic(kafka, RECONCILIATION_EVENTS):
+        try:
+            found.append(decode(ReconciliationEvent, stored.value))
+        except UndecodableRecord:
+            continue  # the audit sink has put it into the dead letters
+    return found
 
 
 def _newest(kafka: KafkaConnection) -> list[ReconciliationEvent]:

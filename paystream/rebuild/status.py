@@ -13,7 +13,7 @@ from runtime.settings import connections, load
 from schemas.codec import UndecodableRecord, decode
 from schemas.records import PaymentEvent
 from schemas.topics import PAYMENTS_EVENTS
-from sinks.status.documents import Document, outcomes, views
+from sinks.status.documents import Document, outcomes, readable_view, views
 from sinks.status.settings import StatusSettings
 from sinks.status.store import StatusWriter
 
@@ -98,7 +98,5 @@ async def _incomplete(store: StatusWriter, documents: list[Document]) -> int:
     """How many views lack what only the first event says, though it is in the log."""
     whole = {d.key: msgspec.json.decode(d.text)["created_at_ms"] is not None for d in documents}
     standing = await store.read([key for key, known in whole.items() if known])
-    return sum(
-        text is None or msgspec.json.decode(text).get("created_at_ms") is None
-        for text in standing.values()
-    )
+    views = [readable_view(text) for text in standing.values()]
+    return sum(view is None or view.get("created_at_ms") is None for view in views)

@@ -37,7 +37,7 @@ def views(events: Iterable[PaymentEvent], stored: Mapping[str, bytes | None]) ->
         if is_unknown_payment(event):
             continue
         key = payment_key(event.payment_id)
-        previous = latest.get(key) or _readable(stored.get(key))
+        previous = latest.get(key) or readable_view(stored.get(key))
         if previous is not None and previous["sequence"] >= event.sequence:
             continue
         latest[key] = public_view(event, previous)
@@ -86,8 +86,8 @@ def refusals(rejections: Iterable[Rejection]) -> list[Document]:
     ]
 
 
-def _readable(text: bytes | None) -> View | None:
-    """The stored view; None also for anything else, which is then replaced."""
+def readable_view(text: bytes | None) -> View | None:
+    """A stored view; None also for anything else, which is then replaced."""
     try:
         view = None if text is None else msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):

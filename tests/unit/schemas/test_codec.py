@@ -158,3 +158,8 @@ def test_optional_fields_may_be_absent() -> None:
         occurred_at_ms=0,
     )
     assert decode(PayoutItem, encode(item)).amount_minor == -5
+
+
+def test_a_tombstone_is_no_record() -> None:
+    with pytest.raises(UndecodableRecord, match="no value"):
+        decode(PaymentCommand, None)

@@ -100,3 +100,9 @@ def test_another_body_under_a_used_key_leaves_the_outcome_of_the_first() -> None
     )
     [outcome] = outcomes([event(1), refused])
     assert (content(outcome)["result"], content(outcome)["fingerprint"]) == ("applied", "f1")
+
+
+def test_a_text_that_is_no_view_is_replaced() -> None:
+    for odd in (b"", b"[]", b"1", b"{}", b'{"sequence":"9"}', b'{"sequence":null}', b"[" * 9_000):
+        [document] = views([event(1)], {KEY: odd})
+        assert (document.sequence, content(document)["status"]) == (1, "authorizing")
