@@ -47,7 +47,13 @@ def request_capture(context: CommandContext, amount_minor: int, *, final: bool =
 
 
 def void(context: CommandContext) -> RejectionReason | None:
-    """Give back what is left of the authorization."""
+    """Give back what is left of the authorization; a customer who is away is waited for no more.
+
+    Nothing is held then, so that nothing is asked of the network; a late yes is reversed.
+    """
+    if context.state.status == PaymentStatus.REQUIRES_ACTION:
+        context.record_event(EventType.VOIDED, PaymentStatus.VOIDED, amount_minor=0)
+        return None
     operation = new_operation(context, Operation.VOID, context.state.capturable_minor)
     context.record_event(EventType.VOID_REQUESTED, PaymentStatus.VOIDING, operation)
     context.request_operation(operation)

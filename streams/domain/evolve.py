@@ -92,7 +92,7 @@ def _memory(state: PaymentState, event: PaymentEvent) -> tuple[Seen, Seen]:
 def _operations(state: PaymentState, event: PaymentEvent) -> tuple[OperationState, ...]:
     """The operations with the event's one as it is after the event."""
     operations, status = state.operations, _STATUSES.get(event.type)
-    if status is None:
+    if status is None or event.operation_id is None:
         return operations
     if event.decline_code is not None and event.type in _NOT_DONE:
         status = OperationStatus.DECLINED
@@ -213,6 +213,19 @@ def _not_authorized(state: PaymentState, event: PaymentEvent) -> PaymentState:
     return replace(state, decline_code=event.decline_code, action_url=None, action_due_at_ms=None)
 
 
+def _voided(state: PaymentState, event: PaymentEvent) -> PaymentState:
+    """While the customer was away: the authorization is over, and a late yes is reversed."""
+    if event.operation_id is not None:
+        return state
+    over = tuple(
+        replace(o, status=OperationStatus.FAILED, due_at_ms=None)
+        if o.status == OperationStatus.REQUIRES_ACTION
+        else o
+        for o in state.operations
+    )
+    return replace(state, operations=over, action_url=None, action_due_at_ms=None)
+
+
 def _capture_or_void_requested(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """A capture or void ends the wait for a background capture, even if it fails later."""
     return state if state.capture_due_at_ms is None else replace(state, capture_due_at_ms=None)
@@ -253,6 +266,7 @@ _EFFECTS: dict[str, Effect] = {
     EventType.CAPTURE_REQUESTED: _capture_or_void_requested,
     EventType.VOID_REQUESTED: _capture_or_void_requested,
     EventType.CAPTURED: _captured,
+    EventType.VOIDED: _voided,
     EventType.SETTLED: _settled,
     EventType.SETTLEMENT_OVERDUE: _settlement_overdue,
     EventType.DISPUTE_OPENED: _dispute_opened,

@@ -101,9 +101,18 @@ def _authorized(context: CommandContext, operation: OperationState) -> None:
 
 
 def _requires_action(context: CommandContext, operation: OperationState) -> None:
-    """The first deadline stays: asking again does not prolong the customer's time."""
+    """The first deadline stays: asking again does not prolong the customer's time.
+
+    After it the payment has failed; a customer who succeeds even later is reversed.
+    """
     state, command = context.state, context.command
     due_at_ms = state.action_due_at_ms or context.policy.action_due_at_ms(context.now_ms)
+    if context.now_ms >= due_at_ms:
+        failed = replace(operation, status=OperationStatus.FAILED)
+        context.record_event(
+            EventType.FAILED, PaymentStatus.FAILED, failed, reason="action_timed_out"
+        )
+        return
     context.record_event(
         EventType.REQUIRES_ACTION,
         PaymentStatus.REQUIRES_ACTION,

@@ -49,14 +49,16 @@ def complete_action(context: CommandContext) -> RejectionReason | None:
 
 
 def action_timed_out(context: CommandContext) -> RejectionReason | None:
-    """The customer did not come back; without another attempt the network authorizes nothing."""
+    """The customer did not come back: the network is asked once how it ended.
+
+    The customer may have succeeded on the network's page and closed it: then money is held.
+    """
     due_at_ms = context.state.action_due_at_ms
     if due_at_ms is None or context.now_ms < due_at_ms:
         return RejectionReason.NOT_DUE
-    operation = context.state.authorization
-    context.record_event(
-        EventType.FAILED, PaymentStatus.FAILED, operation, reason="action_timed_out"
-    )
+    again = next_attempt(context, context.state.authorization)
+    context.record_event(EventType.RESOLUTION_REQUESTED, PaymentStatus.UNKNOWN, again)
+    context.request_operation(again)
     return None
 
 

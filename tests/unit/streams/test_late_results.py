@@ -40,7 +40,8 @@ def test_a_yes_after_a_no_to_an_authorization_is_voided_and_stays_a_no(
 def test_the_customer_was_back_in_time_and_the_yes_came_after_the_deadline(story: Any) -> None:
     story.create()
     story.result("requires_action", network_reference="net_1")
-    assert story.deadline() == [E.FAILED]
+    assert story.deadline() == [E.RESOLUTION_REQUESTED]
+    assert story.result("requires_action", attempt=2) == [E.FAILED]
     assert story.result("approved", name="late") == [E.REVERSAL_REQUESTED]
     assert story.requests[-1].network_reference == "net_1"
     assert story.status == "failed"

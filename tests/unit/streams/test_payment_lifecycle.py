@@ -132,8 +132,31 @@ def test_a_customer_who_is_not_done_gets_no_more_time(story: Any) -> None:
     story.tell("complete_action")
     assert story.result("requires_action", attempt=2) == [E.REQUIRES_ACTION]
     assert story.state.action_due_at_ms == due_at_ms
-    assert story.deadline() == [E.FAILED]
+    assert story.deadline() == [E.RESOLUTION_REQUESTED]
+    assert story.result("requires_action", attempt=3) == [E.FAILED]
     assert (story.status, story.reason) == ("failed", "action_timed_out")
+
+
+def test_a_customer_who_succeeds_and_never_comes_back_has_paid(story: Any) -> None:
+    """The network is asked once when the time is over; until then nobody knew of the hold."""
+    story.create()
+    story.result("requires_action")
+    assert story.deadline() == [E.RESOLUTION_REQUESTED]
+    question = story.requests[-1]
+    assert (question.operation, question.subject_operation) == ("status", "authorize")
+    assert story.result("approved", attempt=2) == [E.AUTHORIZED, E.CAPTURE_REQUESTED]
+
+
+def test_a_void_while_the_customer_is_away_ends_the_payment(story: Any) -> None:
+    story.create()
+    story.result("requires_action", action_url="https://acs.example/1", network_reference="net_1")
+    asked = len(story.requests)
+    assert story.tell("void") == [E.VOIDED]
+    assert (story.status, story.state.action_url, len(story.requests)) == ("voided", None, asked)
+    assert story.tell("complete_action") == [E.COMMAND_REJECTED]
+    assert story.result("approved") == [E.REVERSAL_REQUESTED], "a late yes is reversed"
+    assert (story.requests[-1].operation, story.requests[-1].network_reference) == ("void", "net_1")
+    assert story.status == "voided"
 
 
 def test_failed_authentication_declines(story: Any) -> None:

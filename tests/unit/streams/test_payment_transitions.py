@@ -42,7 +42,7 @@ WRITTEN_BY_HAND = """
 create            *   *   *   *   *   *   *   *   *   *   *   *   *   *
 complete_action   0   ?   *   -   ?   -   -   -   ?   -   -   -   -   ?
 capture           0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
-void              0   ?   -   *   ?   *   -   -   ?   -   -   -   -   ?
+void              0   ?   *   *   ?   *   -   -   ?   -   -   -   -   ?
 refund            0   ?   -   -   ?   *   *   *   ?   -   -   -   -   ?
 network_result    0   *   *   *   *   *   *   *   *   *   *   *   *   *
 resolve_unknown   0   *   *   *   *   *   *   *   *   *   *   *   *   *
@@ -153,7 +153,7 @@ def test_the_table_for_people_shows_every_state_and_command() -> None:
     names = [f"`{k}` (fact)" if k in FACT_COMMAND_KINDS else f"`{k}`" for k in CommandKind]
     assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
     assert rows[3] == (
-        "| `void` | no_such_payment | outcome_pending | wrong_state | **void** | outcome_pending"
+        "| `void` | no_such_payment | outcome_pending | **void** | **void** | outcome_pending"
         " | **void** | wrong_state | wrong_state | outcome_pending | wrong_state | wrong_state"
         " | wrong_state | wrong_state | outcome_pending |"
     )
