@@ -6,10 +6,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from redis import RedisError
 
+from devstack.services.certificates import certificates_in
 from runtime import clickhouse, valkey
 from runtime.clickhouse import UNAVAILABLE, options_of
 from runtime.settings import ConfigurationError, connections
@@ -148,3 +150,18 @@ def test_a_wrong_address_is_a_sentence(env: dict[str, str], sentence: str) -> No
         connections(env)
     assert sentence in str(caught.value)
     assert "only-here" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("password", "mode"), [("", "mutual"), ("secret", "strict")])
+def test_a_client_certificate_goes_along(tmp_path: Path, password: str, mode: str) -> None:
+    made = certificates_in(tmp_path)
+    env = {
+        "CLICKHOUSE_URL": "https://audit@db.example",
+        "PAYSTREAM_CLICKHOUSE_PASSWORD": password,
+        "PAYSTREAM_CLICKHOUSE_SSL_CA_FILE": str(made.ca_file),
+        "PAYSTREAM_CLICKHOUSE_SSL_CERTIFICATE_FILE": str(made.certificate_file),
+        "PAYSTREAM_CLICKHOUSE_SSL_KEY_FILE": str(made.key_file),
+    }
+    options = options_of(connections(env).clickhouse)
+    assert options["client_cert"] == str(made.certificate_file)
+    assert options["tls_mode"] == mode
