@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine import EngineApp, EngineSettings, RawRecord, Replay, Replays
-from runtime.dead_letters import encode_dead_letter, source_headers, source_key
+from engine import EngineApp, EngineSettings, Replays
+from runtime.dead_letters import encode_dead_letter
 from runtime.settings import ConfigurationError, connections, load
-from schemas.codec import NewerSchema, decode
-from schemas.records import DeadLetter
+from schemas.codec import NewerSchema
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_EVENTS, PAYMENTS_REPLAYS, TOPICS
 from workers.catalogue import WORKERS
+from workers.replays import decode_replay, takes_replays
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def new_app(group: str, instance_id: str, env: Mapping[str, str], **own: Any) ->
             data_dir=data_dir,
             dead_letter_topic=PAYMENTS_DEAD_LETTERS,
             encode_dead_letter=encode_dead_letter,
-            replays=Replays(PAYMENTS_REPLAYS, decode_replay),
+            replays=Replays(PAYMENTS_REPLAYS, decode_replay) if takes_replays(group) else None,
             wait_errors=(NewerSchema,) if chosen.unknown_schema == "wait" else (),
         )
     except ValueError as error:  # what the group member cannot do with [engine.extra]
@@ -65,19 +65,3 @@ def _paced(settings: EngineSettings, group: str) -> EngineSettings:
         return settings
     seconds = next((w.commit_interval_seconds for w in WORKERS.values() if w.group == group), 0.0)
     return msgspec.structs.replace(settings, commit_interval_seconds=seconds)
-
-
-def decode_replay(value: bytes) -> Replay:
-    """A dead letter that goes back to its app. Raises UndecodableRecord, ValueError."""
-    letter = decode(DeadLetter, value)
-    if letter.omitted_bytes is not None:
-        raise ValueError("The letter points at its record. A replay has the record.")
-    record = RawRecord(
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        source_key(letter),
-        source_headers(letter),
-        letter.value,
-    )
-    return Replay(letter.source_app, record)

@@ -25,7 +25,7 @@ from schemas.enums import DeadLetterDecision
 from schemas.headers import record_headers
 from schemas.records import DeadLetter, SourceHeader
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_REPLAYS, TOPICS
-from workers.catalogue import WORKERS
+from workers.replays import comes_back_by_replay
 
 REPLAYED_FROM = "replayed_from"
 """Header of a replayed record: topic/partition/offset where it stood before."""
@@ -208,7 +208,7 @@ def _abort(producer: Producer) -> None:
 def _send_back(producer: Producer, letter: Letter) -> None:
     """To the partition it came from, where the other records of its key are."""
     record, key = letter.record, source_key(letter.record)
-    if reading_apps(record.topic) == {record.source_app}:
+    if not comes_back_by_replay(record.topic, record.source_app):
         headers = [*source_headers(record), (REPLAYED_FROM, letter.source.encode())]
         producer.produce(
             record.topic, record.value, key, partition=record.partition, headers=headers
@@ -226,11 +226,6 @@ def _read_source(kafka: KafkaConnection, record: DeadLetter) -> StoredRecord | N
         return next(found, None)
     except RecordsGone:
         return None
-
-
-def reading_apps(topic: str) -> set[str]:
-    """Groups of the workers that read the topic."""
-    return {worker.group for worker in WORKERS.values()} & set(TOPICS[topic].readers)
 
 
 def _note(producer: Producer, letter: Letter, decision: DeadLetterDecision, note: str) -> None:
