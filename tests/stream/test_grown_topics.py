@@ -47,7 +47,7 @@ def test_a_transaction_that_is_left_open_shows_as_lag(
     port = running.launch.environment["HEALTH_PORT"]
 
     def blocked() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return any(
             line.startswith("paystream_consumer_blocked_records{")
