@@ -36,8 +36,13 @@ class HttpResponse(NamedTuple):
 
 
 def tls_context() -> ssl.SSLContext:
-    """Certificates are checked against the public authorities of certifi."""
-    return ssl.create_default_context(cafile=certifi.where())
+    """Certificates are checked against the system's authorities and the public ones of certifi.
+
+    OpenSSL takes the system's from SSL_CERT_FILE, if that is set.
+    """
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def new_session(connector: aiohttp.BaseConnector, **options: object) -> aiohttp.ClientSession:

@@ -1,4 +1,7 @@
-"""Whoever may write to a client's topic harms nobody: each attack ends in one rejection."""
+"""A program that may write to a client's topic harms nobody: each attack ends in one rejection.
+
+The stack is secured. What is written to the API's topic is written with its stolen password.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx2
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from e2e.conftest import RunningStack
 from msgspec.structs import replace
@@ -28,10 +30,14 @@ from schemas.payment_commands import command_fingerprint
 from schemas.records import PaymentCommand, PaymentEvent, Rejection
 from schemas.signatures import sign
 from schemas.topics import (
+    MERCHANTS,
     PAYMENTS_COMMANDS,
     PAYMENTS_EVENTS,
+    PAYMENTS_NETWORK_RESULTS,
+    PAYMENTS_OPERATOR_COMMANDS,
     PAYMENTS_PRODUCER_COMMANDS,
     PAYMENTS_REJECTIONS,
+    PAYMENTS_SETTLEMENTS,
 )
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
@@ -42,9 +48,13 @@ PAN = "4242424242424242"
 class Merchant:
     """A registered merchant with a producer key in test mode."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        self.kafka = connections(env).kafka
-        self.api = httpx2.Client(base_url=env["API_URL"], timeout=30)
+    def __init__(self, stack: RunningStack) -> None:
+        self.writers = {
+            PAYMENTS_COMMANDS: connections(stack.as_user("ingest_api")).kafka,
+            PAYMENTS_PRODUCER_COMMANDS: connections(stack.as_user("producers")).kafka,
+        }
+        self.kafka = connections(stack.as_user("verify")).kafka
+        self.api = stack.http_client()
         registered = self.post("/v1/merchants", {"name": "Attacked"})
         self.merchant_id = registered["id"]
         self.api.headers["Authorization"] = f"Bearer {registered['api_keys']['test']}"
@@ -86,7 +96,7 @@ class Merchant:
         """Its rejection id to be, once the broker has the record."""
         places: list[str] = []
         value = encode(command)
-        producer = Producer(producer_settings(self.kafka))
+        producer = Producer(producer_settings(self.writers[topic]))
         producer.produce(
             topic,
             value,
@@ -124,15 +134,15 @@ class Merchant:
 
 
 @pytest.fixture(scope="module")
-def victim(running_stack: RunningStack) -> Iterator[Merchant]:
-    made = Merchant(running_stack.env)
+def victim(secured_stack: RunningStack) -> Iterator[Merchant]:
+    made = Merchant(secured_stack)
     yield made
     made.api.close()
 
 
 @pytest.fixture(scope="module")
-def attacker(running_stack: RunningStack) -> Iterator[Merchant]:
-    made = Merchant(running_stack.env)
+def attacker(secured_stack: RunningStack) -> Iterator[Merchant]:
+    made = Merchant(secured_stack)
     yield made
     made.api.close()
 
@@ -147,7 +157,7 @@ def test_a_producer_pays_over_kafka(victim: Merchant) -> None:
 
 
 def test_every_attack_ends_in_one_rejection(
-    running_stack: RunningStack, victim: Merchant, attacker: Merchant
+    secured_stack: RunningStack, victim: Merchant, attacker: Merchant
 ) -> None:
     paid = victim.captured()
     victim.reaches(paid, "captured")
@@ -209,11 +219,40 @@ def test_every_attack_ends_in_one_rejection(
     }
     judged = ("sources_are_right", "no_card_numbers", "events_are_recomputable")
     rules = tuple(rule for rule in RULES if rule.name in judged)
-    report = run_verify(running_stack.env, rules=rules)
+    report = run_verify(secured_stack.env, rules=rules)
     assert [(r.name, r.violations) for r in report.rules if r.violation_count] == []
 
 
-def test_analysts_see_the_rejections(running_stack: RunningStack, victim: Merchant) -> None:
+FORBIDDEN = [
+    *(
+        (user, topic)
+        for user in ("producers", "sinks-audit", "ingest_api")
+        for topic in (
+            PAYMENTS_NETWORK_RESULTS,
+            PAYMENTS_SETTLEMENTS,
+            PAYMENTS_OPERATOR_COMMANDS,
+            MERCHANTS,
+        )
+    ),
+    ("producers", PAYMENTS_COMMANDS),
+    ("sinks-audit", PAYMENTS_COMMANDS),
+    ("streams-network", PAYMENTS_COMMANDS),
+]
+
+
+@pytest.mark.parametrize(("user", "topic"), FORBIDDEN)
+def test_the_access_list_keeps_a_writer_to_its_topics(
+    secured_stack: RunningStack, user: str, topic: str
+) -> None:
+    refused: list[KafkaError | None] = []
+    kafka = connections(secured_stack.as_user(user)).kafka
+    producer = Producer(producer_settings(kafka) | {"enable.idempotence": False})
+    producer.produce(topic, b"forged", b"pay_1", on_delivery=lambda e, _: refused.append(e))
+    producer.flush(20)
+    assert [error and error.name() for error in refused] == ["TOPIC_AUTHORIZATION_FAILED"]
+
+
+def test_analysts_see_the_rejections(secured_stack: RunningStack, victim: Merchant) -> None:
     place = victim.send(PAYMENTS_COMMANDS, victim.command(fingerprint="f" * 64))
 
     def there() -> bool:
@@ -223,5 +262,5 @@ def test_analysts_see_the_rejections(running_stack: RunningStack, victim: Mercha
         ).result_rows
         return bool(rows == [("fingerprint_mismatch",)])
 
-    with connect(connections(running_stack.env).clickhouse) as ledger:
+    with connect(connections(secured_stack.env).clickhouse) as ledger:
         eventually(there, "the row", 60)

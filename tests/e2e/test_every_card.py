@@ -26,9 +26,9 @@ PLAIN = asdict(Behaviour(name=""))
 class Shop:
     """A merchant at the API of a running stack."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        self.network_url = env["NETWORK_URL"]
-        self.api = httpx2.Client(base_url=env["API_URL"], timeout=30)
+    def __init__(self, stack: RunningStack) -> None:
+        self.network_url = stack.env["NETWORK_URL"]
+        self.api = stack.http_client()
         registered = self.api.post(
             "/v1/merchants",
             json={"name": "All cards"},
@@ -70,8 +70,8 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(running_stack: RunningStack) -> Iterator[Shop]:
-    made = Shop(running_stack.env)
+def shop(secured_stack: RunningStack) -> Iterator[Shop]:
+    made = Shop(secured_stack)
     yield made
     made.api.close()
 

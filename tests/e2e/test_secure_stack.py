@@ -14,14 +14,11 @@ import httpx2
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import Producer
-from e2e.conftest import RunningStack
+from e2e.conftest import RunningStack, started_stack
 from redis import RedisError
 
-from devstack.services import kafka_jars
-from devstack.services.child import Child, Launch
 from devstack.traffic.drain import wait_until_drained
 from devstack.traffic.runner import TrafficSettings, run
-from paystream.cli.environment import read_env_file
 from runtime import valkey
 from runtime.clickhouse import UNAVAILABLE, connect
 from runtime.kafka import StoredRecord, producer_settings, read_topic
@@ -35,23 +32,8 @@ PAYMENTS = 40
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    kafka_jars.fetch()
-    directory = tmp_path_factory.mktemp("secure")
-    state_dir, env_file = directory / "state", directory / "stack.env"
-    flags = ("--secure", "--state-dir", str(state_dir), "--env-file", str(env_file))
-    launch = Launch(
-        name="up",
-        command=(sys.executable, "-m", "paystream.cli", "up", *flags),
-        log_path=directory / "up.log",
-        ready=env_file.exists,
-        ready_timeout_seconds=240,
-    )
-    child = Child(launch)
-    try:
-        child.wait_ready()
-        yield RunningStack(state_dir, read_env_file(env_file))
-    finally:
-        child.stop(20)
+    with started_stack(tmp_path_factory.mktemp("secure"), "--secure") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +43,6 @@ def paid(stack: RunningStack) -> RunningStack:
     assert result.problem_count == 0, result.problems
     wait_until_drained(stack.env, 120)
     return stack
-
-
-def as_user(stack: RunningStack, user: str) -> dict[str, str]:
-    """The env file's variables for another user of Kafka."""
-    return stack.env | {
-        "PAYSTREAM_KAFKA_SASL_USERNAME": user,
-        "PAYSTREAM_KAFKA_SASL_PASSWORD_FILE": str(stack.state_dir / "secrets" / f"kafka-{user}"),
-    }
 
 
 def paystream(env: dict[str, str], directory: Path, *arguments: str) -> str:
@@ -87,7 +61,7 @@ def paystream(env: dict[str, str], directory: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("user", ["operators", "verify"])
 def test_every_rule_holds_after_payments(paid: RunningStack, tmp_path: Path, user: str) -> None:
-    said = paystream(as_user(paid, user), tmp_path, "verify", "--counterparty", "--json")
+    said = paystream(paid.as_user(user), tmp_path, "verify", "--counterparty", "--json")
     report = json.loads(said)
     assert report["ok"] is True
     checked = {rule["name"]: rule["checked"] for rule in report["rules"]}
@@ -98,12 +72,12 @@ def test_every_rule_holds_after_payments(paid: RunningStack, tmp_path: Path, use
 def test_the_cluster_has_exactly_the_derived_access_list(
     stack: RunningStack, tmp_path: Path
 ) -> None:
-    paystream(as_user(stack, "admin"), tmp_path, "acls", "--check")
+    paystream(stack.as_user("admin"), tmp_path, "acls", "--check")
 
 
 def test_what_a_producer_sends_over_kafka_is_heard(stack: RunningStack) -> None:
     """An unsigned command is no payment: its sender reads why."""
-    producers = connections(as_user(stack, "producers")).kafka
+    producers = connections(stack.as_user("producers")).kafka
     producer = Producer(producer_settings(producers))
     producer.produce(PAYMENTS_PRODUCER_COMMANDS, b"not a command", b"pay_of_a_stranger")
     assert producer.flush(20) == 0
