@@ -126,7 +126,8 @@ def test_what_is_not_signed_by_the_network_is_refused(
     api: RunningApi, create: PaymentCommand, kafka_broker: str, headers: dict[str, str]
 ) -> None:
     before = len(stored_commands(kafka_broker, create.payment_id))
-    answer = api.http.post(PATH, content=told(create.payment_id), headers=headers)
+    sent = {"content-type": "application/json", **headers}
+    answer = api.http.post(PATH, content=told(create.payment_id), headers=sent)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert len(stored_commands(kafka_broker, create.payment_id)) == before
 

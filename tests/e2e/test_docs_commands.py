@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from e2e.conftest import RunningStack
+from polling import eventually
 
 from runtime.clickhouse import connect
+from runtime.id_generator import new_id
 from runtime.store_connections import ClickHouseConnection
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
@@ -20,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("*/README.md")])
 BLOCK = re.compile(r"^```(?:sh|bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEVER_ENDING = {"up", "demo", "api", "worker"}
+PUBLIC_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="  # RFC 8032, test 1
 SCRIPTS = str(Path(sys.executable).parent)
 
 
@@ -62,11 +66,36 @@ def payment_id(settled_stack: RunningStack) -> str:
         return str(client.query("SELECT payment_id FROM payments LIMIT 1").result_rows[0][0])
 
 
+class Registered(NamedTuple):
+    """A merchant of its own, which a shown command may change or suspend."""
+
+    merchant_id: str
+    key_id: str
+
+
+@pytest.fixture
+def registered(settled_stack: RunningStack) -> Registered:
+    env = settled_stack.env
+    with settled_stack.http_client() as api:
+        key = {"Idempotency-Key": new_id("key-")}
+        merchant = api.post("/v1/merchants", json={"name": "Shown"}, headers=key).json()
+        admin = {"Authorization": f"Bearer {env['ADMIN_TOKEN']}"}
+        path = f"/v1/merchants/{merchant['id']}/api_keys"
+        keys = eventually(lambda: api.get(path, headers=admin).json(), "the merchant's keys")
+    return Registered(merchant["id"], keys[0]["id"])
+
+
 @pytest.mark.parametrize("command", [c for c in shown("paystream") if not is_never_ending(c)])
 def test_a_shown_command_works(
-    command: str, settled_stack: RunningStack, payment_id: str, tmp_path: Path
+    command: str, request: pytest.FixtureRequest, settled_stack: RunningStack, tmp_path: Path
 ) -> None:
-    done = shell(command.replace("pay_…", payment_id), tmp_path, settled_stack.env)
+    if "pay_…" in command:
+        command = command.replace("pay_…", request.getfixturevalue("payment_id"))
+    if "mer_…" in command:
+        registered = request.getfixturevalue("registered")
+        command = command.replace("mer_…", registered.merchant_id)
+        command = command.replace("key_…", registered.key_id).replace("11qY…", PUBLIC_KEY)
+    done = shell(command, tmp_path, settled_stack.env)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
 
 
