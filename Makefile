@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+SHARED_STACK_TESTS := $(addprefix tests/e2e/test_,every_card.py docs_commands.py readme.py kill_each_child.py)
 RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install up demo check fix test lint bench faults mutation generate lock audit
+.PHONY: help install up demo check fix test test-secure lint bench faults mutation generate lock audit
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +40,9 @@ fix: install  ## apply what the formatter, the linter and the generators can fix
 
 test: install  ## the whole test suite, on the real parts
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-secure: install  ## the end-to-end tests of the shared stack, on `paystream up --secure` (a few minutes)
+	PAYSTREAM_TEST_SECURE=1 $(BIN)/pytest $(SHARED_STACK_TESTS) $(ARGS)
 
 lint: install  ## style, spelling, types, layers, links, generated files
 	$(BIN)/ruff check .
