@@ -72,13 +72,18 @@ def _stamp_on_append(admin: AdminClient, existing: list[str]) -> None:
             _LOG.warning("topic_setting_not_changed", topic=resource.name, error=str(error))
 
 
-def _new_topic(topic: Topic, replication: int, partitions: int | None) -> NewTopic:
+def wanted_settings(topic: Topic, replication: int) -> dict[str, str]:
+    """Settings of the topic with so many copies."""
     in_sync_min = 2 if replication >= _REPLICATION_SAFE else 1
+    return {**topic.broker_settings(), "min.insync.replicas": str(in_sync_min)}
+
+
+def _new_topic(topic: Topic, replication: int, partitions: int | None) -> NewTopic:
     return NewTopic(
         topic.name,
         num_partitions=partitions or topic.partitions,
         replication_factor=replication,
-        config={**topic.broker_settings(), "min.insync.replicas": str(in_sync_min)},
+        config=wanted_settings(topic, replication),
     )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from devstack.services.ports import free_port
 from paystream.operations import topics as on_broker
+from paystream.operations import topics_check
+from paystream.operations.topics_check import Difference
 from runtime.kafka_connection import KafkaConnection
 from schemas.topics import TOPICS, Topic
 
@@ -35,6 +37,9 @@ def partitions(admin: AdminClient, topic: str) -> int:
         assert time.monotonic() < end, topic
         time.sleep(0.1)
     return len(found.partitions)
+
+
+CHANGELOG = "streams-payments-copies-changelog"
 
 
 def settings(admin: AdminClient, topic: str) -> dict[str, str]:
@@ -73,3 +78,29 @@ def test_a_broker_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(on_broker, "_TIMEOUT_SECONDS", 1.0)
     with pytest.raises(on_broker.TopicsNotCreated, match="does not answer"):
         on_broker.create_all(KafkaConnection(f"127.0.0.1:{free_port()}"))
+
+
+def test_what_differs_from_the_files_is_named(
+    kafka_broker: str, catalogue: dict[str, Topic], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics_check, "TOPICS", catalogue)
+    where = KafkaConnection(kafka_broker)
+    first, second, *others = catalogue.values()
+    missing = [Difference(topic.name, "topic", "exists", "is missing") for topic in [*others]]
+    client = AdminClient({"bootstrap.servers": kafka_broker})
+    made = [
+        NewTopic(first.name, first.partitions, 1, config=first.broker_settings()),
+        NewTopic(second.name, 1, 1, config=second.broker_settings() | {"retention.ms": "5000"}),
+    ]
+    for answer in client.create_topics(made).values():
+        answer.result(20)
+    assert topics_check.differences(where) == [
+        Difference(second.name, "partitions", str(second.partitions), "1"),
+        Difference(second.name, "retention.ms", str(second.retention_ms), "5000"),
+        *missing,
+    ]
+    client.create_topics([NewTopic(CHANGELOG, 1, 1)])[CHANGELOG].result(20)
+    too_few = topics_check.differences(where, replication=3)
+    assert Difference(CHANGELOG, "replicas", "3", "1") in too_few
+    assert Difference(first.name, "replicas", "3", "1") in too_few
+    assert Difference(first.name, "min.insync.replicas", "2", "1") in too_few
