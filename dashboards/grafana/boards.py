@@ -38,7 +38,7 @@ OPERATIONS = Board(
         Panel(
             title="Dead letters, last hour",
             kind="stat",
-            promql={"dead letters": "sum(increase(paystream_dead_letters_total[1h]))"},
+            promql={"dead letters": "sum(increase(paystream_worker_dead_letters_total[1h]))"},
             width_units=6,
         ),
         Panel(
