@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-SHARED_STACK_TESTS := $(addprefix tests/e2e/test_,every_card.py docs_commands.py readme.py kill_each_child.py)
+SHARED_STACK_TESTS := $(addprefix tests/e2e/test_,every_card.py docs_commands.py kill_each_child.py)
 RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help install up demo check fix test test-secure lint bench faults mutation generate lock audit
