@@ -34,7 +34,7 @@ from sinks.audit.store import connect
 from streams.domain import PaymentState, Policy, decide
 from streams.domain.archive import archive_stub
 from streams.domain.history_codec import pack
-from streams.state_codec import decode_archived
+from streams.state_codec import ARCHIVED_TABLE
 
 pytestmark = pytest.mark.services
 TABLE = "streams-payments-payments-changelog"
@@ -197,7 +197,7 @@ def test_a_repeat_of_the_create_charges_nobody_again(stack: Stack) -> None:
     state = as_if_it_had_never_left(stack, create.payment_id)
     stored = last(stack, ARCHIVED, create.payment_id)[1]
     assert stored is not None
-    assert decode_archived(stored) == archive_stub(state)
+    assert ARCHIVED_TABLE["decode"](stored) == archive_stub(state)
 
 
 def test_commands_wait_while_the_store_is_away_and_a_false_history_is_refused(

@@ -40,7 +40,7 @@ from schemas.topics import (
     PAYMENTS_REJECTIONS,
 )
 from streams.domain import PaymentState, Policy, decide
-from streams.state_codec import decode_state
+from streams.state_codec import PAYMENTS_TABLE
 
 pytestmark = pytest.mark.services
 UNREADABLE_JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
@@ -299,5 +299,5 @@ def assert_recomputable(broker: str, payment_ids: set[str]) -> None:
     table: dict[str, PaymentState] = {}
     for record in read_topic(KafkaConnection(broker), "streams-payments-payments-changelog"):
         if record.key in states and record.value is not None:
-            table[record.key] = decode_state(record.value)
+            table[record.key] = PAYMENTS_TABLE["decode"](record.value)
     assert table == states
