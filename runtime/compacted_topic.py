@@ -117,6 +117,8 @@ class CompactedTopic:
             ends = self._ends(until)
         except (KafkaException, TimeoutError) as error:
             self._log.warning("topic_end_unknown", error=str(error))
+            with self._progress:
+                self._admin = None  # an old client may keep the epoch of a leader that restarted
             return False
 
         def applied() -> bool:
