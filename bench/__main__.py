@@ -12,6 +12,7 @@ from bench import (
     admission,
     api,
     domain,
+    flood,
     latency,
     ledger,
     memory,
@@ -31,6 +32,7 @@ ON_BROKER: dict[str, Callable[[BenchBroker, Options], list[Figure]]] = {
     "restore": restore.measure,
     "takeover": takeover.measure,
     "api": api.measure,
+    "flood": flood.measure,
     "outage": outage.measure,
 }
 ALONE: dict[str, Callable[[Options], list[Figure]]] = {

@@ -7,7 +7,7 @@ import base64
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -33,6 +33,10 @@ from schemas.records import ApiKey, Merchant
 from schemas.topics import MERCHANTS
 
 CONNECTIONS = 64
+NO_LIMIT = {
+    "PAYSTREAM_API_REQUESTS_PER_SECOND": "1000000",
+    "PAYSTREAM_API_REQUEST_BURST": "1000000",
+}
 WARM_UP_REQUESTS = 2000
 REQUESTS = 20_000
 JWE = "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSJ9..aXZpdml2.Y2lwaGVydGV4dA.dGFn"
@@ -59,7 +63,7 @@ def measure(broker: BenchBroker, options: Options) -> list[Figure]:
 
 
 @contextmanager
-def api_process(broker: BenchBroker) -> Iterator[str]:
+def api_process(broker: BenchBroker, settings: Mapping[str, str] = NO_LIMIT) -> Iterator[str]:
     """One API worker with its Valkey; the URL."""
     topics.create_all(KafkaConnection(broker.bootstrap))
     directory = broker.directory / "api"
@@ -69,8 +73,7 @@ def api_process(broker: BenchBroker) -> Iterator[str]:
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "REDIS_URL": valkey.url(valkey_port),
         "PAYSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
-        "PAYSTREAM_API_REQUESTS_PER_SECOND": "1000000",
-        "PAYSTREAM_API_REQUEST_BURST": "1000000",
+        **settings,
     }
     launches = (
         valkey.launch(directory / "valkey", valkey_port, directory),

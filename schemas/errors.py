@@ -53,7 +53,7 @@ CATALOGUE: dict[str, Problem] = {
             "An earlier operation has no outcome yet",
             "Wait for its webhook, then send a new request.",
         ),
-        Problem("already_exists", 409, "The payment exists already", "Get the payment."),
+        Problem("already_exists", 409, "It exists already", "Get the one that exists."),
         Problem(
             "command_rejected",
             409,
@@ -65,6 +65,12 @@ CATALOGUE: dict[str, Problem] = {
             409,
             "The merchant has as many keys as it may have",
             "Revoke a key of this mode, then send the request again.",
+        ),
+        Problem(
+            "too_many_endpoints",
+            409,
+            "The merchant has as many webhook endpoints as it may have",
+            "Remove an endpoint, then send the request again.",
         ),
         Problem("body_too_large", 413, "The body is too large", "Send less than 64 KiB."),
         Problem(

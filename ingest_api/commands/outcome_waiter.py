@@ -76,7 +76,7 @@ class OutcomeWaiter:
             return _decided_create(command, payment, outcome)
         if outcome is None or payment is None:
             return None
-        _raise_if_rejected(command, outcome)
+        raise_if_rejected(command, outcome)
         return payment
 
 
@@ -85,14 +85,15 @@ def _decided_create(
 ) -> Payment | None:
     if payment is None:
         if outcome is not None:
-            _raise_if_rejected(command, outcome)
+            raise_if_rejected(command, outcome)
         return None
     if payment.fingerprint not in (None, command.fingerprint):
         raise IdempotencyMismatch
     return None if payment.status in _UNDECIDED else payment
 
 
-def _raise_if_rejected(command: PaymentCommand, outcome: CommandOutcome) -> None:
+def raise_if_rejected(command: PaymentCommand, outcome: CommandOutcome) -> None:
+    """Raises CommandRejected for a rejection, IdempotencyMismatch for another command's."""
     if outcome.fingerprint not in (None, command.fingerprint):
         raise IdempotencyMismatch
     if outcome.result == _REJECTED:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from ingest_api.commands.errors import Overloaded
 from ingest_api.commands.producer import CommandProducer, NotAcknowledged, TooManyOutstanding
 from runtime import telemetry
-from schemas.envelopes import to_message
-from schemas.records import MerchantCommand, PaymentCommand, PayoutRequest
+from schemas.envelopes import Message, to_message
+from schemas.records import AuditAction, MerchantCommand, PaymentCommand, PayoutRequest
 
 _SOURCE = "ingest_api"
 _NOT_ACKNOWLEDGED = (
@@ -29,9 +29,16 @@ class Publisher:
         self, record: PaymentCommand | MerchantCommand | PayoutRequest, traceparent: str
     ) -> None:
         """Returns when the broker has the record. Raises Overloaded."""
+        await self._send(to_message(record, _SOURCE, traceparent.encode()))
+        self._commands.labels(record.kind).inc()
+
+    async def publish_act(self, act: AuditAction, traceparent: str) -> None:
+        """Returns when the broker has what an operator did. Raises Overloaded."""
+        await self._send(to_message(act, _SOURCE, traceparent.encode()))
+
+    async def _send(self, message: Message) -> None:
         if (problem := self._problem()) is not None:
             raise Overloaded(problem)
-        message = to_message(record, _SOURCE, traceparent.encode())
         try:
             await self._producer.send(
                 message.topic, key=message.key, value=message.value, headers=message.headers
@@ -40,4 +47,3 @@ class Publisher:
             raise Overloaded from error
         except NotAcknowledged as error:
             raise Overloaded(_NOT_ACKNOWLEDGED) from error
-        self._commands.labels(record.kind).inc()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ingest_api.commands.documents import decode_outcome, decode_payment
 from ingest_api.commands.errors import IdempotencyMismatch, PaymentUnknown, StatusUnavailable
-from ingest_api.commands.outcome_waiter import OutcomeWaiter
+from ingest_api.commands.outcome_waiter import OutcomeWaiter, raise_if_rejected
 from ingest_api.commands.payment_reader import Owner, PaymentReader
 from ingest_api.commands.publisher import Publisher
 from ingest_api.commands.status_store import KeyReservation, StatusStore
@@ -41,7 +41,8 @@ class PaymentCommands:
         """Returns when Kafka has the command, from now or from an earlier request.
 
         A command to a payment that Valkey does not know is taken: Valkey may have lost it, and the
-        worker knows. Raises IdempotencyMismatch, PaymentNotFound (another merchant's), Overloaded.
+        worker knows. Raises IdempotencyMismatch, PaymentNotFound (another merchant's), Overloaded,
+        and CommandRejected for the repeat of a command whose rejection is known.
         """
         repeated, handled, unknown = False, False, False
         try:
@@ -79,7 +80,7 @@ class PaymentCommands:
 
     @staticmethod
     def _check_fingerprint(command: PaymentCommand, reservation: KeyReservation) -> bool:
-        """Whether the pipeline has handled this command. Raises IdempotencyMismatch."""
+        """Whether the pipeline has handled it. Raises IdempotencyMismatch, CommandRejected."""
         payment = decode_payment(reservation.documents[0])
         outcome = decode_outcome(reservation.documents[1])
         created = payment if command.kind == CommandKind.CREATE else None
@@ -87,6 +88,8 @@ class PaymentCommands:
         known += [seen.fingerprint for seen in (created, outcome) if seen is not None]
         if any(seen not in (None, command.fingerprint) for seen in known):
             raise IdempotencyMismatch
+        if outcome is not None:
+            raise_if_rejected(command, outcome)
         return outcome is not None or created is not None
 
 

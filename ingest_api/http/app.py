@@ -18,6 +18,7 @@ from ingest_api.card_encryption_key import CardKeyUnavailable
 from ingest_api.commands.errors import CommandError
 from ingest_api.http.dependencies import dependencies
 from ingest_api.http.error_mapping import problem_of
+from ingest_api.http.openapi_document import openapi_document
 from ingest_api.http.problems import MEDIA_TYPE, ApiProblem, ProblemBody
 from ingest_api.http.requests import ApiRequest
 from ingest_api.http.routes import ROUTES, Face, faces
@@ -60,7 +61,7 @@ def openapi_schema() -> dict[str, Any]:
         dependencies=dependencies(None),
         openapi_config=_openapi(),
     )
-    return app.openapi_schema.to_schema()
+    return openapi_document(app)
 
 
 def _openapi() -> OpenAPIConfig:

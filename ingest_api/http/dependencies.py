@@ -11,7 +11,6 @@ _NAMES = (
     "authenticator",
     "card_key",
     "merchant_keys",
-    "notification_guard",
     "notifications",
     "payment_commands",
     "payment_reader",

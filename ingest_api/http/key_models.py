@@ -59,6 +59,7 @@ class AddProducerKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             min_length=43,
             max_length=44,
+            pattern=r"^[A-Za-z0-9+/_-]{42}[AEIMQUYcgkosw048]=?$",
             description="Ed25519 (RFC 8032): the 32 bytes in base64 or base64url.",
             examples=["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="],
         ),

@@ -93,7 +93,7 @@ class KeyRequests:
         key_id = keyed.derived_id("pkey_")
         others = [key for key in merchant.producer_keys if key.key_id != key_id]
         if any(key.public_key == new.public_key for key in others):
-            raise invalid("/public_key", "is a key of this merchant already")
+            raise ApiProblem("already_exists", "The merchant has this public key already.")
         if not repeated and sum(key.mode == mode for key in others) >= PRODUCER_KEYS_MAX:
             raise ApiProblem("too_many_keys")
         made = await self._keys.add_producer_key(

@@ -16,6 +16,9 @@ from runtime import telemetry
 _UNMATCHED = "unmatched"
 _REFUSED = "refused"
 _TOO_MANY_REQUESTS = 429
+_HELD_SECONDS = 0.25
+"""How long the answer to a caller above its rate is held back."""
+_HELD_MAX = 1_000
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -30,6 +33,7 @@ class ObservabilityMiddleware:
         self._app = app
         self._early_refusals = early_refusals or EarlyRefusals()
         self._in_flight = 0
+        self._held = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._access_log = AccessLog()
@@ -48,6 +52,9 @@ class ObservabilityMiddleware:
         scope.setdefault("state", {})[TRACEPARENT_STATE] = traceparent
         status = 500
         started = time.perf_counter()
+        is_head = scope["method"] == "HEAD"
+        if is_head:  # RFC 9110 section 9.3.2: as GET, without the content
+            scope["method"] = "GET"
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -55,6 +62,8 @@ class ObservabilityMiddleware:
                 status = message["status"]
                 headers: list[Any] = [*message["headers"], (b"traceparent", traceparent.encode())]
                 message["headers"] = headers + scope["state"].get(RATE_LIMIT_STATE, [])
+            elif is_head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
         self._in_flight += 1
@@ -68,8 +77,18 @@ class ObservabilityMiddleware:
             self._record(scope, status, traceparent, time.perf_counter() - started)
 
     async def _refuse(self, scope: Any, send: Send, refusal: Refusal) -> None:
-        """Counted, and not in the access log: a flood would fill it."""
+        """Counted, and not in the access log: a flood would fill it.
+
+        The answer waits, so that a client that repeats at once costs little; a bounded number of
+        them waits at a time.
+        """
         self._series(_REFUSED, scope["method"], _TOO_MANY_REQUESTS)[0].inc()
+        if self._held < _HELD_MAX:
+            self._held += 1
+            try:
+                await asyncio.sleep(_HELD_SECONDS)
+            finally:
+                self._held -= 1
         await send(
             {
                 "type": "http.response.start",

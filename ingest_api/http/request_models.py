@@ -33,11 +33,17 @@ Url = Annotated[
         pattern="^[!-~]+$",
         description="An https URL to a public host, as RFC 3986 writes it.",
         examples=["https://shop.example/hooks"],
+        extra_json_schema={"format": "https-url"},
     ),
 ]
 Currency = Annotated[
     str,
-    Meta(pattern="^[A-Z]{3}$", description="ISO 4217 alphabetic code.", examples=["EUR"]),
+    Meta(
+        pattern="^[A-Z]{3}$",
+        description="ISO 4217 alphabetic code.",
+        examples=["EUR"],
+        extra_json_schema={"enum": sorted(CURRENCIES)},
+    ),
 ]
 Jwe = Annotated[
     str,
@@ -45,6 +51,7 @@ Jwe = Annotated[
         min_length=20,
         max_length=8192,
         description="Card data as compact JWE (RFC 7516) to the key at /.well-known/jwks.json.",
+        extra_json_schema={"format": "compact-jwe"},
     ),
 ]
 KEYED = {

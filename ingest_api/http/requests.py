@@ -1,7 +1,8 @@
 """Requests as handlers see them: the caller, the trace, a strictly decoded body; and guards."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from types import NoneType
+from typing import Any, cast, get_args
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -93,7 +94,13 @@ class ApiRequest(Request[Caller, Any, State]):
         if body:
             check_media_type(self.headers.getall("content-type", []), self.headers)
         field = self.route_handler.parsed_data_field
-        return decode_body(body, field.annotation if field else Any)
+        return decode_body(body, _body_type(field.annotation) if field else Any)
+
+
+def _body_type(annotation: Any) -> Any:
+    """Of a body that may be absent: the type without None, because the JSON text null is a body."""
+    given = [part for part in get_args(annotation) if part is not NoneType]
+    return given[0] if len(given) == 1 and NoneType in get_args(annotation) else annotation
 
 
 def _services(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

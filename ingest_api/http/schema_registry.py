@@ -4,6 +4,7 @@ Subjects: the record's name (`paystream.PaymentCommand`) and, as most clients as
 """
 
 import json
+import re
 from functools import cache
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from schemas.topics import TOPICS
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _LATEST = "latest"
+_ID = re.compile("[0-9]{1,9}")
 
 
 class RegisteredSchema(Struct, frozen=True):
@@ -30,6 +32,13 @@ class SchemaText(Struct, frozen=True):
 
     schema: str
     schemaType: str = "AVRO"  # noqa: N815 - the registry's spelling
+
+
+class RegistryError(Struct, frozen=True):
+    """What registry clients expect of an error."""
+
+    error_code: int
+    message: str
 
 
 class UnknownSchema(Exception):
@@ -77,9 +86,9 @@ def schema_text(contract: Contract) -> str:
     return json.dumps(contract.document, ensure_ascii=False)
 
 
-def by_id(schema_id: int) -> SchemaText:
+def by_id(schema_id: str) -> SchemaText:
     """The contract with this id. Raises UnknownSchema."""
-    contract = contracts().get(schema_id)
+    contract = contracts().get(int(schema_id)) if _ID.fullmatch(schema_id) else None
     if contract is None:
         raise UnknownSchema(40403, f"Schema {schema_id} not found")
     return SchemaText(schema_text(contract))

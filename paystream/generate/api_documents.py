@@ -1,24 +1,14 @@
 """openapi.json and asyncapi.yaml as files: what the running API serves, without a running API."""
 
 import json
-from typing import Any
-
-from litestar.serialization import encode_json, get_serializer
 
 from ingest_api.http import asyncapi
 from ingest_api.http.app import openapi_schema
 
 
-def openapi_document() -> dict[str, Any]:
-    """The OpenAPI document as plain values."""
-    text = encode_json(openapi_schema(), serializer=get_serializer())
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
 def openapi_text() -> str:
     """docs/producers/openapi.json."""
-    return json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(openapi_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def asyncapi_text() -> str:

@@ -26,8 +26,8 @@ from runtime.kafka import read_topic
 from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import decode
-from schemas.records import MerchantCommand, PayoutRequest
-from schemas.topics import MERCHANTS_COMMANDS, PAYOUTS_REQUESTS
+from schemas.records import AuditAction, MerchantCommand, PayoutRequest
+from schemas.topics import AUDIT_ACTIONS, MERCHANTS_COMMANDS, PAYOUTS_REQUESTS
 
 pytestmark = pytest.mark.services
 
@@ -206,7 +206,7 @@ def test_a_merchant_closes_its_payouts(api: RunningApi, shop: Shop, kafka_broker
     assert other.status_code == 403
 
 
-def test_operators_say_whose_payouts(api: RunningApi, shop: Shop) -> None:
+def test_operators_say_whose_payouts(api: RunningApi, shop: Shop, kafka_broker: str) -> None:
     def post(path: str, headers: dict[str, str], **body: object) -> httpx2.Response:
         return api.http.post(path, headers={"Idempotency-Key": new_id("k-")} | headers, **body)
 
@@ -219,3 +219,12 @@ def test_operators_say_whose_payouts(api: RunningApi, shop: Shop) -> None:
     unknown = {"merchant_id": "mer_" + "0" * 32}
     assert post("/v1/payouts", json=unknown, headers=OPERATOR).status_code == 404
     assert post("/v1/payouts", json=unknown, headers=shop.headers()).status_code == 403
+    acts = [
+        decode(AuditAction, record.value or b"")
+        for record in read_topic(KafkaConnection(kafka_broker), AUDIT_ACTIONS)
+        if record.key == shop.merchant.merchant_id
+    ]
+    assert [(a.action, a.mode, a.actor) for a in acts] == [
+        ("payout.close", "live", "operator"),
+        ("payout.close", "test", "operator"),
+    ]

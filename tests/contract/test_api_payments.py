@@ -249,6 +249,58 @@ def test_a_key_of_the_wrong_type_fails_alone(
         assert answer.status_code in (200, 503)
 
 
+def test_the_repeat_of_a_rejected_command_says_so_also_without_waiting(
+    api: RunningApi, shop: Shop, kafka_broker: str, valkey: Redis
+) -> None:
+    payment = created(api, shop, kafka_broker)
+    path, headers = f"/v1/payments/{payment.payment_id}/capture", shop.headers()
+    body = {"amount": 99_999}
+    first = api.http.post(path, json=body, headers=headers)
+    assert first.status_code == 202
+    outcome = {"result": "rejected", "reason": "amount_too_large"}
+    valkey.set(f"command:{first.json()['command_id']}", msgspec.json.encode(outcome))
+    again = api.http.post(path, json=body, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (422, "amount_too_large")
+
+
+def test_head_is_get_without_the_content(api: RunningApi, shop: Shop, kafka_broker: str) -> None:
+    path = f"/v1/payments/{created(api, shop, kafka_broker).payment_id}"
+    got = api.http.get(path, headers=shop.headers())
+    head = api.http.head(path, headers=shop.headers())
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert api.http.head("/v1/payments").status_code == 405
+
+
+@pytest.mark.parametrize("action", ["refunds", "capture"])
+@pytest.mark.parametrize("body", [b"null", b'{"amount": null}'])
+def test_null_does_not_mean_everything(
+    api: RunningApi, shop: Shop, kafka_broker: str, action: str, body: bytes
+) -> None:
+    payment = created(api, shop, kafka_broker)
+    headers = shop.headers() | {"Content-Type": "application/json"}
+    path = f"/v1/payments/{payment.payment_id}/{action}"
+    assert api.http.post(path, content=body, headers=headers).status_code == 400
+    assert len(stored_commands(kafka_broker, payment.payment_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/xml"}, 415),
+        ({"Content-Type": "application/json; charset=utf-16"}, 415),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 202),
+    ],
+)
+def test_a_body_must_be_json(
+    api: RunningApi, shop: Shop, headers: dict[str, str], status: int
+) -> None:
+    content = msgspec.json.encode(PAYMENT)
+    sent = shop.headers() | headers
+    assert api.http.post("/v1/payments", content=content, headers=sent).status_code == status
+
+
 @pytest.mark.parametrize("payment_id", ["pay_x", "..%2F..", "pay_" + "0" * 300])
 def test_unknown_payments(api: RunningApi, shop: Shop, payment_id: str) -> None:
     for answer in (

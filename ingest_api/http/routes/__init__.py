@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from ingest_api.http.routes import (
@@ -61,6 +62,31 @@ _DOCUMENTS: list[HTTPRouteHandler] = [
     operations.jwks,
 ]
 _PROBES: list[HTTPRouteHandler] = [operations.livez, operations.readyz, operations.metrics]
+
+
+def _with_options(handlers: list[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """And an OPTIONS handler for each path: the framework's own one names the first method only."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    return [*(_allowing(path, sorted(names)) for path, names in methods.items()), *handlers]
+
+
+def _allowing(path: str, methods: list[str]) -> HTTPRouteHandler:
+    @route(
+        path,
+        http_method=["OPTIONS"],
+        status_code=204,
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
+    def allow() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": ", ".join(methods)})
+
+    return allow
+
+
 ROUTES = [*_OF_MERCHANTS, *_REGISTRATION, *_OF_OPERATORS, *_DOCUMENTS, *_PROBES]
 
 
@@ -85,4 +111,4 @@ def faces(*, admin_apart: bool, probes_apart: bool) -> dict[Face, list[HTTPRoute
         found[Face.PROBES] = [*_PROBES]
     else:
         found[Face.MERCHANTS] += _PROBES
-    return found
+    return {face: _with_options(handlers) for face, handlers in found.items()}

@@ -28,6 +28,7 @@ POST_ERRORS = (
     "body_too_large",
     "unsupported_media_type",
     "idempotency_mismatch",
+    "already_exists",
     "too_many_keys",
 )
 ISSUED = {

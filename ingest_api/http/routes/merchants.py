@@ -15,8 +15,9 @@ from ingest_api.http.request_models import AddEndpoint, RegisterMerchant
 from ingest_api.http.requests import ApiRequest, admit_registration, requires
 from ingest_api.http.response_models import EndpointView, made_response
 from ingest_api.merchants.models import Act, KeyedAct, NewEndpoint, NewMerchant
-from ingest_api.merchants.registration import Registration
+from ingest_api.merchants.registration import Registration, enabled_endpoints
 from schemas.enums import Mode, Scope
+from schemas.merchant_bounds import ENDPOINTS_MAX
 
 _ERRORS = (
     "invalid_request",
@@ -85,7 +86,7 @@ async def register_merchant(
         202: ResponseSpec(
             NewEndpoint, description="Events go there in a few seconds.", generate_examples=False
         ),
-        **problems(*_OF_MERCHANTS),
+        **problems(*_OF_MERCHANTS, "too_many_endpoints"),
     },
     summary="Add a webhook endpoint",
 )
@@ -97,6 +98,8 @@ async def add_endpoint(
     request.check_url("url", data.url)
     meaning: dict[str, Any] = {"url": data.url}
     keyed, repeated = await request.keyed(merchant.merchant_id, mode, "add_endpoint", meaning)
+    if not repeated and len(enabled_endpoints(merchant)) >= ENDPOINTS_MAX:
+        raise ApiProblem("too_many_endpoints")
     created, known = await registration.add_endpoint(
         KeyedAct(request.act, keyed), merchant.merchant_id, data.url, mode
     )

@@ -1,9 +1,12 @@
 """/v1/network_notifications: results that the card network reports on its own."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from litestar import post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from litestar.params import JSONBody
 
@@ -12,11 +15,11 @@ from ingest_api.http.notification_signature import (
     ID_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
-    NotificationGuard,
 )
 from ingest_api.http.openapi_responses import problems
 from ingest_api.http.request_models import NetworkNotification
 from ingest_api.http.requests import ApiRequest
+from ingest_api.services import Services
 from schemas.network_results import to_network_result
 
 _HEADERS = {
@@ -44,8 +47,19 @@ class SignedOperation(Operation):
         self.parameters = [*(self.parameters or []), *signature]
 
 
+async def _require_signature(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """Guard: nothing of a body is read before its signature is checked. Raises ApiProblem."""
+    request = cast(ApiRequest, connection)
+    sent = [request.headers.get(name, "") for name in _HEADERS]
+    guard = cast(Services, connection.app.state.services).notification_guard
+    guard.check(*sent, body=await request.body())
+
+
 @post(
     "/v1/network_notifications",
+    guards=[_require_signature],
     status_code=202,
     security=[],
     operation_class=SignedOperation,
@@ -53,6 +67,7 @@ class SignedOperation(Operation):
         "invalid_request",
         "unauthenticated",
         "body_too_large",
+        "unsupported_media_type",
         "card_number_in_clear",
         "overloaded",
         "read_unavailable",
@@ -62,12 +77,9 @@ class SignedOperation(Operation):
 async def receive_notification(
     request: ApiRequest,
     data: JSONBody[NetworkNotification],
-    notification_guard: NamedDependency[NotificationGuard],
     notifications: NamedDependency[NetworkNotifications],
 ) -> None:
     """202 once Kafka has it as a command. A repeat, or what the payment knows, changes nothing."""
-    sent = [request.headers.get(name, "") for name in _HEADERS]
-    notification_guard.check(*sent, body=await request.body())
     result = to_network_result(
         data.outcome, data.network_reference, data.decline_code, data.action_url
     )

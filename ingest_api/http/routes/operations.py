@@ -1,7 +1,11 @@
 """Probes, metrics, the catalogue of problems, and the card network's key."""
 
+import json
+from typing import Any
+
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -12,7 +16,14 @@ from ingest_api.services import Readiness, Services
 from schemas.errors import CATALOGUE
 
 
-@get("/livez", sync_to_thread=False, security=[], summary="Whether a restart would not help")
+@get(
+    "/livez",
+    sync_to_thread=False,
+    security=[],
+    media_type="text/plain",
+    responses={503: ResponseSpec(str, media_type="text/plain", generate_examples=False)},
+    summary="Whether a restart would not help",
+)
 def livez(services: NamedDependency[Services]) -> Response[str]:
     """503: the producer can never send again."""
     ok = services.live
@@ -21,17 +32,28 @@ def livez(services: NamedDependency[Services]) -> Response[str]:
     )
 
 
-@get("/readyz", security=[], summary="Whether requests should come here")
+@get(
+    "/readyz",
+    security=[],
+    responses={503: ResponseSpec(Readiness, generate_examples=False)},
+    summary="Whether requests should come here",
+)
 async def readyz(services: NamedDependency[Services]) -> Response[Readiness]:
     """503: merchants' keys are not read yet, Kafka is silent, or the process is about to end."""
     readiness = services.readiness
     return Response(readiness, status_code=200 if readiness.ready else 503)
 
 
-@get("/metrics", sync_to_thread=False, security=[], summary="Prometheus metrics of this process")
-def metrics() -> Response[bytes]:
+@get(
+    "/metrics",
+    sync_to_thread=False,
+    security=[],
+    media_type="text/plain",
+    summary="Prometheus metrics of this process",
+)
+def metrics() -> Response[str]:
     """Names and meanings: schemas/metrics.py."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)
 
 
 @get(
@@ -51,12 +73,13 @@ def problem_type(code: FromPath[str]) -> dict[str, str | int]:
 @get(
     "/.well-known/jwks.json",
     security=[],
+    media_type="application/jwk-set+json",
     responses=problems("network_unavailable"),
     summary="The key that card data is encrypted to",
 )
-async def jwks(card_key: NamedDependency[CardKey]) -> Response[bytes]:
+async def jwks(card_key: NamedDependency[CardKey]) -> Response[dict[str, Any]]:
     """The card network's keys as JWK Set (RFC 7517): use ECDH-ES and A256GCM."""
-    document = await card_key.jwks()
+    document = json.loads(await card_key.jwks())
     return Response(
         document, media_type="application/jwk-set+json", headers={"Cache-Control": "max-age=60"}
     )

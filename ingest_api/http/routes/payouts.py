@@ -13,8 +13,9 @@ from ingest_api.http.requests import ApiRequest, requires
 from ingest_api.http.response_models import REPLAYED, AcceptedPayoutRequest
 from runtime.clock import now_ms
 from runtime.merchant_registry import MerchantRegistry
+from schemas.audit_outcomes import AuditOutcome
 from schemas.enums import Mode, PayoutRequestKind, Scope, Source
-from schemas.records import PayoutRequest
+from schemas.records import AuditAction, PayoutRequest
 
 _REQUEST_PREFIX = "por_"
 
@@ -62,6 +63,8 @@ async def close_payouts(
         currency=currency,
     )
     await publisher.publish(payout_request, request.traceparent)
+    if request.caller.is_operator:
+        await publisher.publish_act(_act(request, payout_request), request.traceparent)
     accepted = AcceptedPayoutRequest(payout_request.request_id, merchant_id, mode, currency)
     headers = {REPLAYED: "true"} if repeated else {}
     return Response(accepted, status_code=202, headers=headers)
@@ -93,3 +96,21 @@ def _mode(request: ApiRequest, asked: ClosePayouts) -> str:
     if asked.mode not in (UNSET, own):
         raise ApiProblem("forbidden", f"A {own} key closes {own} payouts only.")
     return own
+
+
+def _act(request: ApiRequest, payout_request: PayoutRequest) -> AuditAction:
+    """An operator's decision, for the audit; the same at each repeat."""
+    act = request.act
+    return AuditAction(
+        action_id=payout_request.request_id,
+        subject_id=payout_request.merchant_id,
+        action="payout.close",
+        outcome=AuditOutcome.APPLIED.value,
+        actor=act.actor,
+        source=payout_request.source,
+        occurred_at_ms=payout_request.issued_at_ms,
+        merchant_id=payout_request.merchant_id,
+        mode=payout_request.mode,
+        justification=act.justification,
+        changes={} if payout_request.currency is None else {"currency": payout_request.currency},
+    )

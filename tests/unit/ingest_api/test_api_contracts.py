@@ -67,7 +67,7 @@ def test_subjects_by_topic_and_by_record() -> None:
 
 def test_every_id_is_answered_with_its_contract() -> None:
     for schema_id, contract in contracts().items():
-        assert json.loads(schema_registry.by_id(schema_id).schema) == contract.document
+        assert json.loads(schema_registry.by_id(str(schema_id)).schema) == contract.document
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_unknown_subjects_and_versions(subject: str, version: str, code: int) ->
 
 def test_unknown_id() -> None:
     with pytest.raises(UnknownSchema) as caught:
-        schema_registry.by_id(0)
+        schema_registry.by_id("0")
     assert caught.value.code == 40403
