@@ -15,11 +15,12 @@ from runtime.clock import now_ms
 from runtime.id_generator import new_id
 from runtime.kafka import producer_settings, read_topic
 from runtime.kafka_connection import KafkaConnection
+from schemas.audit_outcomes import AuditOutcome
 from schemas.codec import UndecodableRecord, decode
 from schemas.enums import BreakState, ReconciliationEventType, Source
 from schemas.enums import ReconciliationRequestKind as Kind
 from schemas.envelopes import to_message
-from schemas.records import ReconciliationEvent, ReconciliationRequest
+from schemas.records import AuditAction, ReconciliationEvent, ReconciliationRequest
 from schemas.topics import RECONCILIATION_EVENTS
 
 ANSWER_SECONDS_MAX = 30.0
@@ -108,6 +109,20 @@ def decision(
     )
 
 
+def audit_action(request: ReconciliationRequest) -> AuditAction:
+    """Who asked to move a break, and why; what came of it is an event of reconciliation."""
+    return AuditAction(
+        action_id=request.request_id,
+        subject_id=request.break_id or request.subject_id,
+        action=f"break.{request.break_state}",
+        outcome=AuditOutcome.REQUESTED,
+        actor=f"operator:{request.actor}",
+        source=Source.OPERATOR,
+        occurred_at_ms=request.issued_at_ms,
+        justification=request.reason,
+    )
+
+
 def _events(kafka: KafkaConnection) -> list[ReconciliationEvent]:
     found = []
     for stored in read_topic(kafka, RECONCILIATION_EVENTS):
@@ -128,8 +143,8 @@ def _newest(kafka: KafkaConnection) -> list[ReconciliationEvent]:
 
 def _send(kafka: KafkaConnection, request: ReconciliationRequest) -> None:
     producer = Producer(producer_settings(kafka))
-    message = to_message(request, "operator")
-    producer.produce(message.topic, message.value, message.key, headers=message.headers)
+    for message in (to_message(audit_action(request), "CLI"), to_message(request, "operator")):
+        producer.produce(message.topic, message.value, message.key, headers=message.headers)
     if producer.flush(_SEND_SECONDS):
         raise BreakTransitionFailed(
             f"{kafka.bootstrap_servers} did not acknowledge the decision. Check the broker, then"

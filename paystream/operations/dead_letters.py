@@ -8,6 +8,7 @@ docs/decisions/0006-dead-letter-decisions.md.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -20,10 +21,12 @@ from runtime.dead_letters import source_headers, source_key
 from runtime.kafka import RecordsGone, StoredRecord, producer_settings, read_partition, read_topic
 from runtime.kafka_connection import KafkaConnection
 from schemas import records
+from schemas.audit_outcomes import AuditOutcome
 from schemas.codec import UndecodableRecord, decode, encode
 from schemas.enums import DeadLetterDecision
+from schemas.envelopes import to_message
 from schemas.headers import record_headers
-from schemas.records import DeadLetter, SourceHeader
+from schemas.records import AuditAction, DeadLetter, SourceHeader
 from schemas.topics import PAYMENTS_DEAD_LETTERS, PAYMENTS_REPLAYS, TOPICS
 from workers.replays import comes_back_by_replay
 
@@ -247,6 +250,24 @@ def _note(producer: Producer, letter: Letter, decision: DeadLetterDecision, note
         f"{letter.letter_id}#{decision}", f"dead_letter.{decision}", at_ms, SOURCE_APP
     )
     producer.produce(PAYMENTS_DEAD_LETTERS, encode(record), letter.key, headers=headers)
+    act = to_message(audit_action(letter.letter_id, decision, note, at_ms), SOURCE_APP)
+    producer.produce(act.topic, act.value, act.key, headers=act.headers)
+
+
+def audit_action(
+    letter_id: str, decision: DeadLetterDecision, note: str, at_ms: int
+) -> AuditAction:
+    """Who decided what about a dead letter, in the transaction of the decision."""
+    return AuditAction(
+        action_id=f"{letter_id}#{decision}",
+        subject_id=letter_id,
+        action=f"dead_letter.{decision}",
+        outcome=AuditOutcome.APPLIED,
+        actor=f"operator:{getpass.getuser()}",
+        source=SOURCE_APP,
+        occurred_at_ms=at_ms,
+        justification=note[:NOTE_CHARACTERS_MAX] or None,
+    )
 
 
 def _letter(stored: StoredRecord) -> DeadLetter:
