@@ -32,7 +32,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Cases that are to be refused stay as they are, but for what is right about them."""
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and key and key.isascii() and key.isprintable() and " " not in key:
-        case.headers["Idempotency-Key"] = str(uuid.uuid4())
+        kwargs["headers"] = {**(kwargs.get("headers") or {}), "Idempotency-Key": str(uuid.uuid4())}
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     if isinstance(case.body, dict):
