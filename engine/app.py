@@ -284,6 +284,14 @@ class EngineApp(faust.App):
                 await self.crash(MissingTopics(" ".join(changed)))
                 return
 
+    async def _wait_for_table_recovery_completed(self) -> bool:
+        """Tasks and timers start with the app: Faust recovers nothing here, the engine restores.
+
+        Faust starts them after its first recovery. A broker that dies before would hold them up
+        for as long as the worker lives, while its agents go on.
+        """
+        return False
+
     async def _crash_with(self, error: BaseException) -> None:
         await self.crash(error)
 

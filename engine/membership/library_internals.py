@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 import aiokafka.consumer.group_coordinator
+import faust.app.base
 import faust.tables.manager
 import faust.tables.recovery
 import faust.transport.consumer
@@ -49,6 +50,8 @@ OVERRIDDEN: tuple[tuple[type[Any], str, tuple[str, ...]], ...] = (
     (faust.tables.recovery.Recovery, "add_active", ("self", "table", "tp")),
     (faust.tables.recovery.Recovery, "add_standby", ("self", "table", "tp")),
     (faust.tables.manager.TableManager, "_update_channels", ("self",)),
+    # Tasks and timers of the app: not after a recovery of Faust's, which has nothing to recover
+    (faust.app.base.App, "_wait_for_table_recovery_completed", ("self",)),
 )
 """(class, method, parameters) of what is overridden."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -117,3 +118,11 @@ async def test_a_topic_without_an_agent_is_named() -> None:
     app.batch_topic("in", decode=json.loads)
     with pytest.raises(ValueError, match="in has no agent"):
         await run_batch(app, "in", [])
+
+
+async def test_tasks_of_an_app_wait_for_no_recovery_of_faust() -> None:
+    """A broker that dies before the first recovery would hold them up for ever."""
+    app = EngineApp("impatient", bootstrap_servers="127.0.0.1:1")
+    app.tables.recovery._started.set()
+    async with asyncio.timeout(1):
+        assert await app._wait_for_table_recovery_completed() is False
