@@ -29,6 +29,31 @@ _SIGNATURE_BYTES = 64
 _POSITION = struct.Struct(">II")
 
 
+_FIELD_PRIME = 2**255 - 19
+_SIGN_BIT = 1 << 255
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _FIELD_PRIME - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    }
+)
+"""Ordinates of the eight points whose order divides the cofactor (RFC 8032, 5.1)."""
+
+
+def is_usable_key(public_key: bytes) -> bool:
+    """Whether the 32 bytes may be a producer's key: a canonical point, not of small order.
+
+    Anyone can sign for a point of small order without a private key.
+    """
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        return False
+    ordinate = int.from_bytes(public_key, "little") & ~_SIGN_BIT
+    return ordinate < _FIELD_PRIME and ordinate not in _SMALL_ORDER
+
+
 class SignatureRefused(Exception):
     """The record is not signed by this key; the message says what is wrong."""
 
@@ -111,6 +136,8 @@ class SignatureVerifier:
         signature = headers.get(SIGNATURE, b"")
         if len(signature) != _SIGNATURE_BYTES:
             raise SignatureRefused(f"the header {SIGNATURE} is not {_SIGNATURE_BYTES} bytes")
+        if not is_usable_key(public_key):
+            raise SignatureRefused("the registered key is no usable Ed25519 key")
         root = _root(_leaf(value), headers.get(SIGNATURE_PATH))
         known = (public_key, root, signature)
         if known in self._verified:

@@ -63,7 +63,7 @@ class ClientConfig:
             "group.id": self.app_id,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,  # the only sign that a lag consists of markers alone
-            # Not more: with 500 ms and 96 partitions a record after an idle time came up to 47 s late
+            # Not more: with 500 ms and 96 partitions a record after a pause came up to 47 s late.
             "fetch.wait.max.ms": 100,
             "queued.min.messages": self.settings.prefetch_records,
             "queued.max.messages.kbytes": self.settings.prefetch_kilobytes,

@@ -13,6 +13,7 @@ from schemas.enums import Mode
 from schemas.merchant_bounds import LABEL_CHARACTERS_MAX, PUBLIC_KEY_BYTES, REQUESTS_MAX
 from schemas.money import AMOUNT_MINOR_MAX
 from schemas.records import ApiKey, Merchant, ProducerKey
+from schemas.signatures import is_usable_key
 
 _DAY_SECONDS = 86_400
 _SECONDS_MAX = 10 * 365 * _DAY_SECONDS
@@ -72,7 +73,7 @@ class AddProducerKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         self.key_bytes()
 
     def key_bytes(self) -> bytes:
-        """The key. Raises InvalidField unless it is 32 bytes in base64."""
+        """The key. Raises InvalidField unless it is a usable Ed25519 key in base64."""
         standard = self.public_key.replace("-", "+").replace("_", "/").rstrip("=")
         try:
             decoded = base64.b64decode(standard + "=", validate=True)
@@ -80,6 +81,8 @@ class AddProducerKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             decoded = b""
         if len(decoded) != PUBLIC_KEY_BYTES:
             raise InvalidField("public_key", "must be 32 bytes in base64")
+        if not is_usable_key(decoded):
+            raise InvalidField("public_key", "is a point of small order: make a new key")
         return decoded
 
     def new_key(self, mode: str) -> NewProducerKey:

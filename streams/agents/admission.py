@@ -22,6 +22,7 @@ from schemas.headers import (
     TRACEPARENT,
     record_headers,
 )
+from schemas.pan import redact
 from schemas.records import PaymentCommand, Rejection
 from schemas.signatures import SignatureRefused, SignatureVerifier
 from schemas.topics import (
@@ -219,15 +220,20 @@ def _names(record: Record) -> dict[str, str | None]:
     command: PaymentCommand = record.value
     key_id = record.headers.get(SIGNATURE_KEY_ID)
     return {
-        "command_id": command.command_id[:TEXT_CHARACTERS_MAX],
-        "fingerprint": command.fingerprint[:TEXT_CHARACTERS_MAX],
-        "payment_id": command.payment_id[:TEXT_CHARACTERS_MAX],
-        "merchant_id": command.merchant_id[:TEXT_CHARACTERS_MAX],
-        "mode": command.mode[:TEXT_CHARACTERS_MAX],
-        "kind": command.kind[:TEXT_CHARACTERS_MAX],
+        "command_id": _kept(command.command_id),
+        "fingerprint": _kept(command.fingerprint),
+        "payment_id": _kept(command.payment_id),
+        "merchant_id": _kept(command.merchant_id),
+        "mode": _kept(command.mode),
+        "kind": _kept(command.kind),
         "signature_key_id": None if key_id is None else _text(key_id),
     }
 
 
 def _text(value: bytes) -> str:
-    return value[:TEXT_CHARACTERS_MAX].decode("utf-8", "replace")
+    return _kept(value[:TEXT_CHARACTERS_MAX].decode("utf-8", "replace"))
+
+
+def _kept(text: str) -> str:
+    """What a rejection keeps of a text: its beginning, without card numbers."""
+    return redact(text[:TEXT_CHARACTERS_MAX])

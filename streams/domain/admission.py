@@ -4,7 +4,7 @@ A record that is refused here changes no payment and has no event. Otherwise any
 write to the topic could fill another merchant's payment with rejected commands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -91,6 +91,26 @@ def with_terms(command: PaymentCommand, terms: MerchantTerms) -> PaymentCommand:
     if (command.fee_basis_points, command.fee_fixed_minor) == (percent, fixed):
         return command
     return replace(command, fee_basis_points=percent, fee_fixed_minor=fixed)
+
+
+CHARACTERS_MAX = 255
+"""Of each text of a command, but for those of LONGER; as the API bounds them."""
+LONGER: Mapping[str, int] = {"card": 8_192, "return_url": 2_048, "action_url": 2_048}
+
+
+def _lengths(subject: Subject) -> Refusal | None:
+    """Before anything else: a text of a megabyte would be copied into each event."""
+    for name in _TEXT_FIELDS:
+        text = getattr(subject.command, name)
+        if text is not None and len(text) > LONGER.get(name, CHARACTERS_MAX):
+            bound = LONGER.get(name, CHARACTERS_MAX)
+            return Refusal(
+                RejectionReason.FIELD_INVALID,
+                f"{name} has more than {bound} characters. Shorten it.",
+            )
+    if subject.command.history is not None:
+        return Refusal(RejectionReason.FIELD_INVALID, "history is not for clients. Leave it out.")
+    return None
 
 
 def _kind(subject: Subject) -> Refusal | None:
@@ -224,10 +244,11 @@ def _identity(subject: Subject) -> Refusal | None:
 
 
 _CHECKS: tuple[Callable[[Subject], Refusal | None], ...] = (
+    _lengths,
+    _card,
     _kind,
     _place,
     _time,
-    _card,
     _merchant,
     _identity,
 )

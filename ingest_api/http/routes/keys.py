@@ -99,7 +99,7 @@ async def rotate_api_key(
 
 @delete(
     "/v1/api_keys/{key_id:str}",
-    guards=[requires(Scope.WRITE)],
+    guards=[requires(*Scope)],
     status_code=204,
     responses=problems(*DELETE_ERRORS),
     summary="Revoke an API key",
@@ -144,7 +144,7 @@ async def add_producer_key(
 
 @delete(
     "/v1/producer_keys/{key_id:str}",
-    guards=[requires(Scope.WRITE)],
+    guards=[requires(*Scope)],
     status_code=204,
     responses=problems(*DELETE_ERRORS),
     summary="Remove a producer key",

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.headers import SIGNATURE, SIGNATURE_KEY_ID, SIGNATURE_PATH
-from schemas.signatures import LEAVES_MAX, SignatureRefused, SignatureVerifier, sign
+from schemas.signatures import (
+    LEAVES_MAX,
+    SignatureRefused,
+    SignatureVerifier,
+    is_usable_key,
+    sign,
+)
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -117,3 +123,29 @@ def test_the_verifier_remembers_a_bounded_number_of_roots(monkeypatch: pytest.Mo
         value = str(number).encode()
         verifier.check(value, sign(KEY, "key_1", [value])[0], PUBLIC)
     assert len(verifier._verified) == 3
+
+
+SMALL_ORDER = [
+    bytes(32),
+    b"\x01" + bytes(31),
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+    b"\xec" + b"\xff" * 30 + b"\x7f",
+    b"\xed" + b"\xff" * 30 + b"\x7f",
+    b"\xee" + b"\xff" * 30 + b"\x7f",
+]
+
+
+@pytest.mark.parametrize(
+    "key", [*SMALL_ORDER, *(k[:31] + bytes([k[31] | 0x80]) for k in SMALL_ORDER)]
+)
+def test_a_key_for_which_anyone_can_sign_is_no_key(key: bytes) -> None:
+    """With the identity as key, a signature of it and zeros holds for every value."""
+    assert not is_usable_key(key)
+    headers = {SIGNATURE_KEY_ID: b"key_1", SIGNATURE: b"\x01" + bytes(63)}
+    assert refused(b"any value", headers, key)
+
+
+def test_a_real_key_is_usable() -> None:
+    assert is_usable_key(PUBLIC)
+    assert not is_usable_key(PUBLIC[:31])

@@ -336,8 +336,35 @@ def test_a_kind_counts_only_on_its_topic(topic: str, kind: str) -> None:
         Door().send(command(kind), topic)
 
 
-def test_a_rejection_keeps_no_long_text_of_a_stranger() -> None:
-    long = command(merchant_id="m" * 10_000)
-    [rejection] = Door().send(long).of(PAYMENTS_REJECTIONS, Rejection)
-    assert rejection.reason == R.NO_SUCH_MERCHANT
-    assert len(rejection.merchant_id or "") == 128
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"merchant_id": "m" * 10_000},
+        {"reference": "r" * 256},
+        {"return_url": "https://shop.example/" + "x" * 2_048},
+        {"card": "e" * 8_193},
+        {"history": b"events"},
+    ],
+)
+def test_a_text_beyond_its_bound_is_refused_and_not_copied(fields: dict[str, Any]) -> None:
+    [rejection] = Door().send(command(**fields)).of(PAYMENTS_REJECTIONS, Rejection)
+    assert rejection.reason == R.FIELD_INVALID
+    assert len(rejection.merchant_id or "") <= 128
+
+
+@pytest.mark.parametrize("field", ["merchant_id", "mode", "fingerprint", "command_id", "kind"])
+@pytest.mark.parametrize("wrong", [{"key": "pay_other"}, {"timestamp_ms": 1}, {"partition": 11}])
+def test_a_card_number_is_found_whatever_else_is_wrong(field: str, wrong: dict[str, Any]) -> None:
+    given = record(command(**{field: PAN}), PAYMENTS_COMMANDS, **wrong)
+    headers = {"signature_key_id": PAN.encode()}
+    [(name, key, value, sent)] = Door().send_record(given._replace(headers=headers)).out
+    assert decode(Rejection, value).reason == R.CARD_NUMBER_IN_CLEAR
+    assert PAN not in repr((name, key, value, sent))
+
+
+def test_a_card_number_in_a_header_is_not_copied() -> None:
+    headers = {**signed(command(), PRIVATE), "signature_key_id": PAN.encode()}
+    batch = Door().send(command(), PAYMENTS_PRODUCER_COMMANDS, headers=headers)
+    [(_, _, value, _)] = batch.out
+    assert decode(Rejection, value).reason == R.KEY_NOT_GRANTED
+    assert PAN.encode() not in value
