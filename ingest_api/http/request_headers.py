@@ -75,6 +75,8 @@ def actor_name(value: str | None) -> str | None:
     """Which operator acts, for the audit. Raises ApiProblem for what is no name or address."""
     if value is not None and not _ACTOR.fullmatch(value):
         raise invalid(ACTOR, f"{ACTOR} must be a name or address of at most 80 characters")
+    if value is not None and has_card_number(value):
+        raise card_number_refused(ACTOR)
     return value
 
 

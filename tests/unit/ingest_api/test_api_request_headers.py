@@ -92,3 +92,11 @@ def test_no_bearer_token(value: str | None) -> None:
         bearer_token(value)
     assert caught.value.problem.status == 401
     assert "WWW-Authenticate" in caught.value.headers
+
+
+@pytest.mark.parametrize("name", ["4539578763621486", "card-4539578763621486"])
+def test_no_actor_is_a_card_number(name: str) -> None:
+    """It would stand in the audit for ever."""
+    with pytest.raises(ApiProblem) as caught:
+        actor_name(name)
+    assert caught.value.problem.code == "card_number_in_clear"
