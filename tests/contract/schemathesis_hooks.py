@@ -28,11 +28,17 @@ schemathesis.openapi.format(
 
 
 @schemathesis.hook
+def map_headers(context: Any, headers: Any) -> Any:
+    """A valid key becomes a new one; one that is to be refused stays as it is."""
+    key = (headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and key and key.isascii() and key.isprintable() and " " not in key:
+        return {**headers, "Idempotency-Key": str(uuid.uuid4())}
+    return headers
+
+
+@schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Cases that are to be refused stay as they are, but for what is right about them."""
-    key = (case.headers or {}).get("Idempotency-Key")
-    if isinstance(key, str) and key and key.isascii() and key.isprintable() and " " not in key:
-        kwargs["headers"] = {**(kwargs.get("headers") or {}), "Idempotency-Key": str(uuid.uuid4())}
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     if isinstance(case.body, dict):
