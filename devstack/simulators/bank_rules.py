@@ -6,7 +6,6 @@ is taken and the first answer is lost; every other account, as `DE00ACCEPT…`, 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from devstack.simulators.cards import TimeOut
+from devstack.simulators.references import letters_of
 
 Record = dict[str, Any]
 ACCEPTED_ACCOUNT = "DE00ACCEPT"
@@ -74,7 +74,7 @@ class Bank:
     def decide(instruction: PayoutInstruction, *, fingerprint: str, at_ms: int) -> Record:
         """The record of an instruction that is the first of its key."""
         rejected = instruction.account.startswith(REJECTED_ACCOUNT)
-        digest = hashlib.sha256(instruction.idempotency_key.encode()).hexdigest()[:20]
+        digest = letters_of(instruction.idempotency_key, 20)
         return {
             "kind": "payout",
             **msgspec.structs.asdict(instruction),

@@ -8,7 +8,6 @@ releases what is left of the hold, and what was captured stays captured.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from devstack.simulators.cards import BEHAVIOURS, Behaviour, TimeOut
+from devstack.simulators.references import letters_of
 from schemas.enums import DeclineCode, Operation, Outcome
 
 Record = dict[str, Any]
@@ -108,7 +108,7 @@ class Network:
         base_url: str,
     ) -> Record:
         """The record of a request that no earlier request of its key has decided."""
-        digest = hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:24]
+        digest = letters_of(request.idempotency_key, 24)
         outcome, decline_code = self._judge(request, behaviour)
         pending = outcome == Outcome.REQUIRES_ACTION
         opens = request.operation == Operation.AUTHORIZE

@@ -90,8 +90,13 @@ def _records(
 
 
 def _commands(sources: LiveSources, payment_id: str) -> Iterator[dict[str, Any]]:
-    for topic in topics.PAYMENT_COMMAND_TOPICS:
-        yield from _records(sources, topic, PaymentCommand, payment_id)
+    """From every command topic, in the order in which they were issued."""
+    commands = (
+        command
+        for topic in topics.PAYMENT_COMMAND_TOPICS
+        for command in _records(sources, topic, PaymentCommand, payment_id)
+    )
+    yield from sorted(commands, key=lambda command: command["issued_at"])
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
