@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clickhouse_connect.driver.client import Client
 
-_CONSTRAINT = "rebuild_fence"
+from sinks.audit.refusals import REBUILD_FENCE
 
 
 class Fence:
@@ -32,14 +32,14 @@ class Fence:
         ).result_rows
         for name in self._names:
             self._client.command(
-                f"ALTER TABLE {name} ADD CONSTRAINT {_CONSTRAINT}"
+                f"ALTER TABLE {name} ADD CONSTRAINT {REBUILD_FENCE}"
                 f" CHECK toUnixTimestamp(now()) >= {until}"
             )
 
     def disable(self) -> None:
         """Inserts are accepted again."""
         for name in self._names:
-            self._client.command(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {_CONSTRAINT}")
+            self._client.command(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {REBUILD_FENCE}")
 
     def seconds_left(self) -> float:
         """Until it ends by itself."""

@@ -30,18 +30,22 @@ REFUSED_CODES = {
     321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
     349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
     407: "DECIMAL_OVERFLOW",
-    469: "VIOLATED_CONSTRAINT",
 }
 """The row is at fault: the same row is refused for ever."""
 _TOO_MANY_PARTS = 252
 _FOR_ONE_BLOCK = "for single INSERT block"
 """Code 252 is both: the table has too many parts for now, and one insert makes too many."""
+_VIOLATED_CONSTRAINT = 469
+REBUILD_FENCE = "rebuild_fence"
+"""The constraint by which a rebuild holds back every insert for a while: no row is at fault."""
 
 
 def is_refusal(error: Exception) -> bool:
     """Whether the rows themselves are refused, so that sending them again cannot help."""
     if not isinstance(error, Error):
         return False
+    if error.code == _VIOLATED_CONSTRAINT:
+        return REBUILD_FENCE not in str(error)
     return error.code in REFUSED_CODES or (
         error.code == _TOO_MANY_PARTS and _FOR_ONE_BLOCK in str(error)
     )
