@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from confluent_kafka import Producer
-
+from paystream.operations.decision_producer import send_in_order
 from runtime.clock import now_ms
 from runtime.id_generator import new_id
-from runtime.kafka import producer_settings, read_topic
+from runtime.kafka import read_topic
 from runtime.kafka_connection import KafkaConnection
 from schemas.audit_outcomes import AuditOutcome
 from schemas.codec import UndecodableRecord, decode
@@ -26,7 +25,6 @@ from schemas.topics import RECONCILIATION_EVENTS
 ANSWER_SECONDS_MAX = 30.0
 REASON_CHARACTERS_MAX = 500
 _CHECK_SECONDS = 0.3
-_SEND_SECONDS = 20.0
 _CLOSED = (BreakState.RESOLVED, BreakState.WRITTEN_OFF)
 
 
@@ -64,8 +62,9 @@ def described(event: ReconciliationEvent) -> dict[str, Any]:
 def move(
     kafka: KafkaConnection, break_id: str, state: BreakState, actor: str, reason: str
 ) -> ReconciliationEvent:
-    """Move one break and wait for the worker's answer. Raises BreakTransitionFailed,
-    TopicUnreadable.
+    """Move one break and wait for the worker's answer.
+
+    Raises BreakTransitionFailed, DecisionNotSent, TopicUnreadable.
     """
     known = {event.break_id: event for event in _newest(kafka)}
     if break_id not in known:
@@ -73,7 +72,8 @@ def move(
             f"There is no break {break_id}. `paystream breaks list --all` shows all ids."
         )
     request = decision(known[break_id], state, actor, reason)
-    _send(kafka, request)
+    act = to_message(audit_action(request), "CLI")
+    send_in_order(kafka, [act, to_message(request, "operator")])
     end = time.monotonic() + ANSWER_SECONDS_MAX
     while time.monotonic() < end:
         answer = _answer(kafka, request)
@@ -139,17 +139,6 @@ def _newest(kafka: KafkaConnection) -> list[ReconciliationEvent]:
         if event.break_id and event.break_version:
             newest[event.break_id] = event
     return list(newest.values())
-
-
-def _send(kafka: KafkaConnection, request: ReconciliationRequest) -> None:
-    producer = Producer(producer_settings(kafka))
-    for message in (to_message(audit_action(request), "CLI"), to_message(request, "operator")):
-        producer.produce(message.topic, message.value, message.key, headers=message.headers)
-    if producer.flush(_SEND_SECONDS):
-        raise BreakTransitionFailed(
-            f"{kafka.bootstrap_servers} did not acknowledge the decision. Check the broker, then"
-            " run it again."
-        )
 
 
 def _answer(kafka: KafkaConnection, request: ReconciliationRequest) -> ReconciliationEvent | None:

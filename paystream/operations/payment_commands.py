@@ -1,10 +1,9 @@
 """What people decide about one payment: a command on the topic that they alone write."""
 
-from confluent_kafka import Producer
-
+from paystream.operations.decision_producer import DecisionNotSent, send_in_order
 from runtime.clock import now_ms
 from runtime.id_generator import new_id
-from runtime.kafka import not_acknowledged, producer_settings, read_topic
+from runtime.kafka import read_topic
 from runtime.kafka_connection import KafkaConnection
 from schemas.audit_outcomes import AuditOutcome
 from schemas.codec import UndecodableRecord, decode
@@ -19,11 +18,6 @@ WRITER = "operators"
 OPERATOR_KINDS = tuple(TOPICS[PAYMENTS_OPERATOR_COMMANDS].commands)
 """What people may decide."""
 _REASON_CHARACTERS_MAX = 500
-_SEND_SECONDS = 30.0
-
-
-class CommandNotSent(Exception):
-    """The decision is not in Kafka; the message says why."""
 
 
 def send_operator_command(
@@ -39,7 +33,7 @@ def send_operator_command(
 ) -> PaymentCommand:
     """Send one decision, and the record of who asked for it; returns once Kafka has both.
 
-    Raises CommandNotSent, TopicUnreadable.
+    Raises DecisionNotSent, TopicUnreadable.
     """
     event = _first_event(kafka, payment_id)
     key = new_id("key-")
@@ -59,7 +53,8 @@ def send_operator_command(
         dispute_id=dispute_id,
         reason=f"{actor}: {reason}"[:_REASON_CHARACTERS_MAX],
     )
-    _send(kafka, [audit_action(command, actor, reason), command])
+    act = audit_action(command, actor, reason)
+    send_in_order(kafka, [to_message(act, WRITER), to_message(command, WRITER)])
     return command
 
 
@@ -90,25 +85,4 @@ def _first_event(kafka: KafkaConnection, payment_id: str) -> PaymentEvent:
             continue
         if event.payment_id == payment_id:
             return event
-    raise CommandNotSent(f"There is no payment {payment_id}. Check the id.")
-
-
-def _send(kafka: KafkaConnection, records: list[AuditAction | PaymentCommand]) -> None:
-    """The act is on its topic before its command: no decision is without its record."""
-    producer = Producer(producer_settings(kafka))
-    for record in records:
-        failed: list[object] = []
-        message = to_message(record, WRITER)
-        producer.produce(
-            message.topic,
-            message.value,
-            message.key,
-            headers=message.headers,
-            on_delivery=lambda e, m, kept=failed: kept.append(not_acknowledged(e, m)),
-        )
-        if producer.flush(_SEND_SECONDS) == 0 and failed == [None]:
-            continue
-        raise CommandNotSent(
-            f"{kafka.bootstrap_servers} did not acknowledge the decision. Check the broker, then"
-            " run it again."
-        )
+    raise DecisionNotSent(f"There is no payment {payment_id}. Check the id.")
