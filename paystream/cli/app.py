@@ -12,6 +12,7 @@ from paystream.cli.output import print_error
 _KNOWN_ERRORS = frozenset(
     {
         "paystream.cli.output.CliError",
+        "paystream.operations.breaks.BreakTransitionFailed",
         "paystream.operations.decision_producer.DecisionNotSent",
         "paystream.operations.acls.AclsUnavailable",
         "paystream.operations.topics.TopicsNotCreated",

@@ -73,7 +73,7 @@ def _move(
     reason: str,
     json: bool,
 ) -> int:
-    from paystream.operations.breaks import BreakTransitionFailed, described, move
+    from paystream.operations.breaks import described, move
     from schemas.enums import BreakState
 
     states = {
@@ -83,10 +83,7 @@ def _move(
         "write-off": BreakState.WRITTEN_OFF,
     }
     kafka = connections(env).kafka
-    try:
-        moved = [move(kafka, each, states[action], actor, reason) for each in ids]
-    except BreakTransitionFailed as error:
-        raise CliError(str(error)) from error
+    moved = [move(kafka, each, states[action], actor, reason) for each in ids]
     if json:
         print_json([described(event) for event in moved])
     else:

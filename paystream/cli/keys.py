@@ -1,6 +1,5 @@
 """`paystream keys`: a merchant's API keys and its producers' public keys."""
 
-import getpass
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +7,7 @@ from typing import Any, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from paystream.cli.environment import environment, need
+from paystream.cli.administration import administration
 from paystream.cli.output import CliError, console, print_json
 
 Action = Literal["list", "issue", "rotate", "revoke", "add-producer", "remove-producer"]
@@ -85,17 +84,9 @@ def keys(
         json: Print JSON.
         env_file: Addresses of the stack, as written by `paystream up`.
     """
-    from paystream.operations.administration import Administration, AdministrationFailed
-
-    env = environment(env_file)
-    need(env, "API_URL", "ADMIN_TOKEN")
-    if action != "list" and not reason:
-        raise CliError('The reason is missing. Give it with --reason "…"; it is kept for audits.')
-    if action in _OF_A_KEY and not key:
-        raise CliError(f"No key to {action} was named. `paystream keys list` shows the ids.")
-    who = actor or getpass.getuser()
-    api = Administration(env["API_URL"], env["ADMIN_TOKEN"], who, reason)
-    try:
+    with administration(env_file, actor, reason, reads=action == "list") as api:
+        if action in _OF_A_KEY and not key:
+            raise CliError(f"No key to {action} was named. `paystream keys list` shows the ids.")
         if action == "list":
             return _list(api.keys(merchant), merchant, json)
         path = _PATHS[action].format(key=key)
@@ -104,8 +95,6 @@ def keys(
             _show({"id": key, "removed": True}, json)
         else:
             _show(api.make(merchant, path, new.body(action)), json)
-    except AdministrationFailed as error:
-        raise CliError(str(error)) from error
     return 0
 
 

@@ -1,14 +1,13 @@
 """`paystream merchant`: a merchant's status, modes, limits and fees."""
 
-import getpass
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cyclopts import Parameter
 
-from paystream.cli.environment import environment, need
-from paystream.cli.output import CliError, print_json
+from paystream.cli.administration import administration
+from paystream.cli.output import print_json
 
 Action = Literal["show", "activate", "suspend", "close", "change"]
 _STATUS = {"activate": "active", "suspend": "suspended", "close": "closed"}
@@ -76,19 +75,9 @@ def merchant(
         actor: Who decides; the user of this machine if left out.
         env_file: Addresses of the stack, as written by `paystream up`.
     """
-    from paystream.operations.administration import Administration, AdministrationFailed
-
-    env = environment(env_file)
-    need(env, "API_URL", "ADMIN_TOKEN")
-    if action != "show" and not reason:
-        raise CliError('The reason is missing. Give it with --reason "…"; it is kept for audits.')
-    who = actor or getpass.getuser()
-    api = Administration(env["API_URL"], env["ADMIN_TOKEN"], who, reason)
     change = terms.change() if action == "change" else {}
     if action in _STATUS:
         change = {"status": _STATUS[action]}
-    try:
+    with administration(env_file, actor, reason, reads=action == "show") as api:
         print_json(api.change(merchant, change) if change else api.merchant(merchant))
-    except AdministrationFailed as error:
-        raise CliError(str(error)) from error
     return 0

@@ -6,7 +6,7 @@ from typing import Literal
 from rich.table import Table
 
 from paystream.cli.environment import environment, need
-from paystream.cli.output import CliError, console, print_json
+from paystream.cli.output import console, print_json
 from runtime.kafka_connection import KafkaConnection
 from runtime.settings import connections
 
@@ -62,12 +62,9 @@ def _check(kafka: KafkaConnection, replication: int, json: bool) -> int:
 
 
 def _create(kafka: KafkaConnection, replication: int, json: bool) -> int:
-    from paystream.operations.topics import TopicsNotCreated, create_all
+    from paystream.operations.topics import create_all
 
-    try:
-        created = create_all(kafka, replication)
-    except TopicsNotCreated as error:
-        raise CliError(str(error)) from error
+    created = create_all(kafka, replication)
     if json:
         print_json({"created": created})
         return 0
