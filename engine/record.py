@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+NEWER_RECORD_PAUSE_SECONDS = 5.0
+"""Between two attempts at a record of a newer release, which waits for an updated worker."""
 _headers = methodcaller("headers")
 
 

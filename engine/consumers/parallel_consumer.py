@@ -20,7 +20,7 @@ from engine.consumers.offsets import OffsetTracker
 from engine.context import EngineContext
 from engine.errors import BatchFailed, RecordTooLarge, Retry
 from engine.producer_record import ProducerRecord
-from engine.record import Record, decoded
+from engine.record import NEWER_RECORD_PAUSE_SECONDS, Record, decoded
 from engine.transactions.idempotent_producer import IdempotentProducer
 from engine.types import TopicPartition
 
@@ -29,7 +29,6 @@ CallFunction = Callable[[Record], Awaitable[CallResult]]
 Crash = Callable[[BaseException], Awaitable[None]]
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS_MAX = 30.0
-NEWER_RECORD_PAUSE_SECONDS = 5.0
 
 
 class InFlightRecord:

@@ -14,7 +14,7 @@ from engine.consumers.batch_slice import BatchSlice, batch_slices
 from engine.consumers.dead_letters import DeadLetterReason, DeadLetters
 from engine.consumers.replays import DecodeReplay, ReplayedMessage
 from engine.errors import AgentEnded, AgentUsageError, BatchFailed, Retry, UnreadableState
-from engine.record import Record, decoded
+from engine.record import NEWER_RECORD_PAUSE_SECONDS, Record, decoded
 from engine.settings import EngineSettings
 from engine.state.table import TransactionalTable
 from engine.topic import BatchTopic
@@ -22,7 +22,6 @@ from engine.transactions.transaction import BatchTransaction, Transaction
 from engine.types import TopicPartition
 
 log = logging.getLogger(__name__)
-NEWER_RECORD_PAUSE_SECONDS = 5.0
 
 
 class PollBatch:
