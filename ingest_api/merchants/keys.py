@@ -68,12 +68,11 @@ class MerchantKeys:
 
     async def revoke(self, act: Act, merchant_id: str, key_id: str) -> bool:
         """The API key ends at once; returns whether this process knows already."""
-        kind = MerchantCommandKind.REVOKE_API_KEY
-        await self._commands.send(
-            act, merchant_command(act, merchant_id, kind, key_id, key_id=key_id)
+        command = merchant_command(
+            act, merchant_id, MerchantCommandKind.REVOKE_API_KEY, key_id, key_id=key_id
         )
-        return await self._commands.reaches(
-            merchant_id, lambda merchant: api_key_of(merchant, key_id) is None
+        return await self._commands.carry_out(
+            act, command, lambda merchant: api_key_of(merchant, key_id) is None
         )
 
     async def add_producer_key(
@@ -93,21 +92,20 @@ class MerchantKeys:
             public_key=new.public_key,
             key_expires_at_ms=_end_ms(new.expires_in_seconds),
         )
-        await self._commands.send(keyed.act, command)
-        known = await self._commands.reaches(
-            merchant_id, lambda merchant: any(k.key_id == key_id for k in merchant.producer_keys)
+        known = await self._commands.carry_out(
+            keyed.act,
+            command,
+            lambda merchant: any(k.key_id == key_id for k in merchant.producer_keys),
         )
         return Made(key_id, None, known)
 
     async def remove_producer_key(self, act: Act, merchant_id: str, key_id: str) -> bool:
         """Nothing that it signed is taken any more; returns whether this process knows already."""
-        kind = MerchantCommandKind.REMOVE_PRODUCER_KEY
-        await self._commands.send(
-            act, merchant_command(act, merchant_id, kind, key_id, key_id=key_id)
+        command = merchant_command(
+            act, merchant_id, MerchantCommandKind.REMOVE_PRODUCER_KEY, key_id, key_id=key_id
         )
-        return await self._commands.reaches(
-            merchant_id,
-            lambda merchant: all(k.key_id != key_id for k in merchant.producer_keys),
+        return await self._commands.carry_out(
+            act, command, lambda merchant: all(k.key_id != key_id for k in merchant.producer_keys)
         )
 
     async def _make(
@@ -129,9 +127,8 @@ class MerchantKeys:
             key_hash=hashed,
             **fields,
         )
-        await self._commands.send(keyed.act, command)
-        known = await self._commands.reaches(
-            merchant_id, lambda merchant: api_key_of(merchant, key_id) is not None
+        known = await self._commands.carry_out(
+            keyed.act, command, lambda merchant: api_key_of(merchant, key_id) is not None
         )
         merchant = self._commands.get(merchant_id)
         made = api_key_of(merchant, key_id) if merchant else None

@@ -57,6 +57,13 @@ class MerchantCommands:
         """
         await asyncio.gather(*(self._publisher.publish(c, act.traceparent) for c in commands))
 
+    async def carry_out(
+        self, act: Act, command: MerchantCommand, effect: Callable[[Merchant], bool]
+    ) -> bool:
+        """Send one command; returns whether this process knows its effect. Raises Overloaded."""
+        await self.send(act, command)
+        return await self.reaches(command.merchant_id, effect)
+
     def get(self, merchant_id: str) -> Merchant | None:
         """The merchant as this process knows it."""
         return self._registry.get(merchant_id)

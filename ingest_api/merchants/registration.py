@@ -94,9 +94,8 @@ class Registration:
         command = self._endpoint_command(
             keyed.act, merchant_id, endpoint, mode, keyed.request.fingerprint
         )
-        await self._commands.send(keyed.act, command)
-        known = await self._commands.reaches(
-            merchant_id, lambda merchant: endpoint_id in enabled_endpoints(merchant)
+        known = await self._commands.carry_out(
+            keyed.act, command, lambda merchant: endpoint_id in enabled_endpoints(merchant)
         )
         return endpoint, known
 
@@ -104,9 +103,8 @@ class Registration:
         """Removes the endpoint; returns whether the registry knows already. Raises Overloaded."""
         kind = MerchantCommandKind.REMOVE_ENDPOINT
         command = merchant_command(act, merchant_id, kind, endpoint_id, endpoint_id=endpoint_id)
-        await self._commands.send(act, command)
-        return await self._commands.reaches(
-            merchant_id, lambda merchant: endpoint_id not in enabled_endpoints(merchant)
+        return await self._commands.carry_out(
+            act, command, lambda merchant: endpoint_id not in enabled_endpoints(merchant)
         )
 
     def _endpoint_command(
