@@ -39,7 +39,7 @@ from streams.settings import (
     policy,
 )
 from streams.state_codec import ARCHIVED_TABLE, PAYMENTS_TABLE
-from workers.app import WorkerSettings, new_app
+from workers.app import new_app
 from workers.due_commands import run_regularly
 from workers.placement import Placement
 from workers.state_codec import state_codec
@@ -58,12 +58,9 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
         "archived",
         **ARCHIVED_TABLE,
     )
-    merchants_known = _follow_merchants(app, env)
-    admission = Admission(
-        merchants_known.get,
-        load(AdmissionPolicy, "admission", env),
-        load(WorkerSettings, "worker", env).partitions,
-    )
+    accepted = load(AdmissionPolicy, "admission", env)
+    merchants_known = _follow_merchants(app, env, accepted)
+    admission = Admission(merchants_known.get, accepted, int(app.conf.topic_partitions))
     agent = payments.PaymentsAgent(policy(env), admission)
 
     def handle_topic(name: str) -> None:
@@ -86,7 +83,9 @@ def build_payments_app(instance_id: str, env: Mapping[str, str]) -> EngineApp:
     return app
 
 
-def _follow_merchants(app: EngineApp, env: Mapping[str, str]) -> Merchants:
+def _follow_merchants(
+    app: EngineApp, env: Mapping[str, str], accepted: AdmissionPolicy
+) -> Merchants:
     """Terms of all merchants; the follower's thread starts and stops with the app."""
     table = TermsTable()
     topic = CompactedTopic(
@@ -104,7 +103,7 @@ def _follow_merchants(app: EngineApp, env: Mapping[str, str]) -> Merchants:
     async def stop(*_: object, **__: object) -> None:
         await asyncio.to_thread(topic.stop)
 
-    return Merchants(table, topic, load(AdmissionPolicy, "admission", env))
+    return Merchants(table, topic, accepted)
 
 
 def _add_archiving(app: EngineApp, table: TransactionalTable, env: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ take 440 MB (`python -m bench admission`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -19,8 +19,6 @@ from streams.domain.admission import AdmissionPolicy, MerchantTerms, ProducerKey
 _RETRY_SECONDS = 1.0
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(MerchantTerms)
-
-Apply = Callable[[bytes, bytes | None], None]
 
 
 class Followed(Protocol):

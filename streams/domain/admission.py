@@ -101,9 +101,8 @@ LONGER: Mapping[str, int] = {"card": 8_192, "return_url": 2_048, "action_url": 2
 def _lengths(subject: Subject) -> Refusal | None:
     """Before anything else: a text of a megabyte would be copied into each event."""
     for name in _TEXT_FIELDS:
-        text = getattr(subject.command, name)
-        if text is not None and len(text) > LONGER.get(name, CHARACTERS_MAX):
-            bound = LONGER.get(name, CHARACTERS_MAX)
+        text, bound = getattr(subject.command, name), LONGER.get(name, CHARACTERS_MAX)
+        if text is not None and len(text) > bound:
             return Refusal(
                 RejectionReason.FIELD_INVALID,
                 f"{name} has more than {bound} characters. Shorten it.",
@@ -141,12 +140,10 @@ def _place(subject: Subject) -> Refusal | None:
 
 
 def _time(subject: Subject) -> Refusal | None:
-    policy, ahead_ms = subject.policy, subject.command.issued_at_ms - subject.recorded_at_ms
-    if (
-        -policy.command_age_seconds_max * _MS
-        <= ahead_ms
-        <= (policy.command_ahead_seconds_max * _MS)
-    ):
+    policy = subject.policy
+    oldest_ms = subject.recorded_at_ms - policy.command_age_seconds_max * _MS
+    newest_ms = subject.recorded_at_ms + policy.command_ahead_seconds_max * _MS
+    if oldest_ms <= subject.command.issued_at_ms <= newest_ms:
         return None
     return Refusal(
         RejectionReason.TIME_OUT_OF_BOUNDS,
