@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from bench.domain import MERCHANT, cpu_seconds, create_command
 from bench.figures import Figure, ratio
+from bench.merchants import bench_merchant
 from bench.options import Options
 from engine import Record
 from schemas.codec import encode
@@ -114,16 +115,8 @@ def signatures(values: list[bytes], burst: int) -> Iterator[dict[str, bytes]]:
 
 def merchant(number: int) -> Merchant:
     """A merchant with a producer key; the first one sends the commands."""
-    return Merchant(
-        merchant_id=MERCHANT if number == 0 else f"mer_{number:032d}",
-        version=1,
-        name=f"Shop {number}",
-        status="active",
-        registered_at_ms=1,
-        updated_at_ms=1,
-        payout_schedule="daily",
-        fee_basis_points=140,
-        fee_fixed_minor=25,
+    return bench_merchant(
+        MERCHANT if number == 0 else f"mer_{number:032d}",
         producer_keys=[
             ProducerKey(
                 key_id="pk_1", public_key=PRIVATE.public_key().public_bytes_raw(), mode="test"

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from bench.broker import BenchBroker
 from bench.figures import Figure
+from bench.merchants import bench_merchant
 from bench.options import Options
 from devstack.services import valkey
 from devstack.services.child import Child, Launch
@@ -29,7 +30,7 @@ from runtime.kafka_connection import KafkaConnection
 from runtime.merchant_registry import key_hash
 from schemas.codec import encode
 from schemas.enums import Mode
-from schemas.records import ApiKey, Merchant
+from schemas.records import ApiKey
 from schemas.topics import MERCHANTS
 
 CONNECTIONS = 64
@@ -96,16 +97,8 @@ def api_process(broker: BenchBroker, settings: Mapping[str, str] = NO_LIMIT) -> 
 def register(bootstrap: str) -> str:
     """Publish a merchant as its agent would; its API key."""
     secret = new_api_key(Mode.TEST)
-    merchant = Merchant(
-        merchant_id=new_id("mer_"),
-        version=1,
-        name="bench",
-        status="active",
-        registered_at_ms=1,
-        updated_at_ms=1,
-        payout_schedule="daily",
-        fee_basis_points=140,
-        fee_fixed_minor=25,
+    merchant = bench_merchant(
+        new_id("mer_"),
         api_keys=[ApiKey(key_id=new_id("key_"), mode="test", key_hash=key_hash(secret))],
     )
     producer = Producer(producer_settings(KafkaConnection(bootstrap)))

@@ -22,6 +22,7 @@ from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from bench.figures import Figure
+from bench.merchants import bench_merchant
 from bench.options import Options
 from devstack.services.child import Child, Launch
 from devstack.supervisor.state_dir import PROCESSES_FILE_NAME
@@ -171,7 +172,7 @@ def send_creates(env: Mapping[str, str], payments: int) -> None:
     with urllib.request.urlopen(f"{env['API_URL']}/.well-known/jwks.json", timeout=10) as answer:
         card = CardEncryption(json.load(answer)).card("approve")
     producer = Producer(producer_settings(kafka) | {"queue.buffering.max.messages": 1_000_000})
-    producer.produce(MERCHANTS, encode(bench_merchant(env["RECEIVER_URL"])), MERCHANT)
+    producer.produce(MERCHANTS, encode(receiving_merchant(env["RECEIVER_URL"])), MERCHANT)
     producer.flush(30)
     for number in range(payments):
         message = to_message(create_of(f"bench-{time.time_ns()}-{number}", card), "ingest_api")
@@ -181,23 +182,12 @@ def send_creates(env: Mapping[str, str], payments: int) -> None:
         raise RuntimeError("The broker did not acknowledge the creates. Look at its log.")
 
 
-def bench_merchant(receiver_url: str) -> Merchant:
+def receiving_merchant(receiver_url: str) -> Merchant:
     """A merchant with one endpoint that takes every webhook."""
     endpoint = Endpoint(
         endpoint_id="ep_bench", url=f"{receiver_url}/ok-bench", encrypted_secrets=[], enabled=True
     )
-    return Merchant(
-        merchant_id=MERCHANT,
-        version=1,
-        name="bench",
-        status="active",
-        registered_at_ms=1,
-        updated_at_ms=1,
-        payout_schedule="daily",
-        fee_basis_points=140,
-        fee_fixed_minor=25,
-        endpoints=[endpoint],
-    )
+    return bench_merchant(MERCHANT, endpoints=[endpoint])
 
 
 def create_of(key: str, card: str) -> PaymentCommand:
