@@ -17,18 +17,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from schemas.headers import SIGNATURE, SIGNATURE_KEY_ID, SIGNATURE_PATH
+from schemas.merchant_bounds import PUBLIC_KEY_BYTES
 
 LEAVES_MAX = 65_536
 """Commands that one signature may cover; a path has 16 steps at most."""
 VERIFIED_ROOTS_MAX = 4_096
 """Roots that a verifier remembers."""
-PUBLIC_KEY_BYTES = 32
 _CONTEXT = b"paystream payment command v1\n"
 _HASH_BYTES = 32
 _SIGNATURE_BYTES = 64
 _POSITION = struct.Struct(">II")
-
-
 _FIELD_PRIME = 2**255 - 19
 _SIGN_BIT = 1 << 255
 _SMALL_ORDER = frozenset(
@@ -136,13 +134,13 @@ class SignatureVerifier:
         signature = headers.get(SIGNATURE, b"")
         if len(signature) != _SIGNATURE_BYTES:
             raise SignatureRefused(f"the header {SIGNATURE} is not {_SIGNATURE_BYTES} bytes")
-        if not is_usable_key(public_key):
-            raise SignatureRefused("the registered key is no usable Ed25519 key")
         root = _root(_leaf(value), headers.get(SIGNATURE_PATH))
         known = (public_key, root, signature)
         if known in self._verified:
             self._verified.move_to_end(known)
             return
+        if not is_usable_key(public_key):
+            raise SignatureRefused("the registered key is no usable Ed25519 key")
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(signature, _CONTEXT + root)
         except (InvalidSignature, ValueError) as error:
